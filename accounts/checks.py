@@ -1,0 +1,17 @@
+"""What `manage.py check --deploy` says about accounts."""
+
+from django.conf import settings
+from django.core.checks import Tags, Warning, register
+
+
+@register(Tags.security, deploy=True)
+def common_passwords(app_configs, **kwargs):
+    if settings.PASSWORD_REJECT_COMMON:
+        return []
+    return [
+        Warning(
+            "Common passwords such as password123 are accepted.",
+            hint="Set PASSWORD_REJECT_COMMON=True.",
+            id="accounts.W001",
+        )
+    ]

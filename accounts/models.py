@@ -1,0 +1,57 @@
+"""Users: they log in with their e-mail and own patients."""
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+from django.utils import timezone
+
+from healthcare.db.functions import Fold
+from healthcare.fields import LineField
+
+
+class UserManager(BaseUserManager):
+    use_in_migrations = True
+
+    def get_by_natural_key(self, email):
+        """Return the user with this e-mail in any case; raise DoesNotExist."""
+        return self.get(email__fold=email.lower())
+
+    def create_user(self, email, password=None, **fields):
+        """Store and return a user; raise IntegrityError where the e-mail is taken. No password: none will do."""
+        user = self.model(email=email, **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email, password=None, **fields):
+        return self.create_user(email, password, **{**fields, "is_staff": True, "is_superuser": True})
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """Someone who logs in with an e-mail and a password. Staff also enter the admin."""
+
+    name = LineField()
+    email = models.EmailField("e-mail", max_length=254)
+    is_staff = models.BooleanField("staff", default=False, help_text="May enter the admin.")
+    is_active = models.BooleanField("active", default=True, help_text="Turn this off instead of deleting an account.")
+    date_joined = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS = ["name"]
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                Fold("email"),
+                name="accounts_user_email_unique",
+                violation_error_message="A user with this e-mail already exists.",
+            ),
+        ]
+
+    def __str__(self):
+        return f"{self.name} <{self.email}>"
+
+    def get_short_name(self):
+        return self.name

@@ -1,0 +1,95 @@
+"""What the account endpoints take and answer."""
+
+from django.contrib.auth import authenticate, get_user_model, password_validation
+from django.core.exceptions import ValidationError as DjangoValidationError
+from rest_framework import serializers
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework_simplejwt.exceptions import TokenError
+
+from accounts.tokens import RefreshToken
+from healthcare.api.serializers import CharField, ModelSerializer
+
+User = get_user_model()
+# Bytes of work an attacker may ask of the password hash.
+PASSWORD_MAX = 128
+
+
+class PasswordField(CharField):
+    """A password: kept as it is, spaces at its ends too."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"write_only": True, "trim_whitespace": False, "max_length": PASSWORD_MAX, **kwargs})
+
+
+def check_password_rules(field, password, user):
+    """Raise ValidationError on `field` where the password breaks a rule of AUTH_PASSWORD_VALIDATORS."""
+    try:
+        password_validation.validate_password(password, user)
+    except DjangoValidationError as error:
+        raise serializers.ValidationError({field: error.messages}) from None
+
+
+class UserSerializer(ModelSerializer):
+    class Meta:
+        model = User
+        fields = ["id", "name", "email"]
+
+
+class RegisterSerializer(UserSerializer):
+    password = PasswordField()
+
+    class Meta(UserSerializer.Meta):
+        fields = [*UserSerializer.Meta.fields, "password"]
+
+    def validate(self, attrs):
+        check_password_rules("password", attrs["password"], User(name=attrs["name"], email=attrs["email"]))
+        return attrs
+
+    def create(self, validated_data):
+        return User.objects.create_user(**validated_data)
+
+
+class LoginSerializer(serializers.Serializer):
+    email = CharField(write_only=True, max_length=254)
+    password = PasswordField()
+
+    def validate(self, attrs):
+        """Return the user; raise AuthenticationFailed, the same and as late for a wrong, unknown or inactive one."""
+        user = authenticate(self.context["request"], username=attrs["email"], password=attrs["password"])
+        if user is None:
+            raise AuthenticationFailed("No active account with this e-mail and password.")
+        return {"user": user}
+
+
+class RefreshSerializer(serializers.Serializer):
+    refresh = CharField(write_only=True)
+
+    def validate_refresh(self, value):
+        """Return the token; raise AuthenticationFailed where it is not a valid refresh token."""
+        try:
+            return RefreshToken(value)
+        except TokenError as error:
+            raise AuthenticationFailed(f"{error}. Log in again.") from None
+
+
+class TokenPairSerializer(serializers.Serializer):
+    access = serializers.CharField(help_text="Send it as `Authorization: Bearer <access>`.")
+    refresh = serializers.CharField(help_text="Good for one call of `/api/auth/refresh/`.")
+
+
+class PasswordSerializer(serializers.Serializer):
+    old_password = PasswordField()
+    new_password = PasswordField()
+
+    def validate_old_password(self, value):
+        if not self.context["request"].user.check_password(value):
+            raise serializers.ValidationError("This is not your password.")
+        return value
+
+    def validate(self, attrs):
+        check_password_rules("new_password", attrs["new_password"], self.context["request"].user)
+        return attrs
+
+
+class DetailSerializer(serializers.Serializer):
+    detail = serializers.CharField()

@@ -1,0 +1,96 @@
+"""Register, log in, renew, log out, and one's own account."""
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.urls import reverse
+from rest_framework import generics, status
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import AllowAny
+from rest_framework.response import Response
+from rest_framework_simplejwt.exceptions import TokenError
+
+from accounts import serializers
+from accounts.tokens import RefreshToken
+from healthcare.api.viewsets import StrictQueryMixin
+
+
+class AccountView(StrictQueryMixin, generics.GenericAPIView):
+    """One POST with a body that `serializer_class` checks."""
+
+    def post(self, request):
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        return self.perform(serializer)
+
+
+class PublicView(AccountView):
+    """Open to everybody: an Authorization header, right or wrong, changes nothing."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+    def get_authenticate_header(self, request):
+        # Login and refresh answer 401 although they authenticate nobody.
+        return 'Bearer realm="api"'
+
+
+def pair(refresh):
+    return Response({"access": str(refresh.access_token), "refresh": str(refresh)})
+
+
+def spent(refresh, renew):
+    try:
+        return refresh.spend(renew)
+    except TokenError as error:
+        raise AuthenticationFailed(str(error)) from None
+
+
+class RegisterView(PublicView):
+    serializer_class = serializers.RegisterSerializer
+
+    def perform(self, serializer):
+        with transaction.atomic():
+            user = serializer.save()
+        self.request._request.touched = [user.pk]
+        return Response(serializer.data, status=status.HTTP_201_CREATED, headers={"Location": reverse("auth:me")})
+
+
+class LoginView(PublicView):
+    serializer_class = serializers.LoginSerializer
+
+    def perform(self, serializer):
+        return pair(RefreshToken.for_user(serializer.validated_data["user"]))
+
+
+class RefreshView(PublicView):
+    serializer_class = serializers.RefreshSerializer
+
+    def perform(self, serializer):
+        return pair(spent(serializer.validated_data["refresh"], renew=True))
+
+
+class LogoutView(AccountView):
+    serializer_class = serializers.RefreshSerializer
+
+    def perform(self, serializer):
+        spent(serializer.validated_data["refresh"], renew=False)
+        return Response({"detail": "Logged out."})
+
+
+class PasswordView(AccountView):
+    serializer_class = serializers.PasswordSerializer
+
+    def perform(self, serializer):
+        user = self.request.user
+        user.set_password(serializer.validated_data["new_password"])
+        user.save(update_fields=["password"], force_update=True)
+        return Response({"detail": "Password changed. Log in again."})
+
+
+class MeView(StrictQueryMixin, generics.RetrieveUpdateAPIView):
+    serializer_class = serializers.UserSerializer
+    queryset = get_user_model().objects.none()
+    http_method_names = ["get", "patch", "head"]
+
+    def get_object(self):
+        return self.request.user

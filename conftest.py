@@ -1,0 +1,155 @@
+"""Fixtures every test shares: two users who know nothing of each other, staff, and what they own."""
+
+import json
+import threading
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connections
+from django.test import Client
+from rest_framework_simplejwt.tokens import AccessToken
+
+from doctors.models import Doctor
+from mappings.models import Mapping
+from patients.models import Patient
+
+PASSWORD = "password123"
+PATIENT = {
+    "name": "Alice Smith",
+    "age": 30,
+    "gender": "Female",
+    "phone": "9876543210",
+    "address": "street 123",
+    "email": "aliceS@gmail.com",
+}
+DOCTOR = {
+    "name": "Dr. Robert Brown",
+    "specialization": "Cardiologist",
+    "phone": "9123456780",
+    "age": 21,
+    "gender": "male",
+    "email": "Robert.brown@gmail.com",
+    "address": "245 main strt",
+}
+
+
+class ApiClient:
+    """A client of the API as `user` (None: nobody): JSON in, `.status_code`, `.headers` and `.json()` out."""
+
+    def __init__(self, user=None, token=None):
+        self.user = user
+        self.token = token or (str(AccessToken.for_user(user)) if user else None)
+
+    def request(self, method, path, body=None, raw=None, **headers):
+        if self.token:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
+        content = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+        content_type = headers.pop("content_type", "application/json")
+        client = Client(raise_request_exception=False)
+        return client.generic(method, path, content, content_type=content_type, headers=headers)
+
+    def get(self, path, **headers):
+        return self.request("GET", path, **headers)
+
+    def post(self, path, body=None, **kwargs):
+        return self.request("POST", path, body, **kwargs)
+
+    def put(self, path, body=None, **kwargs):
+        return self.request("PUT", path, body, **kwargs)
+
+    def patch(self, path, body=None, **kwargs):
+        return self.request("PATCH", path, body, **kwargs)
+
+    def delete(self, path, **kwargs):
+        return self.request("DELETE", path, **kwargs)
+
+
+@pytest.fixture(autouse=True)
+def _settings_of_tests(settings, request):
+    """Hash passwords quickly but where a test is about hashing (`@pytest.mark.argon2`)."""
+    if not request.node.get_closest_marker("argon2"):
+        settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def make_user(db):
+    """Return a function that stores a user; the e-mail is made of the name."""
+
+    def make(name, **fields):
+        email = fields.pop("email", f"{name.replace(' ', '.').lower()}@example.com")
+        return get_user_model().objects.create_user(email, fields.pop("password", PASSWORD), name=name, **fields)
+
+    return make
+
+
+@pytest.fixture
+def owner(make_user):
+    return ApiClient(make_user("Olive Owner"))
+
+
+@pytest.fixture
+def stranger(make_user):
+    return ApiClient(make_user("Sam Stranger"))
+
+
+@pytest.fixture
+def staff(make_user):
+    return ApiClient(make_user("Stella Staff", is_staff=True, is_superuser=True))
+
+
+@pytest.fixture
+def anonymous(db):
+    return ApiClient()
+
+
+@pytest.fixture
+def patient(owner):
+    """A patient of the owner."""
+    return Patient.objects.create(user=owner.user, **PATIENT)
+
+
+@pytest.fixture
+def doctor(owner):
+    """A doctor whom the owner added."""
+    return Doctor.objects.create(user=owner.user, **DOCTOR)
+
+
+@pytest.fixture
+def mapping(patient, doctor):
+    """The owner's patient and doctor, assigned."""
+    return Mapping.objects.create(patient=patient, doctor=doctor, user=patient.user)
+
+
+@pytest.fixture
+def staff_browser(staff):
+    """A browser in which staff are logged in to the admin."""
+    client = Client()
+    client.force_login(staff.user)
+    return client
+
+
+@pytest.fixture
+def race(transactional_db):
+    """Return a function that makes calls at the same moment, each on its own connection, and returns their results."""
+
+    def run(*calls):
+        barrier = threading.Barrier(len(calls))
+        results = [None] * len(calls)
+
+        def one(index, call):
+            barrier.wait()
+            try:
+                results[index] = call()
+            except Exception as error:  # noqa: BLE001, a thread's error is the test's to see
+                results[index] = error
+            finally:
+                connections.close_all()
+
+        threads = [threading.Thread(target=one, args=item) for item in enumerate(calls)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return results
+
+    return run

@@ -1,0 +1,16 @@
+from django_filters import rest_framework as filters
+
+from doctors.models import Doctor
+from healthcare.api.lists import GenderFilter
+
+
+class DoctorFilter(filters.FilterSet):
+    specialization = filters.CharFilter(method="same_specialization", label="in any case")
+    gender = GenderFilter()
+
+    class Meta:
+        model = Doctor
+        fields = ["specialization", "gender"]
+
+    def same_specialization(self, queryset, name, value):
+        return queryset.filter(specialization__fold=value.lower())

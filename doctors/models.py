@@ -1,0 +1,78 @@
+"""Doctors: one directory that all users share; each entry is kept by the user who added it."""
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils import timezone
+from simple_history.models import HistoricalRecords
+
+from healthcare import fields
+from healthcare.db.functions import Fold
+
+YOUNGEST, OLDEST = 18, 120
+
+
+class DoctorQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """Return the doctors `user` may see: all, for whoever is logged in."""
+        return self.all() if user.is_authenticated else self.none()
+
+
+class Doctor(models.Model):
+    """A doctor in the shared directory."""
+
+    name = fields.LineField()
+    age = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(YOUNGEST), MaxValueValidator(OLDEST)],
+        help_text="Years, 18 to 120.",
+    )
+    gender = fields.GenderField(blank=True, help_text="male, female, other or unknown, in any case.")
+    specialization = fields.LineField()
+    email = models.EmailField("e-mail", max_length=254)
+    phone = fields.PhoneField()
+    address = models.TextField(max_length=1000, blank=True, validators=[fields.validate_text])
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # Other users rely on the entry, so the account that keeps it is deactivated, not deleted.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="doctors")
+    history = HistoricalRecords(history_id_field=models.BigAutoField(), no_db_index=["user"])
+
+    objects = DoctorQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                Fold("email"),
+                name="doctors_doctor_email_unique",
+                violation_error_message="A doctor with this e-mail already exists.",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(age__isnull=True) | fields.age_condition(YOUNGEST, OLDEST),
+                name="doctors_doctor_age",
+                violation_error_message="Must be from 18 to 120.",
+            ),
+            models.CheckConstraint(
+                condition=fields.gender_condition(blank=True),
+                name="doctors_doctor_gender",
+                violation_error_message="Must be one of male, female, other, unknown, in any case.",
+            ),
+            models.CheckConstraint(
+                condition=fields.phone_condition(),
+                name="doctors_doctor_phone",
+                violation_error_message="Enter 7 to 15 digits, with or without a + in front.",
+            ),
+        ]
+
+    def __str__(self):
+        return f"{self.name}, {self.specialization}"
+
+    def kept_by(self, user):
+        """Tell whether `user` may change the entry: who added it, or staff."""
+        return user.is_staff or self.user_id == user.pk
+
+    def remove(self, user):
+        """Delete the doctor and the assignments to `user`'s own patients; raise ProtectedError while others remain."""
+        self.mappings.filter(patient__user=user).delete()
+        self.delete()

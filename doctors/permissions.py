@@ -1,0 +1,10 @@
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+
+
+class IsKeeperOrReadOnly(BasePermission):
+    """Everybody reads the directory; an entry is changed by who added it, or by staff."""
+
+    message = "Only the user who added this doctor, or staff, may change it."
+
+    def has_object_permission(self, request, view, doctor):
+        return request.method in SAFE_METHODS or doctor.kept_by(request.user)

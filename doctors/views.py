@@ -1,0 +1,20 @@
+from rest_framework.permissions import IsAuthenticated
+
+from doctors.filters import DoctorFilter
+from doctors.models import Doctor
+from doctors.permissions import IsKeeperOrReadOnly
+from doctors.serializers import DoctorSerializer
+from healthcare.api.history import HistoryMixin
+from healthcare.api.viewsets import RecordViewSet
+
+
+class DoctorViewSet(HistoryMixin, RecordViewSet):
+    model = Doctor
+    serializer_class = DoctorSerializer
+    permission_classes = [IsAuthenticated, IsKeeperOrReadOnly]
+    filterset_class = DoctorFilter
+    search_fields = ("name", "specialization", "email")
+    ordering_fields = ("id", "name", "age", "created_at")
+
+    def perform_destroy(self, instance):
+        instance.remove(self.request.user)

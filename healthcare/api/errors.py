@@ -1,0 +1,149 @@
+"""Every error of the API is made here, in DRF's shape: `{"detail": "..."}` or `{"<field>": ["...", ...]}`.
+
+The database is what holds an invariant, so a constraint that refuses a row is an ordinary answer, not an accident: it
+is told in the words of the constraint's `violation_error_message`, on the field it is about.
+"""
+
+import logging
+import re
+import sys
+from functools import cache
+
+from django.apps import apps
+from django.db import IntegrityError, InterfaceError, OperationalError, models
+from django.http import Http404, HttpResponse
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+from rest_framework.views import exception_handler as drf_exception_handler
+from rest_framework.views import set_rollback
+
+from healthcare.api.json import encode
+
+log = logging.getLogger("healthcare.errors")
+
+DATABASE_AWAY = (OperationalError, InterfaceError)
+RETRY_AFTER_SECONDS = 2
+
+
+class Conflict(exceptions.APIException):
+    """The request conflicts with what others depend on (RFC 9110, section 15.5.10)."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_detail = "It is still in use by others."
+    default_code = "conflict"
+
+
+class PreconditionFailed(exceptions.APIException):
+    """The client edited an old version (RFC 9110, section 13.1.1)."""
+
+    status_code = status.HTTP_412_PRECONDITION_FAILED
+    default_detail = "It was changed since: read it again, then repeat the change with the new ETag."
+    default_code = "precondition_failed"
+
+
+class DatabaseUnavailable(exceptions.APIException):
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "The database is not available. Try again in a moment."
+    default_code = "database_unavailable"
+    wait = RETRY_AFTER_SECONDS
+
+
+def exception_handler(error, context):
+    """Turn whatever a view raised into the answer the contract has for it; only a defect becomes a 500."""
+    if isinstance(error, Http404):
+        error = exceptions.NotFound()
+    elif isinstance(error, models.ProtectedError):
+        error = Conflict()
+    elif isinstance(error, IntegrityError):
+        error = refusal(error)
+    elif isinstance(error, DATABASE_AWAY):
+        log.error("database unavailable", extra={"data": _request_id(context["request"])}, exc_info=error)
+        error = DatabaseUnavailable()
+    response = drf_exception_handler(error, context)
+    if response is None:
+        log.error("server error", extra={"data": _request_id(context["request"])}, exc_info=error)
+        set_rollback()
+        response = Response({"detail": "Something went wrong here."}, status=500)
+    return response
+
+
+def _request_id(request):
+    return {"request_id": getattr(request, "id", None)}
+
+
+# What a refused row means
+
+
+def refusal(error):
+    """Return the exception that says what the database refused: a ValidationError on its field, or a Conflict."""
+    cause = error.__cause__
+    diagnostics = getattr(cause, "diag", None)
+    if diagnostics is None:
+        # SQLite names the constraint, or for a plain unique one its columns: "UNIQUE constraint failed: t.a, t.b".
+        kind, _, name = str(cause or error).partition(" constraint failed")
+        name = name.removeprefix(": ").removeprefix("index ").strip("'")
+    else:
+        name = diagnostics.constraint_name
+    constraint = constraints().get(name)
+    if constraint:
+        return exceptions.ValidationError({field_of(constraint): [constraint.violation_error_message]})
+    missing = diagnostics and re.match(r"Key \((\w+)_id\)=\(\d+\) is not present", diagnostics.message_detail or "")
+    if missing:
+        return exceptions.ValidationError({missing[1]: ["It does not exist any more."]})
+    return Conflict()
+
+
+@cache
+def constraints():
+    """Return every constraint of this project's models, by its name and by how SQLite calls it."""
+    found = {}
+    for model in apps.get_models():
+        for constraint in model._meta.constraints:
+            found[constraint.name] = constraint
+            if isinstance(constraint, models.UniqueConstraint) and constraint.fields:
+                columns = (model._meta.get_field(name).column for name in constraint.fields)
+                found[", ".join(f"{model._meta.db_table}.{column}" for column in columns)] = constraint
+    return found
+
+
+def field_of(constraint):
+    """Return the one field a constraint is about, or `non_field_errors` for a rule over several."""
+    if isinstance(constraint, models.CheckConstraint):
+        fields = constraint.condition.referenced_base_fields
+    else:
+        fields = set(constraint.fields) | {
+            leaf.name for part in constraint.expressions for leaf in _leaves(part) if isinstance(leaf, models.F)
+        }
+    return fields.pop() if len(fields) == 1 else api_settings.NON_FIELD_ERRORS_KEY
+
+
+def _leaves(expression):
+    return [expression] if isinstance(expression, models.F) else expression.flatten()
+
+
+# What Django answers when no view of the API was reached
+
+
+def json_error(status_code, detail, **headers):
+    return HttpResponse(
+        encode({"detail": detail}), status=status_code, content_type="application/json", headers=headers
+    )
+
+
+def not_found(request, *args, **kwargs):
+    """Answer a path that is nowhere, in JSON under /api/ (404)."""
+    return json_error(404, "Not found.")
+
+
+def bad_request(request, exception):
+    """Answer what Django found suspicious, in JSON everywhere (400)."""
+    return json_error(400, "Bad request.")
+
+
+def server_error(request):
+    """Answer what escaped every view: 503 while the database is away, else 500."""
+    if isinstance(sys.exc_info()[1], DATABASE_AWAY):
+        return json_error(503, DatabaseUnavailable.default_detail, **{"Retry-After": str(RETRY_AFTER_SECONDS)})
+    log.error("server error", extra={"data": _request_id(request)}, exc_info=sys.exc_info())
+    return json_error(500, "Something went wrong here.")

@@ -1,0 +1,35 @@
+"""Whether the process lives, and whether it can serve: https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/."""
+
+from functools import cache
+
+from django.db import Error, connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+
+from healthcare.api.errors import json_error
+from healthcare.api.json import encode
+from healthcare.api.viewsets import json_response
+
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+def alive(request):
+    """Answer 200 while the process runs. Touches nothing."""
+    return json_response(encode({"status": "alive"}), **NO_STORE)
+
+
+def ready(request):
+    """Answer 200 while the database answers and has every migration, else 503."""
+    try:
+        missing = wanted_migrations() - set(MigrationRecorder(connection).applied_migrations())
+    except Error:
+        return json_error(503, "The database does not answer.", **NO_STORE, **{"Retry-After": "2"})
+    if missing:
+        return json_error(503, f"{len(missing)} migrations are not applied.", **NO_STORE, **{"Retry-After": "2"})
+    return json_response(encode({"status": "ready"}), **NO_STORE)
+
+
+@cache
+def wanted_migrations():
+    """Return the migrations on disk, as (app, name)."""
+    return set(MigrationLoader(None).disk_migrations)

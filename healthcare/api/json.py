@@ -1,0 +1,94 @@
+"""JSON in and out: one parser that is strict, one encoder that every answer goes through."""
+
+import json
+import re
+from datetime import UTC
+
+import orjson
+from django.conf import settings
+from rest_framework import exceptions, negotiation, parsers, renderers, status
+
+
+class PayloadTooLarge(exceptions.APIException):
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_code = "payload_too_large"
+
+    def __init__(self):
+        super().__init__(f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.")
+
+
+class JSONParser(parsers.BaseParser):
+    """Parse a body by RFC 8259 as UTF-8, and refuse what readers disagree about: duplicate keys, NaN, Infinity.
+
+    Raises ParseError (400) for anything malformed, nested too deeply or with a number too long, PayloadTooLarge (413).
+    """
+
+    media_type = "application/json"
+
+    def parse(self, stream, media_type=None, parser_context=None):
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        body = stream.read(limit + 1)
+        if len(body) > limit:
+            raise PayloadTooLarge
+        try:
+            return json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
+        except UnicodeDecodeError:
+            raise exceptions.ParseError("The body is not UTF-8.") from None
+        except RecursionError:
+            raise exceptions.ParseError("The body is nested too deeply.") from None
+        except json.JSONDecodeError as error:
+            raise exceptions.ParseError(f"The body is not JSON: {error}.") from None
+        except ValueError as error:
+            raise exceptions.ParseError(f"The body is not acceptable JSON: {error}.") from None
+
+
+def _unique(pairs):
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return result
+
+
+def _refuse(constant):
+    raise ValueError(f"{constant} is not a JSON number")
+
+
+# A key of a request may hold a lone surrogate, which the error that names it cannot encode.
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def encode(value):
+    """Return `value` as UTF-8 JSON; moments as ISO 8601 in UTC with microseconds and Z."""
+    try:
+        return orjson.dumps(value, default=_default, option=orjson.OPT_PASSTHROUGH_DATETIME)
+    except TypeError:
+        return _SURROGATES.sub("\ufffd", json.dumps(value, default=_default, ensure_ascii=False)).encode()
+
+
+def _default(value):
+    if hasattr(value, "isoformat"):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if isinstance(value, dict):
+        return dict(value)
+    if isinstance(value, list):
+        return list(value)
+    return str(value)
+
+
+class JSONRenderer(renderers.BaseRenderer):
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(self, data, accepted_media_type=None, renderer_context=None):
+        return b"" if data is None else encode(data)
+
+
+class AlwaysJSON(negotiation.BaseContentNegotiation):
+    """Answer JSON whatever `Accept` says: there is nothing else to choose from."""
+
+    def select_parser(self, request, parsers):
+        return negotiation.DefaultContentNegotiation().select_parser(request, parsers)
+
+    def select_renderer(self, request, renderers, format_suffix=None):
+        return renderers[0], renderers[0].media_type

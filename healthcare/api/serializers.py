@@ -1,0 +1,71 @@
+"""Serializers that take what JSON says literally, and whose answer is a plain list of columns."""
+
+import re
+from functools import cache
+
+from django.db import models
+from rest_framework import serializers
+
+from healthcare import fields
+from healthcare.api.json import encode
+
+
+class CharField(serializers.CharField):
+    """A JSON string. DRF would take a number for one."""
+
+    def to_internal_value(self, data):
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class EmailField(CharField, serializers.EmailField):
+    pass
+
+
+class PhoneField(CharField):
+    """A phone number with or without separators; their dropping is what the value becomes."""
+
+    def to_internal_value(self, data):
+        return fields.plain_phone(super().to_internal_value(data))
+
+
+class IntegerField(serializers.IntegerField):
+    """A JSON integer, or a string of ASCII digits. DRF would take `true`, `3.0` and `"٣"` too."""
+
+    def to_internal_value(self, data):
+        if type(data) is int or (isinstance(data, str) and re.fullmatch(r"-?[0-9]{1,18}", data)):
+            return int(data)
+        self.fail("invalid")
+
+
+class ModelSerializer(serializers.ModelSerializer):
+    """A ModelSerializer of strict fields that leaves uniqueness to the database."""
+
+    serializer_field_mapping = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.CharField: CharField,
+        models.TextField: CharField,
+        models.EmailField: EmailField,
+        models.PositiveSmallIntegerField: IntegerField,
+        fields.PhoneField: PhoneField,
+    }
+
+    def update(self, instance, validated_data):
+        """Set and save what was sent and nothing else; never insert, so that a deleted record stays deleted."""
+        for name, value in validated_data.items():
+            setattr(instance, name, value)
+        instance.save(force_update=True, update_fields=list(validated_data))
+        return instance
+
+    @classmethod
+    @cache
+    def columns(cls):
+        """Return {key of the answer: attribute of the model}, in the order of the answer."""
+        names = cls.Meta.fields
+        return {name: cls.Meta.model._meta.get_field(name).attname for name in names}
+
+    @classmethod
+    def encode(cls, instance):
+        """Return the record as JSON: the bytes that a read of it gives."""
+        return encode({name: getattr(instance, attname) for name, attname in cls.columns().items()})

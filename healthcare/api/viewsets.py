@@ -1,0 +1,148 @@
+"""The viewset every resource is made of: reads by compiled SQL, writes in one transaction with their history."""
+
+import hashlib
+from functools import cache
+
+from django.db import transaction
+from django.http import HttpResponse, HttpResponseNotModified
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from rest_framework import exceptions, viewsets
+from rest_framework.response import Response
+from rest_framework.routers import SimpleRouter
+
+from healthcare.api.compiled import CompiledQuery, Slot
+from healthcare.api.errors import PreconditionFailed
+from healthcare.api.json import encode
+from healthcare.api.lists import Listing, query_parameters
+
+# ASCII digits, and no more of them than a 64-bit id holds; anything else is a path that does not exist.
+ID = "[0-9]{1,18}"
+
+
+def json_response(body, status=200, **headers):
+    """Return already encoded JSON as an answer."""
+    return HttpResponse(body, status=status, content_type="application/json", headers=headers)
+
+
+def etag_of(body):
+    """Return the strong entity tag of a representation: equal bytes, equal tag (RFC 9110, section 8.8.3)."""
+    return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+
+
+def matches(header, etag):
+    """Tell whether an If-Match or If-None-Match header names `etag` (weak tags compare as themselves: never equal)."""
+    return header.strip() == "*" or etag in (tag.strip() for tag in header.split(","))
+
+
+class StrictQueryMixin:
+    """Refuse query parameters that the view does not know. Lists name theirs in their `Listing`."""
+
+    query_parameters = frozenset()
+
+    def initial(self, request, *args, **kwargs):
+        super().initial(request, *args, **kwargs)
+        if self.query_parameters is not None:
+            query_parameters(request, self.query_parameters)
+
+
+class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
+    """Create, list, read, change and delete the records of one model.
+
+    A subclass gives `model`, `serializer_class` and what its lists take (`filterset_class`, `search_fields`,
+    `ordering_fields`). Who may see a row is the model's `visible_to(user)`; who may change it, `permission_classes`.
+    """
+
+    model = None
+    filterset_class = None
+    search_fields = ()
+    ordering_fields = ("id",)
+    lookup_value_regex = ID
+
+    @property
+    def query_parameters(self):
+        return None if self.action == "list" else frozenset()
+
+    def get_queryset(self):
+        return self.model.objects.visible_to(self.request.user)
+
+    # Read
+
+    @classmethod
+    @cache
+    def listing(cls):
+        return Listing(cls.serializer_class.columns(), cls.filterset_class, cls.search_fields, cls.ordering_fields)
+
+    @classmethod
+    @cache
+    def one(cls):
+        """Return the compiled query of one record as its `user` sees it."""
+        columns = cls.serializer_class.columns().values()
+        return CompiledQuery(
+            lambda: cls.model.objects.visible_to(Slot("user")).filter(pk=Slot("pk")).order_by().values_list(*columns)
+        )
+
+    def list(self, request, *args, **kwargs):
+        return self.listing().respond(request, self.get_queryset())
+
+    def retrieve(self, request, *args, **kwargs):
+        rows = self.one().rows(user=request.user.pk, pk=int(kwargs["pk"]))
+        if not rows:
+            raise exceptions.NotFound
+        body = encode(dict(zip(self.serializer_class.columns(), rows[0], strict=True)))
+        etag = etag_of(body)
+        if_none_match = request.META.get("HTTP_IF_NONE_MATCH")
+        if if_none_match and matches(if_none_match, etag):
+            return HttpResponseNotModified(headers={"ETag": etag})
+        return json_response(body, ETag=etag)
+
+    # Write
+
+    def create(self, request, *args, **kwargs):
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        with transaction.atomic():
+            instance = serializer.save(user=request.user)
+        request._request.touched = [instance.pk]
+        body = serializer.encode(instance)
+        location = reverse(f"{self.basename}-detail", args=[instance.pk])
+        return json_response(body, status=201, Location=location, ETag=etag_of(body))
+
+    def update(self, request, *args, partial=False, **kwargs):
+        serializer = self.get_serializer(data=request.data, partial=partial)
+        with transaction.atomic():
+            serializer.instance = self.locked(no_key=True)
+            serializer.is_valid(raise_exception=True)
+            body = serializer.encode(serializer.save())
+        return json_response(body, ETag=etag_of(body))
+
+    def partial_update(self, request, *args, **kwargs):
+        return self.update(request, *args, partial=True, **kwargs)
+
+    def destroy(self, request, *args, **kwargs):
+        with transaction.atomic():
+            self.perform_destroy(self.locked())
+        return Response({"detail": f"{self.model._meta.verbose_name.capitalize()} deleted."})
+
+    def perform_destroy(self, instance):
+        instance.delete()
+
+    def locked(self, no_key=False):
+        """Return the record, locked until the transaction ends: who comes second sees what the first one did.
+
+        Raises NotFound (404), PermissionDenied (403), PreconditionFailed (412).
+        """
+        rows = self.get_queryset().select_for_update(of=("self",), no_key=no_key)
+        instance = get_object_or_404(rows, pk=self.kwargs["pk"])
+        self.check_object_permissions(self.request, instance)
+        if_match = self.request.META.get("HTTP_IF_MATCH")
+        if if_match and not matches(if_match, etag_of(self.serializer_class.encode(instance))):
+            raise PreconditionFailed
+        return instance
+
+
+class Router(SimpleRouter):
+    """A SimpleRouter whose ids are ASCII digits, for every viewset."""
+
+    def get_lookup_regex(self, viewset, lookup_prefix=""):
+        return f"(?P<pk>{ID})"

@@ -1,0 +1,18 @@
+"""Database functions that mean the same on SQLite and PostgreSQL."""
+
+from django.db.models import CharField, Transform
+
+
+@CharField.register_lookup
+class Fold(Transform):
+    """Return the lower-case form of a text by Unicode's rules, also on SQLite, whose LOWER stops at ASCII.
+
+    As a lookup: `name__fold__contains="émile"`; compare with `str.lower()` of what was asked for.
+    """
+
+    function = "LOWER"
+    lookup_name = "fold"
+    output_field = CharField()
+
+    def as_sqlite(self, compiler, connection, **extra):
+        return self.as_sql(compiler, connection, function="FOLD", **extra)

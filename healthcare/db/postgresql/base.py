@@ -1,0 +1,58 @@
+"""Django's PostgreSQL backend plus a client-side time-out and a health check that costs no round trip.
+
+A server that is frozen, not dead, never answers and never closes its socket: neither `statement_timeout` (the server's)
+nor TCP (the kernel still acknowledges) notices. So every wait for the server goes through psycopg2's wait callback
+(https://www.psycopg.org/docs/advanced.html#support-for-coroutine-libraries), with a deadline.
+"""
+
+import select
+import time
+
+import psycopg2
+from django.conf import settings
+from django.db.backends.postgresql import base
+from psycopg2 import extensions
+
+# After a time-out, how many seconds new connections are refused at once, so that requests do not queue behind it.
+REFUSE_SECONDS = 1.0
+
+_EVENTS = {
+    extensions.POLL_READ: select.POLLIN,
+    extensions.POLL_WRITE: select.POLLOUT,
+}
+_refuse_until = 0.0
+
+
+def wait(connection):
+    """Wait for `connection` to finish what it does; raise OperationalError after DB_TIMEOUT seconds of silence."""
+    global _refuse_until
+    deadline = None
+    while (state := connection.poll()) != extensions.POLL_OK:
+        poller = select.poll()
+        poller.register(connection.fileno(), _EVENTS[state])
+        now = time.monotonic()
+        deadline = deadline or now + settings.DB_TIMEOUT
+        if not poller.poll(max(0, deadline - now) * 1000):
+            _refuse_until = time.monotonic() + REFUSE_SECONDS
+            raise psycopg2.OperationalError(f"the database did not answer within {settings.DB_TIMEOUT} s")
+
+
+extensions.set_wait_callback(wait)
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    def get_new_connection(self, conn_params):
+        if time.monotonic() < _refuse_until:
+            raise psycopg2.OperationalError("the database did not answer a moment ago")
+        return super().get_new_connection(conn_params)
+
+    def is_usable(self):
+        """Tell whether the connection still works.
+
+        A server that went away leaves an end-of-file to read; a quiet socket needs no question over the network.
+        """
+        if self.connection is None or self.connection.closed:
+            return False
+        if self.errors_occurred or select.select([self.connection], [], [], 0)[0]:
+            return super().is_usable()
+        return True

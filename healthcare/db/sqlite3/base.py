@@ -1,0 +1,14 @@
+"""Django's SQLite backend plus FOLD(text), the lower-case form by Unicode's rules (SQLite's LOWER knows ASCII only)."""
+
+from django.db.backends.sqlite3 import base
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    def get_new_connection(self, conn_params):
+        connection = super().get_new_connection(conn_params)
+        connection.create_function("FOLD", 1, _fold, deterministic=True)
+        return connection
+
+
+def _fold(value):
+    return None if value is None else value.lower()

@@ -1,0 +1,81 @@
+"""Typed reading of the environment: a wrong value stops the start with a sentence that names the variable."""
+
+import os
+import re
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+TRUE = {"true", "1", "yes", "on"}
+FALSE = {"false", "0", "no", "off"}
+SECRET_KEY_BYTES = 32
+
+
+def text(name, default=""):
+    """Return the variable stripped of white space, or `default` where it is unset or empty."""
+    return os.environ.get(name, "").strip() or default
+
+
+def boolean(name, default=False):
+    """Return the variable as a bool; raise ImproperlyConfigured for anything but a plain yes or no."""
+    value = text(name).lower()
+    if not value:
+        return default
+    if value not in TRUE | FALSE:
+        raise ImproperlyConfigured(f"{name} must be True or False, not {value!r}.")
+    return value in TRUE
+
+
+def integer(name, default, minimum=0):
+    """Return the variable as an int of at least `minimum`; raise ImproperlyConfigured for anything else."""
+    value = text(name, str(default))
+    if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) < minimum:
+        raise ImproperlyConfigured(f"{name} must be a whole number of at least {minimum}, not {value!r}.")
+    return int(value)
+
+
+def names(name, default=()):
+    """Return a comma-separated variable as a list of its non-empty parts."""
+    return [part.strip() for part in text(name).split(",") if part.strip()] or list(default)
+
+
+def required(name, why):
+    """Return the variable; raise ImproperlyConfigured with the reason where it is missing."""
+    value = text(name)
+    if not value:
+        raise ImproperlyConfigured(f"{name} is not set: {why}.")
+    return value
+
+
+def secret_key(production, path):
+    """Return SECRET_KEY; outside production make one at `path`, readable by its owner alone, and keep it.
+
+    A key that outlives the process is what lets tokens outlive a restart. Raise ImproperlyConfigured for a key
+    under 32 bytes (RFC 7518, section 3.2: a key at least as long as the HS256 output) and, in production, for none.
+    """
+    key = text("SECRET_KEY")
+    if not key and not production:
+        key = _kept_key(path)
+    if not key:
+        raise ImproperlyConfigured("SECRET_KEY is not set: PRODUCTION=True demands one of at least 32 bytes.")
+    if len(key.encode()) < SECRET_KEY_BYTES:
+        raise ImproperlyConfigured(
+            f"SECRET_KEY is too short: {len(key.encode())} bytes, at least {SECRET_KEY_BYTES} are needed."
+        )
+    if production and (len(set(key)) < 12 or key.startswith("django-insecure-")):
+        raise ImproperlyConfigured("SECRET_KEY is weak: PRODUCTION=True demands a random one.")
+    return key
+
+
+def _kept_key(path: Path):
+    if not path.exists():
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(50))
+        # A link, not a rename: of several processes starting at once the first one's key stays.
+        with suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    return path.read_text().strip()

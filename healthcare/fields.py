@@ -1,0 +1,90 @@
+"""The kinds of value that patients, doctors and users share: what is allowed, once, for the API, the admin and imports.
+
+Genders are the codes of FHIR's AdministrativeGender (https://hl7.org/fhir/valueset-administrative-gender.html); phone
+numbers have at most the 15 digits of ITU-T E.164.
+"""
+
+import unicodedata
+
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+
+GENDERS = ("male", "female", "other", "unknown")
+PHONE = r"^\+?[0-9]{7,15}\Z"
+PHONE_SEPARATORS = str.maketrans("", "", " -.()")
+
+validate_phone = RegexValidator(PHONE, "Enter 7 to 15 digits, with or without a + in front.", code="invalid")
+
+
+def validate_line(value):
+    """Refuse text that is not one visible line: control characters, line separators, nothing but invisible ones."""
+    categories = [unicodedata.category(character) for character in value]
+    if any(category in {"Cc", "Cs", "Zl", "Zp"} for category in categories):
+        raise ValidationError("Control characters are not allowed.", code="control_characters")
+    if all(category[0] in "CZ" for category in categories):
+        raise ValidationError("This field may not be blank.", code="blank")
+
+
+def validate_text(value):
+    """Refuse control characters in text of several lines, but for tabs and line ends."""
+    if any(unicodedata.category(character) == "Cc" and character not in "\t\r\n" for character in value):
+        raise ValidationError("Control characters are not allowed.", code="control_characters")
+
+
+def validate_gender(value):
+    if value.lower() not in GENDERS:
+        raise ValidationError(f"Must be one of {', '.join(GENDERS)}, in any case.", code="invalid")
+
+
+def plain_phone(value):
+    """Return a phone number without the separators people write: `+1 (987) 654-3210` is `+19876543210`."""
+    return value.translate(PHONE_SEPARATORS)
+
+
+class LineField(models.CharField):
+    """A name or a title: one line of 1 to 100 characters."""
+
+    default_validators = [validate_line]
+
+    def __init__(self, *args, max_length=100, **kwargs):
+        super().__init__(*args, max_length=max_length, **kwargs)
+
+
+class PhoneField(models.CharField):
+    """A phone number, stored as its digits with or without a + in front."""
+
+    default_validators = [validate_phone]
+
+    def __init__(self, *args, max_length=16, **kwargs):
+        super().__init__(*args, max_length=max_length, **kwargs)
+
+    def to_python(self, value):
+        value = super().to_python(value)
+        return plain_phone(value) if value else value
+
+    def formfield(self, **kwargs):
+        # The form's limit counts before the separators are dropped, the column's after.
+        return super().formfield(**{"max_length": 40, **kwargs})
+
+
+class GenderField(models.CharField):
+    """An administrative gender in any case, kept as it was written."""
+
+    default_validators = [validate_gender]
+
+    def __init__(self, *args, max_length=7, **kwargs):
+        super().__init__(*args, max_length=max_length, **kwargs)
+
+
+def gender_condition(blank=False):
+    """Return the condition of a check constraint that `gender` is one of GENDERS (or blank)."""
+    return models.Q(gender__fold__in=[*GENDERS, *([""] if blank else [])])
+
+
+def phone_condition():
+    return models.Q(phone__regex=PHONE)
+
+
+def age_condition(lowest, highest):
+    return models.Q(age__range=(lowest, highest))

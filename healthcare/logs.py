@@ -1,0 +1,31 @@
+"""The log: one JSON object a line, with ids and never contents."""
+
+import logging
+import traceback
+from datetime import UTC, datetime
+
+import orjson
+
+
+class JSONFormatter(logging.Formatter):
+    """Format a record as one line: time (ISO 8601, UTC), level, logger, event, and what `extra={"data": {...}}` adds."""
+
+    def format(self, record):
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **getattr(record, "data", {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z).decode()
+
+    def formatException(self, exc_info):  # noqa: N802, the name is logging's
+        """Return the frames and types of the chain of exceptions; their messages may quote a patient."""
+        error, parts = exc_info[1], []
+        while error is not None:
+            parts.insert(0, "".join(traceback.format_tb(error.__traceback__)) + type(error).__qualname__)
+            error = error.__cause__ or error.__context__
+        return "\n\n".join(parts)

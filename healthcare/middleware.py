@@ -1,0 +1,72 @@
+"""What happens around every request: its id, its line in the log, and what all answers under /api/ have in common."""
+
+import logging
+import re
+import time
+import uuid
+from functools import lru_cache
+
+from django.core.exceptions import DisallowedHost
+
+from healthcare.api import errors
+
+API = "/api/"
+log = logging.getLogger("healthcare.requests")
+
+
+class RequestLogMiddleware:
+    """Give the request an id, answer it in X-Request-ID, and log one line: who did what to which record."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        started = time.perf_counter()
+        request.id = uuid.uuid4().hex
+        response = self.get_response(request)
+        response["X-Request-ID"] = request.id
+        match = request.resolver_match
+        # Django's lazy user would cost a query to look at; under /api/ it is the authenticated one or not set.
+        user = request.__dict__.get("user")
+        log.info(
+            "request",
+            extra={
+                "data": {
+                    "request_id": request.id,
+                    "user": user.pk if user else None,
+                    "method": request.method,
+                    "route": readable(match.route) if match else None,
+                    "ids": [*(match.kwargs.values() if match else ()), *getattr(request, "touched", ())],
+                    "status": response.status_code,
+                    "ms": round((time.perf_counter() - started) * 1000, 2),
+                }
+            },
+        )
+        return response
+
+
+@lru_cache(maxsize=512)
+def readable(route):
+    """Return a URL pattern as people write it: `api/^patients/(?P<pk>[0-9]+)/$` as `/api/patients/{pk}/`."""
+    return "/" + re.sub(r"\(\?P<(\w+)>[^)]*\)", r"{\1}", route).translate({ord("^"): None, ord("$"): None})
+
+
+class ApiMiddleware:
+    """Under /api/: refuse a host that is not ours in JSON, take a path without its slash, keep answers out of caches."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        if not request.path_info.startswith(API):
+            return self.get_response(request)
+        try:
+            request.get_host()
+        except DisallowedHost:
+            return errors.json_error(400, "Invalid Host header: this server answers to the hosts in ALLOWED_HOSTS.")
+        if not request.path_info.endswith("/"):
+            request.path_info += "/"
+        response = self.get_response(request)
+        if not response.has_header("Cache-Control"):
+            response["Cache-Control"] = "no-store"
+        return response

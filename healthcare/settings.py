@@ -1,0 +1,271 @@
+"""Settings: sections in the order of https://docs.djangoproject.com/en/5.2/topics/settings/.
+
+What differs between machines comes from the environment or from `.env` (`.env.example` lists every variable), read
+through `healthcare.env`. Two switches matter: DB_LIVE chooses the database and nothing else, PRODUCTION hardens.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+from dotenv import load_dotenv
+
+from healthcare import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+load_dotenv(BASE_DIR / ".env", interpolate=False)
+
+# Core: https://docs.djangoproject.com/en/5.2/howto/deployment/checklist/
+
+PRODUCTION = env.boolean("PRODUCTION")
+DEBUG = env.boolean("DEBUG")
+if PRODUCTION and DEBUG:
+    raise ImproperlyConfigured("DEBUG is True: PRODUCTION=True does not start with it.")
+SECRET_KEY = env.secret_key(PRODUCTION, BASE_DIR / ".secret_key")
+if PRODUCTION:
+    env.required("ALLOWED_HOSTS", "PRODUCTION=True needs the host names it answers to")
+ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+if PRODUCTION and "*" in ALLOWED_HOSTS:
+    raise ImproperlyConfigured("ALLOWED_HOSTS is '*': PRODUCTION=True needs the host names it answers to.")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "simple_history",
+    "accounts",
+    "patients",
+    "doctors",
+    "mappings",
+]
+
+MIDDLEWARE = [
+    "healthcare.middleware.RequestLogMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "healthcare.middleware.ApiMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
+]
+
+ROOT_URLCONF = "healthcare.urls"
+WSGI_APPLICATION = "healthcare.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "healthcare" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Database: https://docs.djangoproject.com/en/5.2/ref/databases/
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DB_LIVE = env.boolean("DB_LIVE")
+# Seconds a statement or a connection attempt may take before the client gets a 503.
+DB_TIMEOUT = env.integer("DB_TIMEOUT", 10, minimum=1)
+THIS_MACHINE = {"", "localhost", "127.0.0.1", "::1"}
+
+
+def postgresql():
+    """Return the DATABASES entry of a live PostgreSQL, from DATABASE_URL or else from the five DB_* variables."""
+    url = env.text("DATABASE_URL")
+    if url:
+        database = dj_database_url.parse(url)
+        if "postgresql" not in database["ENGINE"]:
+            raise ImproperlyConfigured("DATABASE_URL must start with postgresql://.")
+    else:
+        database = {
+            "NAME": env.required("DB_NAME", "DB_LIVE=True needs the name of a PostgreSQL database"),
+            "USER": env.required("DB_USER", "DB_LIVE=True needs a PostgreSQL user"),
+            "PASSWORD": env.text("DB_PASSWORD"),
+            "HOST": env.text("DB_HOST", "localhost"),
+            "PORT": env.integer("DB_PORT", 5432, minimum=1),
+        }
+    options = database.get("OPTIONS", {})
+    here = database["HOST"] in THIS_MACHINE or database["HOST"].startswith("/")
+    sslmode = env.text("DB_SSLMODE") or options.get("sslmode") or ("require" if PRODUCTION and not here else "prefer")
+    if PRODUCTION and not here and sslmode in {"disable", "allow", "prefer"}:
+        raise ImproperlyConfigured(f"DB_SSLMODE is {sslmode!r}: PRODUCTION=True needs TLS to a database elsewhere.")
+    return database | {
+        "ENGINE": "healthcare.db.postgresql",
+        "OPTIONS": {**options, "sslmode": sslmode, "connect_timeout": DB_TIMEOUT},
+        "CONN_MAX_AGE": env.integer("DB_CONN_MAX_AGE", 600),
+        "CONN_HEALTH_CHECKS": True,
+        # A pooler in transaction mode (PgBouncer, Neon) hands every transaction another connection.
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+    }
+
+
+SQLITE = {
+    "ENGINE": "healthcare.db.sqlite3",
+    "NAME": BASE_DIR / "db.sqlite3",
+    # One writer at a time, and writers queue instead of failing: IMMEDIATE takes the write lock where the transaction
+    # begins. FULL survives a power cut. https://docs.djangoproject.com/en/5.2/ref/databases/#sqlite-notes
+    "OPTIONS": {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+    },
+}
+
+DATABASES = {"default": postgresql() if DB_LIVE else SQLITE}
+
+# Cache: https://docs.djangoproject.com/en/5.2/topics/cache/
+
+CACHE_URL = env.text("CACHE_URL")
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}
+    if CACHE_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
+# Accounts: https://docs.djangoproject.com/en/5.2/topics/auth/
+
+AUTH_USER_MODEL = "accounts.User"
+# The e-mail is unique by a constraint on its lower-case form, which this check cannot see.
+SILENCED_SYSTEM_CHECKS = ["auth.E003"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+PASSWORD_REJECT_COMMON = env.boolean("PASSWORD_REJECT_COMMON")
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("name", "email")},
+    },
+]
+if PASSWORD_REJECT_COMMON:
+    AUTH_PASSWORD_VALIDATORS += [{"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"}]
+
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=env.integer("ACCESS_TOKEN_MINUTES", 15, minimum=1)),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=env.integer("REFRESH_TOKEN_DAYS", 7, minimum=1)),
+    "ROTATE_REFRESH_TOKENS": True,
+    "BLACKLIST_AFTER_ROTATION": True,
+    # A claim made of the password's hash: a changed password kills every token issued before it.
+    "CHECK_REVOKE_TOKEN": True,
+}
+
+# API: https://www.django-rest-framework.org/api-guide/settings/
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.JWTAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["healthcare.api.json.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["healthcare.api.json.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "healthcare.api.json.AlwaysJSON",
+    "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "healthcare.api.errors.exception_handler",
+    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+# Bytes; a larger body is answered 413.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# The API takes a path with or without its slash; a redirect would lose the body of a POST.
+APPEND_SLASH = True
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Healthcare API",
+    "VERSION": "1.0.0",
+    "DESCRIPTION": (
+        "Patients of your own, a doctor directory shared by all users, and who is assigned to whom.\n\n"
+        "Register, log in, press **Authorize** and paste the `access` token: every operation can then be tried here."
+    ),
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "tryItOutEnabled": True, "displayRequestDuration": True},
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "/api/",
+    "TAGS": [
+        {"name": "Accounts", "description": "Register, log in, renew and end sessions."},
+        {"name": "Patients", "description": "Private to the user who created them."},
+        {"name": "Doctors", "description": "One directory, shared by all users."},
+        {"name": "Mappings", "description": "Which doctor is assigned to which patient."},
+    ],
+}
+
+# History: https://django-simple-history.readthedocs.io/
+
+# History is read by record, never by date alone.
+SIMPLE_HISTORY_DATE_INDEX = False
+
+# Language and time: https://docs.djangoproject.com/en/5.2/topics/i18n/
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+# Static files: https://whitenoise.readthedocs.io/en/stable/django.html
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "static"
+WHITENOISE_USE_FINDERS = not PRODUCTION
+if PRODUCTION:
+    STORAGES = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    }
+
+# Transport: https://docs.djangoproject.com/en/5.2/topics/security/
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+# How many proxies in front write X-Forwarded-For and X-Forwarded-Proto. With none, the headers are not believed.
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0)
+if TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+if PRODUCTION:
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]
+    SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 31_536_000, minimum=1)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS")
+
+# Logging: https://docs.djangoproject.com/en/5.2/topics/logging/
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "healthcare.logs.JSONFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        "healthcare": {"level": "INFO"},
+        # Django would log every 4xx and 5xx once more, with the path as the client wrote it.
+        "django.request": {"level": "CRITICAL"},
+        "django.security": {"level": "CRITICAL"},
+        "django.server": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
+    },
+}

@@ -1,0 +1,30 @@
+"""Every path of the project. The API's are listed in README.md."""
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.negotiation import DefaultContentNegotiation
+
+from healthcare.api import errors, health
+
+open_docs = {"content_negotiation_class": DefaultContentNegotiation}
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="docs")),
+    path("healthz", health.alive),
+    path("readyz", health.ready),
+    path("admin/", admin.site.urls),
+    path("api/schema/", SpectacularAPIView.as_view(**open_docs), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(**open_docs), name="docs"),
+    path("api/auth/", include("accounts.urls")),
+    path("api/", include("patients.urls")),
+    path("api/", include("doctors.urls")),
+    path("api/", include("mappings.urls")),
+    # With DEBUG on, Django would answer an unknown path with a page.
+    re_path("^api/", errors.not_found),
+]
+
+handler400 = errors.bad_request
+handler404 = errors.not_found
+handler500 = errors.server_error

@@ -1,0 +1,20 @@
+#!/usr/bin/env python
+"""Run Django's management commands for this project."""
+
+import os
+import sys
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+
+
+def main():
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "healthcare.settings")
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,13 @@
+from django_filters import rest_framework as filters
+
+from healthcare.api.lists import IntegerFilter
+from mappings.models import Mapping
+
+
+class MappingFilter(filters.FilterSet):
+    patient = IntegerFilter(field_name="patient_id")
+    doctor = IntegerFilter(field_name="doctor_id")
+
+    class Meta:
+        model = Mapping
+        fields = ["patient", "doctor"]

@@ -1,0 +1,44 @@
+"""Mappings: which doctor is assigned to which patient."""
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from simple_history.models import HistoricalRecords
+
+from doctors.models import Doctor
+from patients.models import Patient
+
+
+class MappingQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """Return the mappings `user` may see: those of their own patients."""
+        return self.filter(patient__user=user) if user.is_authenticated else self.none()
+
+
+class Mapping(models.Model):
+    """The assignment of a doctor to a patient."""
+
+    # An assignment is a fact about the patient and goes with them.
+    patient = models.ForeignKey(Patient, on_delete=models.CASCADE, related_name="mappings", db_index=False)
+    # A doctor whom patients rely on stays.
+    doctor = models.ForeignKey(Doctor, on_delete=models.PROTECT, related_name="mappings")
+    # Who assigned; kept for as long as the assignment is.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="mappings")
+    assigned_at = models.DateTimeField(default=timezone.now, editable=False)
+    history = HistoricalRecords(history_id_field=models.BigAutoField(), no_db_index=["user", "patient", "doctor"])
+
+    objects = MappingQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            # Also the index by which the doctors of a patient are found.
+            models.UniqueConstraint(
+                fields=["patient", "doctor"],
+                name="mappings_mapping_unique_pair",
+                violation_error_message="This doctor is already assigned to this patient.",
+            ),
+        ]
+
+    def __str__(self):
+        return f"{self.patient_id} → {self.doctor_id}"

@@ -1,0 +1,15 @@
+from django_filters import rest_framework as filters
+
+from healthcare.api.lists import GenderFilter, IntegerFilter
+from patients.models import Patient
+
+
+class PatientFilter(filters.FilterSet):
+    gender = GenderFilter()
+    age = IntegerFilter()
+    age_min = IntegerFilter(field_name="age", lookup_expr="gte", label="at least so many years")
+    age_max = IntegerFilter(field_name="age", lookup_expr="lte", label="at most so many years")
+
+    class Meta:
+        model = Patient
+        fields = ["gender", "age", "age_min", "age_max"]

@@ -1,0 +1,69 @@
+"""Patients: each belongs to the user who created it."""
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator
+from django.db import models
+from django.utils import timezone
+from simple_history.models import HistoricalRecords
+
+from healthcare import fields
+from healthcare.db.functions import Fold
+
+OLDEST = 150
+
+
+class PatientQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """Return the patients `user` may see: those they created."""
+        return self.filter(user=user) if user.is_authenticated else self.none()
+
+
+class Patient(models.Model):
+    """A person in the care of the user who registered them."""
+
+    name = fields.LineField()
+    age = models.PositiveSmallIntegerField(validators=[MaxValueValidator(OLDEST)], help_text="Years, 0 to 150.")
+    gender = fields.GenderField(help_text="male, female, other or unknown, in any case.")
+    phone = fields.PhoneField()
+    address = models.TextField(max_length=1000, blank=True, validators=[fields.validate_text])
+    email = models.EmailField("e-mail", max_length=254, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # An account with patients is deactivated, never deleted from under them.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="patients", db_index=False
+    )
+    history = HistoricalRecords(history_id_field=models.BigAutoField(), no_db_index=["user"])
+
+    objects = PatientQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["user", "id"], name="patients_of_user")]
+        constraints = [
+            models.UniqueConstraint(
+                "user",
+                Fold("name"),
+                "phone",
+                Fold("email"),
+                name="patients_patient_unique_per_user",
+                violation_error_message="This patient exists already: same name, phone and e-mail.",
+            ),
+            models.CheckConstraint(
+                condition=fields.age_condition(0, OLDEST),
+                name="patients_patient_age",
+                violation_error_message="Must be from 0 to 150.",
+            ),
+            models.CheckConstraint(
+                condition=fields.gender_condition(),
+                name="patients_patient_gender",
+                violation_error_message="Must be one of male, female, other, unknown, in any case.",
+            ),
+            models.CheckConstraint(
+                condition=fields.phone_condition(),
+                name="patients_patient_phone",
+                violation_error_message="Enter 7 to 15 digits, with or without a + in front.",
+            ),
+        ]
+
+    def __str__(self):
+        return self.name

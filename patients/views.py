@@ -1,0 +1,16 @@
+from healthcare.api.history import HistoryMixin
+from healthcare.api.viewsets import RecordViewSet
+from patients.filters import PatientFilter
+from patients.models import Patient
+from patients.serializers import PatientSerializer
+
+
+class PatientViewSet(HistoryMixin, RecordViewSet):
+    model = Patient
+    serializer_class = PatientSerializer
+    filterset_class = PatientFilter
+    search_fields = ("name", "phone", "email", "address")
+    ordering_fields = ("id", "name", "age", "created_at")
+
+    def may_read_history(self, user, newest):
+        return newest["user_id"] == user.pk
