@@ -140,7 +140,7 @@ def race(transactional_db):
             barrier.wait()
             try:
                 results[index] = call()
-            except Exception as error:  # noqa: BLE001, a thread's error is the test's to see
+            except Exception as error:
                 results[index] = error
             finally:
                 connections.close_all()

@@ -29,7 +29,7 @@ def verified(raw_token):
 
 
 class JWTAuthentication(authentication.JWTAuthentication):
-    """SimpleJWT's, with each token verified once and the user read by compiled SQL. Raises AuthenticationFailed (401)."""
+    """SimpleJWT's, with each token verified once and the user read by compiled SQL; raises AuthenticationFailed."""
 
     def authenticate(self, request):
         scheme, _, raw_token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")

@@ -2,6 +2,7 @@
 
 from django.contrib.auth import authenticate, get_user_model, password_validation
 from django.core.exceptions import ValidationError as DjangoValidationError
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.exceptions import TokenError
@@ -29,12 +30,28 @@ def check_password_rules(field, password, user):
         raise serializers.ValidationError({field: error.messages}) from None
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("Request", value={"name": "John Doe", "email": "john@example.com"}, request_only=True),
+        OpenApiExample("Answer", value={"id": 1, "name": "John Doe", "email": "john@example.com"}, response_only=True),
+    ]
+)
 class UserSerializer(ModelSerializer):
     class Meta:
         model = User
         fields = ["id", "name", "email"]
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Request",
+            value={"name": "John Doe", "email": "john@example.com", "password": "password123"},
+            request_only=True,
+        ),
+        OpenApiExample("Answer", value={"id": 1, "name": "John Doe", "email": "john@example.com"}, response_only=True),
+    ]
+)
 class RegisterSerializer(UserSerializer):
     password = PasswordField()
 
@@ -49,6 +66,11 @@ class RegisterSerializer(UserSerializer):
         return User.objects.create_user(**validated_data)
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("Request", value={"email": "john@example.com", "password": "password123"}, request_only=True),
+    ]
+)
 class LoginSerializer(serializers.Serializer):
     email = CharField(write_only=True, max_length=254)
     password = PasswordField()
@@ -61,6 +83,11 @@ class LoginSerializer(serializers.Serializer):
         return {"user": user}
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("Request", value={"refresh": "<the refresh token>"}, request_only=True),
+    ]
+)
 class RefreshSerializer(serializers.Serializer):
     refresh = CharField(write_only=True)
 
@@ -72,11 +99,23 @@ class RefreshSerializer(serializers.Serializer):
             raise AuthenticationFailed(f"{error}. Log in again.") from None
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("Answer", value={"access": "<jwt>", "refresh": "<jwt>"}, response_only=True),
+    ]
+)
 class TokenPairSerializer(serializers.Serializer):
     access = serializers.CharField(help_text="Send it as `Authorization: Bearer <access>`.")
     refresh = serializers.CharField(help_text="Good for one call of `/api/auth/refresh/`.")
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Request", value={"old_password": "password123", "new_password": "a-much-longer-one"}, request_only=True
+        ),
+    ]
+)
 class PasswordSerializer(serializers.Serializer):
     old_password = PasswordField()
     new_password = PasswordField()
@@ -89,7 +128,3 @@ class PasswordSerializer(serializers.Serializer):
     def validate(self, attrs):
         check_password_rules("new_password", attrs["new_password"], self.context["request"].user)
         return attrs
-
-
-class DetailSerializer(serializers.Serializer):
-    detail = serializers.CharField()

@@ -1,8 +1,8 @@
 """Refresh tokens that belong to a family: everything that was renewed from one login.
 
-A refresh token works once. One that comes a second time was copied, by whoever comes first or second, so its whole family
-dies (RFC 9700, section 4.14.2). SimpleJWT keeps a row a token; instead of the token itself, which would be a key to the
-account lying in the database, its `token` column holds the family.
+A refresh token works once. One that comes a second time was copied, so its whole family dies (RFC 9700, 4.14.2).
+SimpleJWT keeps a row a token; instead of the token itself, which would be a key to the account lying in the database,
+its `token` column holds the family.
 """
 
 from django.contrib.auth import get_user_model

@@ -11,6 +11,7 @@ from rest_framework_simplejwt.exceptions import TokenError
 
 from accounts import serializers
 from accounts.tokens import RefreshToken
+from healthcare.api.serializers import DetailSerializer
 from healthcare.api.viewsets import StrictQueryMixin
 
 
@@ -46,6 +47,12 @@ def spent(refresh, renew):
 
 
 class RegisterView(PublicView):
+    """Register.
+
+    The e-mail is unique without regard to case. The password has 8 to 128 characters, is not all digits and is not too
+    like the name or the e-mail.
+    """
+
     serializer_class = serializers.RegisterSerializer
 
     def perform(self, serializer):
@@ -56,6 +63,12 @@ class RegisterView(PublicView):
 
 
 class LoginView(PublicView):
+    """Log in.
+
+    The e-mail in any case. A wrong password, an unknown e-mail and a deactivated account get the same answer.
+    """
+
+    answer_class = serializers.TokenPairSerializer
     serializer_class = serializers.LoginSerializer
 
     def perform(self, serializer):
@@ -63,6 +76,12 @@ class LoginView(PublicView):
 
 
 class RefreshView(PublicView):
+    """Renew the tokens.
+
+    A refresh token works once: keep the new one. Used again, it ends every session that came from the same login.
+    """
+
+    answer_class = serializers.TokenPairSerializer
     serializer_class = serializers.RefreshSerializer
 
     def perform(self, serializer):
@@ -70,6 +89,9 @@ class RefreshView(PublicView):
 
 
 class LogoutView(AccountView):
+    """Log out: the refresh token is dead from now on."""
+
+    answer_class = DetailSerializer
     serializer_class = serializers.RefreshSerializer
 
     def perform(self, serializer):
@@ -78,6 +100,9 @@ class LogoutView(AccountView):
 
 
 class PasswordView(AccountView):
+    """Change the password: every token issued before, this one too, is dead at once."""
+
+    answer_class = DetailSerializer
     serializer_class = serializers.PasswordSerializer
 
     def perform(self, serializer):
@@ -88,6 +113,8 @@ class PasswordView(AccountView):
 
 
 class MeView(StrictQueryMixin, generics.RetrieveUpdateAPIView):
+    """One's own account."""
+
     serializer_class = serializers.UserSerializer
     queryset = get_user_model().objects.none()
     http_method_names = ["get", "patch", "head"]

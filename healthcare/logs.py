@@ -8,7 +8,7 @@ import orjson
 
 
 class JSONFormatter(logging.Formatter):
-    """Format a record as one line: time (ISO 8601, UTC), level, logger, event, and what `extra={"data": {...}}` adds."""
+    """Format a record as one line: time (ISO 8601), level, logger, event, and what `extra={"data": {...}}` adds."""
 
     def format(self, record):
         line = {

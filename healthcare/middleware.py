@@ -7,6 +7,7 @@ import uuid
 from functools import lru_cache
 
 from django.core.exceptions import DisallowedHost
+from django.utils.functional import LazyObject
 
 from healthcare.api import errors
 
@@ -26,14 +27,12 @@ class RequestLogMiddleware:
         response = self.get_response(request)
         response["X-Request-ID"] = request.id
         match = request.resolver_match
-        # Django's lazy user would cost a query to look at; under /api/ it is the authenticated one or not set.
-        user = request.__dict__.get("user")
         log.info(
             "request",
             extra={
                 "data": {
                     "request_id": request.id,
-                    "user": user.pk if user else None,
+                    "user": user_id(request),
                     "method": request.method,
                     "route": readable(match.route) if match else None,
                     "ids": [*(match.kwargs.values() if match else ()), *getattr(request, "touched", ())],
@@ -45,6 +44,14 @@ class RequestLogMiddleware:
         return response
 
 
+def user_id(request):
+    """Return the id of the user the request turned out to be from; ask nobody who has not been asked for yet."""
+    user = request.__dict__.get("user")
+    if isinstance(user, LazyObject):
+        user = request.__dict__.get("_cached_user")
+    return user.pk if user else None
+
+
 @lru_cache(maxsize=512)
 def readable(route):
     """Return a URL pattern as people write it: `api/^patients/(?P<pk>[0-9]+)/$` as `/api/patients/{pk}/`."""
@@ -52,7 +59,7 @@ def readable(route):
 
 
 class ApiMiddleware:
-    """Under /api/: refuse a host that is not ours in JSON, take a path without its slash, keep answers out of caches."""
+    """Under /api/: refuse a foreign host in JSON, take a path without its slash, keep answers out of caches."""
 
     def __init__(self, get_response):
         self.get_response = get_response

@@ -1,4 +1,5 @@
 from django.db.models import Exists
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from doctors.models import Doctor
@@ -8,6 +9,16 @@ from mappings.models import Mapping
 from patients.models import Patient
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("Request", value={"patient": 1, "doctor": 1}, request_only=True),
+        OpenApiExample(
+            "Answer",
+            value={"id": 1, "assigned_at": "2025-09-20T21:26:42.200203Z", "patient": 1, "doctor": 1, "user": 1},
+            response_only=True,
+        ),
+    ]
+)
 class MappingSerializer(ModelSerializer):
     patient = IntegerField(source="patient_id")
     doctor = IntegerField(source="doctor_id")
@@ -29,6 +40,28 @@ class MappingSerializer(ModelSerializer):
         return attrs
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Answer",
+            value={
+                "id": 1,
+                "name": "Dr. Robert Brown",
+                "age": 21,
+                "gender": "male",
+                "specialization": "Cardiologist",
+                "email": "Robert.brown@gmail.com",
+                "phone": "9123456780",
+                "address": "245 main strt",
+                "created_at": "2025-09-20T21:23:24.527748Z",
+                "user": 1,
+                "mapping_id": 1,
+                "assigned_at": "2025-09-20T21:26:42.200203Z",
+            },
+            response_only=True,
+        ),
+    ]
+)
 class AssignedDoctorSerializer(DoctorSerializer):
     """A doctor as assigned to one patient."""
 

@@ -1,8 +1,9 @@
 """Queries compiled once: the fast path of every read.
 
-Building a queryset and compiling it to SQL costs Django many times what the database needs to answer it, and for a given
-endpoint the SQL is the same every time but for a few values. `CompiledQuery` asks the queryset for its SQL once, with a
-`Slot` where a value will stand, and from then on only runs it. The queryset stays the one place that says who may see a row.
+Building a queryset and compiling it to SQL costs Django many times what the database needs to answer it, and for a
+given endpoint the SQL is the same every time but for a few values. `CompiledQuery` asks the queryset for its SQL once,
+with a `Slot` where a value will stand, and from then on only runs it. The queryset stays the one place that says who
+may see a row.
 
 The price: the shape of the query must not depend on the values (no `None` in a slot, no slicing by one).
 """

@@ -81,7 +81,7 @@ def refusal(error):
     diagnostics = getattr(cause, "diag", None)
     if diagnostics is None:
         # SQLite names the constraint, or for a plain unique one its columns: "UNIQUE constraint failed: t.a, t.b".
-        kind, _, name = str(cause or error).partition(" constraint failed")
+        _, _, name = str(cause or error).partition(" constraint failed")
         name = name.removeprefix(": ").removeprefix("index ").strip("'")
     else:
         name = diagnostics.constraint_name
@@ -145,5 +145,7 @@ def server_error(request):
     """Answer what escaped every view: 503 while the database is away, else 500."""
     if isinstance(sys.exc_info()[1], DATABASE_AWAY):
         return json_error(503, DatabaseUnavailable.default_detail, **{"Retry-After": str(RETRY_AFTER_SECONDS)})
+    if isinstance(sys.exc_info()[1], IntegrityError):
+        return json_error(409, "Somebody else changed this at the same moment. Go back and try again.")
     log.error("server error", extra={"data": _request_id(request)}, exc_info=sys.exc_info())
     return json_error(500, "Something went wrong here.")

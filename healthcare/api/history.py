@@ -2,10 +2,13 @@
 
 from itertools import pairwise
 
+from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions
 from rest_framework.decorators import action
 
 from healthcare.api.json import encode
+from healthcare.api.serializers import VersionSerializer
+from healthcare.api.viewsets import json_response
 
 TYPES = {"+": "created", "~": "changed", "-": "deleted"}
 
@@ -37,11 +40,10 @@ def versions(rows, names):
 class HistoryMixin:
     """Add `history/` to a record: also a deleted one keeps its own."""
 
+    @extend_schema(responses=VersionSerializer(many=True))
     @action(detail=True, methods=["get"])
     def history(self, request, *args, **kwargs):
-        # Imported here: the viewsets import nothing of history, and this is all of viewsets that history needs.
-        from healthcare.api.viewsets import json_response
-
+        """Every version, newest first: what changed, when, by whom. Also of a deleted record."""
         names = [name for name in self.serializer_class.columns() if name not in ("id", "created_at", "user")]
         rows = list(
             self.model.history.filter(id=int(kwargs["pk"]))

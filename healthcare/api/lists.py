@@ -58,7 +58,7 @@ class GenderFilter(filters.Filter):
 
 
 def query_parameters(request, allowed):
-    """Return the query string as a dict; raise ValidationError (400) that names what is unknown, doubled or malformed."""
+    """Return the query string as a dict; raise ValidationError (400) naming what is unknown, doubled or malformed."""
     raw = request.META.get("QUERY_STRING", "")
     if not raw:
         return {}

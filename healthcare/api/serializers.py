@@ -36,7 +36,7 @@ class IntegerField(serializers.IntegerField):
     def to_internal_value(self, data):
         if type(data) is int or (isinstance(data, str) and re.fullmatch(r"-?[0-9]{1,18}", data)):
             return int(data)
-        self.fail("invalid")
+        return self.fail("invalid")
 
 
 class ModelSerializer(serializers.ModelSerializer):
@@ -69,3 +69,25 @@ class ModelSerializer(serializers.ModelSerializer):
     def encode(cls, instance):
         """Return the record as JSON: the bytes that a read of it gives."""
         return encode({name: getattr(instance, attname) for name, attname in cls.columns().items()})
+
+
+class DetailSerializer(serializers.Serializer):
+    """What a deed without a record to show answers, and every error that is about no field."""
+
+    detail = serializers.CharField()
+
+
+class ChangeSerializer(serializers.Serializer):
+    field = serializers.CharField()
+    old = serializers.JSONField(allow_null=True, help_text="null where there was none")
+    new = serializers.JSONField(allow_null=True)
+
+
+class VersionSerializer(serializers.Serializer):
+    """One version of a record."""
+
+    id = serializers.IntegerField()
+    action = serializers.CharField(help_text="created, changed, deleted or restored")
+    at = serializers.DateTimeField()
+    by = serializers.IntegerField(allow_null=True, help_text="The id of the user who did it.")
+    changes = ChangeSerializer(many=True)

@@ -3,11 +3,12 @@
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
-import healthcare.db.functions
-import healthcare.fields
 import simple_history.models
 from django.conf import settings
 from django.db import migrations, models
+
+import healthcare.db.functions
+import healthcare.fields
 
 
 class Migration(migrations.Migration):

@@ -1,0 +1,57 @@
+# Two targets matter: `make run` serves the project, `make test` checks all of it. `make help` lists the rest.
+
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+MANAGE := $(BIN)/python manage.py
+# Where the tests look for PostgreSQL; any other is named by setting these.
+PG := DB_NAME=$${DB_NAME:-healthcare} DB_USER=$${DB_USER:-postgres} DB_PASSWORD=$${DB_PASSWORD:-} \
+      DB_HOST=$${DB_HOST:-127.0.0.1} DB_PORT=$${DB_PORT:-5432}
+# The tests choose their own surroundings, whatever .env says.
+CLEAN := PRODUCTION=False DEBUG=False DATABASE_URL= CACHE_URL= SECRET_KEY= ALLOWED_HOSTS= PASSWORD_REJECT_COMMON=False
+PRODUCTION_LIKE := PRODUCTION=True DB_LIVE=False SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
+      ALLOWED_HOSTS=api.example.com PASSWORD_REJECT_COMMON=True
+PYTEST := $(BIN)/python -W error::ResourceWarning -m pytest -q -n 2 --dist loadfile --durations 3
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint check test-sqlite test-postgresql
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
+
+.venv/.runtime: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or later is needed (PYTHON=...)")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/.tests: requirements.txt requirements-dev.txt .venv/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+run: .venv/.runtime ## Install, migrate and serve on SQLite (PORT=8000; DB_LIVE=True for PostgreSQL)
+	$(MANAGE) migrate --verbosity 0
+	@echo "Docs   http://127.0.0.1:$(PORT)/api/docs/"
+	@echo "API    http://127.0.0.1:$(PORT)/api/"
+	@echo "Admin  http://127.0.0.1:$(PORT)/admin/   (log-in: $(MANAGE) createsuperuser)"
+	$(MANAGE) runserver --noreload 127.0.0.1:$(PORT)
+
+test: lint check test-sqlite test-postgresql ## Lint, check, and test on SQLite and on PostgreSQL
+
+lint: .venv/.tests ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+check: .venv/.tests ## Check migrations, production settings and the OpenAPI document
+	$(CLEAN) DB_LIVE=False $(MANAGE) makemigrations --check --dry-run
+	$(CLEAN) $(PRODUCTION_LIKE) $(MANAGE) check --deploy --fail-level WARNING
+	$(CLEAN) DB_LIVE=False $(MANAGE) spectacular --validate --fail-on-warn --file /dev/null
+
+test-sqlite: .venv/.tests ## Test on SQLite, with coverage
+	$(CLEAN) DB_LIVE=False $(PYTEST) --cov --cov-report term --cov-fail-under 98
+
+test-postgresql: .venv/.tests ## Test on the PostgreSQL of the DB_* variables, if one answers
+	@if $(PG) $(BIN)/python -c 'import os, psycopg2; psycopg2.connect(dbname="postgres", user=os.environ["DB_USER"], password=os.environ["DB_PASSWORD"], host=os.environ["DB_HOST"], port=os.environ["DB_PORT"], connect_timeout=3)' 2>/dev/null; \
+	then $(CLEAN) $(PG) DB_LIVE=True $(PYTEST); \
+	elif [ -n "$$REQUIRE_POSTGRESQL" ]; then echo "error: no PostgreSQL answers" >&2; exit 1; \
+	else echo "Left out: the tests on PostgreSQL, as none answers where DB_HOST and DB_PORT say (127.0.0.1:5432 if unset)."; fi

@@ -1,0 +1,87 @@
+"""What the admins of all records share: the acting user on every change, one transaction, history, restore."""
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from simple_history.admin import SimpleHistoryAdmin
+
+
+class RecordAdmin(SimpleHistoryAdmin):
+    """The admin of a record with history. Staff see every user's; what they add is theirs unless they say otherwise."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    save_on_top = True
+
+    def get_changeform_initial_data(self, request):
+        return {"user": request.user.pk, **super().get_changeform_initial_data(request)}
+
+    def get_object(self, request, object_id, from_field=None):
+        """Return the record, locked while it is being saved, so that one deleted meanwhile does not come back."""
+        record = super().get_object(request, object_id, from_field)
+        if record and request.method == "POST":
+            return self.get_queryset(request).select_for_update(of=("self",)).filter(pk=record.pk).first()
+        return record
+
+    def save_model(self, request, obj, form, change):
+        obj._history_user = request.user
+        obj.save(force_update=change, force_insert=not change)
+
+
+class HistoryAdmin(admin.ModelAdmin):
+    """Every version of every record, deleted ones too: read only, but that a deleted record can be restored."""
+
+    list_display = ["history_date", "history_type", "id", "record", "history_user", "history_change_reason"]
+    list_filter = ["history_type", "history_date"]
+    list_select_related = ["history_user"]
+    list_per_page = 50
+    show_full_result_count = False
+    ordering = ["-history_id"]
+    actions = ["restore"]
+
+    @admin.display(description="record")
+    def record(self, version):
+        return getattr(version, "name", None) or f"patient {version.patient_id}, doctor {version.doctor_id}"
+
+    def has_add_permission(self, request):
+        return False
+
+    def has_change_permission(self, request, obj=None):
+        return False
+
+    def has_delete_permission(self, request, obj=None):
+        return False
+
+    def has_view_permission(self, request, obj=None):
+        model = self.model.instance_type
+        return request.user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}")
+
+    def has_module_permission(self, request):
+        return self.has_view_permission(request)
+
+    @admin.action(description="Restore the selected deleted records", permissions=["view"])
+    def restore(self, request, queryset):
+        model = self.model.instance_type
+        if not request.user.has_perm(f"{model._meta.app_label}.add_{model._meta.model_name}"):
+            raise PermissionDenied
+        for version in queryset:
+            try:
+                restore(version, request.user)
+            except ValidationError as error:
+                self.message_user(request, f"{version.id}: {' '.join(error.messages)}", messages.ERROR)
+            else:
+                self.message_user(request, f"{model._meta.verbose_name.capitalize()} {version.id} is back.")
+
+
+def restore(version, user):
+    """Bring back the record that `version` says was deleted, with its id; raise ValidationError if it can't be."""
+    with transaction.atomic():
+        if version.history_type != "-":
+            raise ValidationError("This version is no deletion.")
+        record = version.instance
+        if type(record).objects.filter(pk=record.pk).exists():
+            raise ValidationError("The record exists: nothing to restore.")
+        record.full_clean()
+        record._history_user = user
+        record._change_reason = "restored"
+        record.save(force_insert=True)

@@ -1,0 +1,171 @@
+"""The OpenAPI document, by drf-spectacular: what every operation has in common is said here, once.
+
+Examples stand on the serializers, summaries come from the action and the model, descriptions from docstrings.
+"""
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+
+from healthcare.api.lists import CURSOR, LIMIT, MAX_LIMIT, ORDERING, SEARCH, GenderFilter, IntegerFilter
+from healthcare.api.serializers import DetailSerializer
+from healthcare.fields import GENDERS
+
+SUMMARIES = {
+    "list": "List the {many}",
+    "create": "Add a {one}",
+    "retrieve": "Read a {one}",
+    "update": "Replace a {one}",
+    "partial_update": "Change a {one}",
+    "destroy": "Delete a {one}",
+    "history": "The history of a {one}",
+}
+ERRORS = {
+    401: ("Who are you?", "Authentication credentials were not provided."),
+    403: ("You may see it, but not change it.", "Only the user who added this doctor, or staff, may change it."),
+    404: ("It does not exist for you.", "Not found."),
+    409: ("Others depend on it.", "It is still in use by others."),
+    412: (
+        "You edited an old version.",
+        "It was changed since: read it again, then repeat the change with the new ETag.",
+    ),
+    413: ("The body is too large.", "The body is larger than 1048576 bytes."),
+    415: ("The body is not JSON.", 'Unsupported media type "text/plain" in request.'),
+    429: ("Too many requests: see `Retry-After`.", "Request was throttled. Expected available in 60 seconds."),
+    503: ("The database is away: see `Retry-After`.", "The database is not available. Try again in a moment."),
+}
+INVALID = {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}}
+
+
+class JWTScheme(OpenApiAuthenticationExtension):
+    target_class = "accounts.authentication.JWTAuthentication"
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema):
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+class Schema(AutoSchema):
+    """Adds to each operation its summary, tag, list parameters, headers and every error it can answer."""
+
+    def get_tags(self):
+        first = self.path.removeprefix("/api/").split("/")[0]
+        if self.path.endswith(("{id}/doctors/", "{id}/patients/")):
+            first = "mappings"
+        return ["Accounts" if first == "auth" else first.capitalize()]
+
+    def get_summary(self):
+        model = getattr(self.view, "model", None)
+        if model and self.action in SUMMARIES:
+            names = model._meta.verbose_name, model._meta.verbose_name_plural
+            return SUMMARIES[self.action].format(one=names[0], many=names[1])
+        name = (self.view.__doc__ or "").strip().split("\n")[0].rstrip(".")
+        return f"Change {name[0].lower()}{name[1:]}" if self.method == "PATCH" else name
+
+    @property
+    def action(self):
+        return getattr(self.view, "action", None)
+
+    @property
+    def listing(self):
+        if hasattr(self.view, "listing") and (self.action == "list" or not hasattr(self.view, "model")):
+            return self.view.listing()
+        return None
+
+    @property
+    def conditional(self):
+        """Whether the operation is on a single record that has an ETag."""
+        verbs = ("retrieve", "update", "partial_update", "destroy")
+        return hasattr(self.view, "filterset_class") and self.action in verbs and self._is_tagged()
+
+    def _is_tagged(self):
+        return self.get_tags()[0] in ("Patients", "Doctors")
+
+    # Parameters
+
+    def get_override_parameters(self):
+        if self.listing:
+            return [*self._list_parameters(self.listing)]
+        if self.conditional:
+            name = "If-None-Match" if self.method == "GET" else "If-Match"
+            return [OpenApiParameter(name, str, "header", description="The `ETag` of the version you have.")]
+        return []
+
+    def _list_parameters(self, listing):
+        for name, item in (listing.filterset.base_filters if listing.filterset else {}).items():
+            yield OpenApiParameter(
+                name,
+                int if isinstance(item, IntegerFilter) else str,
+                enum=GENDERS if isinstance(item, GenderFilter) else None,
+                description=item.extra.get("label") or item.label or "",
+            )
+        if listing.search:
+            yield OpenApiParameter(SEARCH, str, description=f"Words to find in: {', '.join(listing.search)}.")
+        order = [sign + name for name in listing.ordering for sign in ("", "-")]
+        yield OpenApiParameter(ORDERING, str, enum=order, description="`-` for descending.")
+        yield OpenApiParameter(
+            LIMIT,
+            {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+            description="Rows a page; the `Link` header leads on. Without it, everything.",
+        )
+        yield OpenApiParameter(CURSOR, str, description="Where a page starts: follow `Link` instead of making one.")
+
+    # Answers
+
+    def get_response_serializers(self):
+        if self.action == "destroy":
+            return {200: DetailSerializer}
+        answer = getattr(self.view, "answer_class", None)
+        if answer:
+            return {200: answer}
+        if self.method == "POST":
+            return {201: self.view.get_serializer_class()}
+        return super().get_response_serializers()
+
+    def _get_response_bodies(self, direction="response"):
+        bodies = super()._get_response_bodies(direction)
+        for code in self._error_codes():
+            reason, detail = ERRORS[code]
+            example = OpenApiExample(f"{code}", value={"detail": detail}, response_only=True)
+            bodies[str(code)] = self._get_response_for_code(
+                OpenApiResponse(DetailSerializer, reason, [example]), str(code)
+            )
+        bodies["400"] = {
+            "description": "What is wrong, by field, by query parameter, or as `detail`.",
+            "content": {"application/json": {"schema": INVALID_OR_DETAIL}},
+        }
+        if self.conditional and self.method == "GET":
+            bodies["304"] = {"description": "You have this version already."}
+        for name, codes in self._answer_headers():
+            for code in codes & bodies.keys():
+                bodies[code].setdefault("headers", {})[name] = {"schema": {"type": "string"}}
+        return bodies
+
+    def _error_codes(self):
+        public = not self.view.get_authenticators()
+        yield from (429, 503)
+        if not public or self.path.endswith(("login/", "refresh/")):
+            yield 401
+        if self.method in ("POST", "PUT", "PATCH"):
+            yield from (413, 415)
+        if "{" in self.path:
+            yield 404
+        if self.action in ("update", "partial_update", "destroy") and self._is_tagged():
+            yield 412
+            if self.get_tags() == ["Doctors"]:
+                yield 403
+        if self.action == "destroy" and self._is_tagged():
+            yield 409
+
+    def _answer_headers(self):
+        yield "Retry-After", {"429", "503"}
+        yield "WWW-Authenticate", {"401"}
+        if self._is_tagged() and (self.conditional or self.action == "create"):
+            yield "ETag", {"200", "201"}
+        if self.method == "POST":
+            yield "Location", {"201"}
+        if self.listing:
+            yield "Link", {"200"}
+
+
+INVALID_OR_DETAIL = {"anyOf": [INVALID, {"$ref": "#/components/schemas/Detail"}]}

@@ -1,0 +1,203 @@
+"""The admin as staff use it: who did what is recorded, and what was deleted can come back."""
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import User
+from conftest import DOCTOR, PASSWORD, PATIENT
+from doctors.models import Doctor
+from mappings.models import Mapping
+from patients.models import Patient
+
+PAGES = [
+    "accounts_user",
+    "patients_patient",
+    "doctors_doctor",
+    "mappings_mapping",
+    "patients_historicalpatient",
+    "doctors_historicaldoctor",
+    "mappings_historicalmapping",
+]
+
+
+def restore(browser, model, version):
+    url = reverse(f"admin:{model._meta.app_label}_historical{model._meta.model_name}_changelist")
+    return browser.post(url, {"action": "restore", "_selected_action": [version.pk]}, follow=True)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_staff_see_everything_and_a_search_finds_it(staff_browser, mapping, page):
+    response = staff_browser.get(reverse(f"admin:{page}_changelist"), {"q": "a"} if "mapping" not in page else {})
+
+    assert response.status_code == 200
+    assert response.context["cl"].result_count >= 1
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_user_who_is_not_staff_is_sent_to_the_log_in(owner, page):
+    browser = Client()
+    browser.force_login(owner.user)
+
+    response = browser.get(reverse(f"admin:{page}_changelist"))
+
+    assert response.status_code == 302
+    assert "/admin/login/" in response.headers["Location"]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "accounts_user"])
+def test_the_queries_of_a_list_do_not_grow_with_its_rows(staff_browser, make_user, django_assert_max_num_queries, page):
+    for number in range(12):
+        user = make_user(f"User {number}")
+        patient = Patient.objects.create(user=user, **PATIENT)
+        doctor = Doctor.objects.create(user=user, **{**DOCTOR, "email": f"d{number}@example.com"})
+        Mapping.objects.create(user=user, patient=patient, doctor=doctor)
+
+    with django_assert_max_num_queries(8):
+        staff_browser.get(reverse(f"admin:{page}_changelist"))
+
+
+def test_staff_log_in_by_e_mail_in_any_case(staff):
+    response = Client().post(
+        reverse("admin:login"), {"username": staff.user.email.upper(), "password": PASSWORD, "next": "/admin/"}
+    )
+
+    assert response.headers["Location"] == "/admin/"
+
+
+def test_what_staff_add_carries_their_name_and_is_normalised(staff_browser, staff):
+    form = {**PATIENT, "phone": "+1 (987) 654-3210", "user": staff.user.pk}
+
+    staff_browser.post(reverse("admin:patients_patient_add"), form)
+
+    patient = Patient.objects.get()
+    assert patient.phone == "+19876543210"
+    assert patient.history.get().history_user == staff.user
+
+
+def test_what_staff_change_carries_their_name_and_is_seen_in_the_history(staff_browser, staff, patient):
+    url = reverse("admin:patients_patient_change", args=[patient.pk])
+
+    staff_browser.post(url, {**PATIENT, "age": 31, "user": patient.user_id})
+
+    newest = patient.history.first()
+    page = staff_browser.get(reverse("admin:patients_patient_history", args=[patient.pk])).content.decode()
+    assert (newest.age, newest.history_user) == (31, staff.user)
+    assert staff.user.name in page
+
+
+def test_a_rule_that_a_form_breaks_is_told_on_the_form(staff_browser, patient):
+    form = {**PATIENT, "age": 151, "phone": "12", "user": patient.user_id}
+
+    response = staff_browser.post(reverse("admin:patients_patient_add"), form)
+
+    assert set(response.context["adminform"].form.errors) >= {"age", "phone"}
+    assert Patient.objects.count() == 1
+
+
+def test_the_same_patient_twice_is_told_on_the_form(staff_browser, patient):
+    form = {**PATIENT, "name": "ALICE smith", "user": patient.user_id}
+
+    response = staff_browser.post(reverse("admin:patients_patient_add"), form)
+
+    assert "exists already" in str(response.context["adminform"].form.errors)
+
+
+def test_a_record_deleted_while_its_form_was_open_does_not_come_back(staff_browser, patient):
+    pk = patient.pk
+    patient.delete()
+
+    staff_browser.post(reverse("admin:patients_patient_change", args=[pk]), {**PATIENT, "user": patient.user_id})
+
+    assert not Patient.objects.exists()
+
+
+def test_a_deleted_patient_is_restored_as_it_was(staff_browser, staff, patient):
+    pk, created_at = patient.pk, patient.created_at
+    staff_browser.post(reverse("admin:patients_patient_delete", args=[pk]), {"post": "yes"})
+    deletion = Patient.history.first()
+
+    restore(staff_browser, Patient, deletion)
+
+    back = Patient.objects.get()
+    newest = back.history.first()
+    assert deletion.history_user == staff.user
+    assert (back.pk, back.name, back.created_at) == (pk, PATIENT["name"], created_at)
+    assert (newest.history_change_reason, newest.history_user) == ("restored", staff.user)
+
+
+def test_a_deletion_by_the_list_action_carries_the_name_of_staff(staff_browser, staff, mapping):
+    url = reverse("admin:patients_patient_changelist")
+
+    staff_browser.post(url, {"action": "delete_selected", "_selected_action": [mapping.patient_id], "post": "yes"})
+
+    assert Mapping.history.first().history_user == staff.user
+    assert Patient.history.first().history_user == staff.user
+
+
+def test_what_cannot_be_restored_says_why(staff_browser, patient):
+    version = patient.history.first()
+    patient.delete()
+    deletion = Patient.history.first()
+    Patient.objects.create(user=patient.user, **PATIENT)
+
+    not_deleted = restore(staff_browser, Patient, version).content.decode()
+    taken = restore(staff_browser, Patient, deletion).content.decode()
+
+    assert "This version is no deletion." in not_deleted
+    assert "This patient exists already" in taken
+    assert Patient.objects.count() == 1
+
+
+def test_a_record_that_exists_is_not_restored_over(staff_browser, patient):
+    pk = patient.pk
+    patient.delete()
+    deletion = Patient.history.first()
+    restore(staff_browser, Patient, deletion)
+    Patient.objects.filter(pk=pk).update(age=99)
+
+    page = restore(staff_browser, Patient, deletion).content.decode()
+
+    assert "nothing to restore" in page
+    assert Patient.objects.get().age == 99
+
+
+def test_a_mapping_whose_doctor_is_gone_is_not_restored(staff_browser, mapping):
+    doctor = mapping.doctor
+    mapping.delete()
+    doctor.delete()
+
+    page = restore(staff_browser, Mapping, Mapping.history.first()).content.decode()
+
+    assert "not a valid choice" in page
+    assert not Mapping.objects.exists()
+
+
+def test_staff_who_may_only_look_cannot_restore(make_user, patient):
+    auditor = make_user("Ada Auditor", is_staff=True)
+    auditor.user_permissions.add(Permission.objects.get(codename="view_patient"))
+    browser = Client()
+    browser.force_login(auditor)
+    patient.delete()
+
+    response = restore(browser, Patient, Patient.history.first())
+
+    assert response.status_code == 403
+    assert not Patient.objects.exists()
+
+
+def test_a_user_is_added_with_an_e_mail_and_a_password(staff_browser):
+    form = {"name": "New", "email": "new@example.com", "usable_password": "true"}
+
+    staff_browser.post(
+        reverse("admin:accounts_user_add"), {**form, "password1": "a-long-pass-77", "password2": "a-long-pass-77"}
+    )
+
+    assert User.objects.get(email="new@example.com").check_password("a-long-pass-77")
+
+
+def test_a_user_with_patients_is_not_deleted(staff_browser, patient):
+    staff_browser.post(reverse("admin:accounts_user_delete", args=[patient.user_id]), {"post": "yes"})
+
+    assert User.objects.filter(pk=patient.user_id).exists()

@@ -1,0 +1,45 @@
+"""The OpenAPI document and the page that shows it."""
+
+import pytest
+from drf_spectacular.generators import SchemaGenerator
+
+OPERATIONS = [
+    (path, method, operation)
+    for path, item in SchemaGenerator().get_schema(public=True)["paths"].items()
+    for method, operation in item.items()
+]
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS, ids=lambda value: str(value)[:30])
+def test_an_operation_tells_its_summary_its_success_and_its_errors(path, method, operation):
+    codes = set(operation["responses"])
+
+    assert operation["summary"]
+    assert codes & {"200", "201"}
+    assert {"400", "429", "503"} <= codes
+    assert ("401" in codes) == ("register" not in path)
+    assert ("404" in codes) == ("{id}" in path)
+
+
+@pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS, ids=lambda value: str(value)[:30])
+def test_a_body_has_an_example_that_can_be_sent_as_it_stands(path, method, operation):
+    if method in {"get", "delete"}:
+        assert "requestBody" not in operation
+    else:
+        assert operation["requestBody"]["content"]["application/json"]["examples"]
+
+
+def test_the_two_meanings_of_a_mapping_path_are_told():
+    by_method = {method: operation for path, method, operation in OPERATIONS if path == "/api/mappings/{id}/"}
+
+    assert "patient" in by_method["get"]["parameters"][0]["description"]
+    assert "mapping" in by_method["delete"]["parameters"][0]["description"]
+
+
+@pytest.mark.parametrize("path", ["/api/docs/", "/api/schema/"])
+def test_the_documentation_is_open_to_everybody(anonymous, path):
+    assert anonymous.get(path).status_code == 200
+
+
+def test_the_front_page_leads_to_the_documentation(anonymous):
+    assert anonymous.get("/").headers["Location"] == "/api/docs/"
