@@ -1,0 +1,67 @@
+"""Guessing passwords and registering in bulk: counted across processes, refused before any password is hashed.
+
+An attempt counts when it begins, and a log-in that succeeds forgets it: were it counted when it fails, a hundred
+guesses at once would all pass. What is counted is an account and an address together, so that nobody can lock an
+account's owner out from elsewhere. One password tried on many accounts meets the throttle of its address.
+"""
+
+import hashlib
+import time
+
+from django.conf import settings
+from django.db import connection
+from rest_framework.exceptions import Throttled
+
+from accounts.models import AttemptWindow
+from healthcare.api.rates import CacheCounter, Throttle, client_address
+
+
+class DatabaseCounter:
+    """Counts in the database, in one statement."""
+
+    def hit(self, key, seconds):
+        """Count one more; return (the count in this window, the seconds until it ends)."""
+        now, table = int(time.time()), AttemptWindow._meta.db_table
+        over = f"{table}.ends_at <= %(now)s"
+        sql = f"""
+            INSERT INTO {table} (key, count, ends_at) VALUES (%(key)s, 1, %(end)s)
+            ON CONFLICT (key) DO UPDATE SET
+                count = CASE WHEN {over} THEN 1 ELSE {table}.count + 1 END,
+                ends_at = CASE WHEN {over} THEN %(end)s ELSE {table}.ends_at END
+            RETURNING count, ends_at
+        """  # noqa: S608, the only thing put in is the table's own name
+        with connection.cursor() as cursor:
+            cursor.execute(sql, {"key": key, "now": now, "end": now + seconds})
+            count, ends_at = cursor.fetchone()
+        return count, ends_at - now
+
+    def forget(self, key, seconds):
+        AttemptWindow.objects.filter(pk=key).delete()
+
+
+counter = CacheCounter() if settings.CACHE_URL else DatabaseCounter()
+
+
+def begin(request, email):
+    """Count an attempt to prove to be the user with `email`; raise Throttled (429) where there were too many."""
+    count, left = counter.hit(_key(request, email), settings.LOGIN_FAILURE_SECONDS)
+    if count > settings.LOGIN_FAILURES:
+        raise Throttled(wait=left, detail="Too many failed attempts.")
+
+
+def succeeded(request, email):
+    """Forget the attempts of this account from this address."""
+    counter.forget(_key(request, email), settings.LOGIN_FAILURE_SECONDS)
+
+
+def _key(request, email):
+    return f"account:{hashlib.sha256(email.lower().encode()).hexdigest()[:32]}:{client_address(request)}"
+
+
+class RegisterThrottle(Throttle):
+    """New accounts from one address."""
+
+    counter = counter
+
+    def allow_request(self, request, view):
+        return self.allow("register", client_address(request))

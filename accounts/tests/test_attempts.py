@@ -1,0 +1,130 @@
+"""Guessing is stopped on every door, for the guesser alone, and not for good."""
+
+import pytest
+from django.test import Client
+
+from accounts.models import AttemptWindow
+from conftest import PASSWORD
+
+LOGIN = "/api/auth/login/"
+
+
+@pytest.fixture(autouse=True)
+def _few(settings):
+    settings.LOGIN_FAILURES = 3
+
+
+def guess(user, password="wrong-guess", address="10.0.0.1", **headers):
+    client = Client(REMOTE_ADDR=address, headers=headers)
+    body = {"email": user.email, "password": password}
+    return client.post(LOGIN, body, content_type="application/json")
+
+
+def test_the_guess_after_the_last_allowed_one_is_refused_with_the_time_to_wait(owner):
+    statuses = [guess(owner.user).status_code for _ in range(3)]
+
+    refused = guess(owner.user, PASSWORD)
+
+    assert statuses == [401, 401, 401]
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["Retry-After"]) <= 900
+    assert "Too many failed attempts." in refused.json()["detail"]
+
+
+def test_a_made_up_x_forwarded_for_does_not_help(owner):
+    for number in range(3):
+        guess(owner.user, **{"X-Forwarded-For": f"1.2.3.{number}"})
+
+    assert guess(owner.user, **{"X-Forwarded-For": "9.9.9.9"}).status_code == 429
+
+
+def test_behind_a_proxy_the_address_is_the_one_the_proxy_saw(owner, settings):
+    settings.TRUSTED_PROXIES = 1
+    for _ in range(3):
+        guess(owner.user, **{"X-Forwarded-For": "made.up, 1.1.1.1"})
+
+    from_there = guess(owner.user, PASSWORD, **{"X-Forwarded-For": "other, 1.1.1.1"})
+    from_elsewhere = guess(owner.user, PASSWORD, **{"X-Forwarded-For": "1.1.1.1, 2.2.2.2"})
+
+    assert (from_there.status_code, from_elsewhere.status_code) == (429, 200)
+
+
+def test_an_ipv6_guesser_has_one_network_not_endless_addresses(owner):
+    for number in range(3):
+        guess(owner.user, address=f"2001:db8::{number}")
+
+    assert guess(owner.user, address="2001:db8::ffff").status_code == 429
+    assert guess(owner.user, PASSWORD, address="2001:db8:0:1::1").status_code == 200
+
+
+def test_the_owner_still_logs_in_from_elsewhere_and_others_from_there(owner, stranger):
+    for _ in range(5):
+        guess(owner.user)
+
+    assert guess(owner.user, PASSWORD, address="10.0.0.2").status_code == 200
+    assert guess(stranger.user, PASSWORD).status_code == 200
+
+
+def test_a_log_in_forgets_the_failures_before_it(owner):
+    for _ in range(4):
+        guess(owner.user)
+        assert guess(owner.user, PASSWORD).status_code == 200
+
+
+def test_the_refusal_ends_with_its_window(owner):
+    for _ in range(4):
+        guess(owner.user)
+    AttemptWindow.objects.update(ends_at=0)
+
+    assert guess(owner.user, PASSWORD).status_code == 200
+
+
+def test_the_admin_is_the_same_door(staff):
+    form = {"username": staff.user.email, "password": "wrong-guess"}
+    for _ in range(3):
+        assert Client().post("/admin/login/", form).status_code == 200
+
+    refused = Client().post("/admin/login/", {**form, "password": PASSWORD})
+
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) > 0
+
+
+def test_a_stolen_access_token_does_not_guess_the_password(owner):
+    body = {"old_password": "wrong-guess", "new_password": "another-pass-77"}
+    for _ in range(3):
+        assert owner.post("/api/auth/password/", body).json() == {"old_password": ["This is not your password."]}
+
+    assert owner.post("/api/auth/password/", {**body, "old_password": PASSWORD}).status_code == 429
+
+
+def test_guesses_at_the_same_moment_do_not_pass_together(owner, race):
+    answers = race(*[lambda: guess(owner.user).status_code] * 8)
+
+    assert sorted(answers) == [401] * 3 + [429] * 5
+
+
+def test_no_e_mail_is_kept_of_an_attempt(owner):
+    guess(owner.user)
+
+    assert owner.user.email not in AttemptWindow.objects.get().key
+
+
+@pytest.mark.parametrize(("rate", "path"), [("register", "/api/auth/register/"), ("anonymous", LOGIN)])
+def test_a_rate_is_kept_for_those_who_are_not_logged_in(anonymous, settings, rate, path):
+    settings.RATES = {**settings.RATES, rate: (2, 3600)}
+
+    statuses = [anonymous.post(path, {}).status_code for _ in range(3)]
+    refused = anonymous.post(path, {})
+
+    assert statuses == [400, 400, 429]
+    assert int(refused.headers["Retry-After"]) > 0
+
+
+def test_a_rate_is_kept_for_each_user_alone(owner, stranger, settings):
+    settings.RATES = {**settings.RATES, "user": (2, 3600)}
+
+    mine = [owner.get("/api/patients/").status_code for _ in range(3)]
+
+    assert mine == [200, 200, 429]
+    assert stranger.get("/api/patients/").status_code == 200

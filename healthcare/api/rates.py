@@ -1,0 +1,62 @@
+"""How often something may happen: counters of fixed windows, and the throttle of the whole API.
+
+A counter is one number a key, so a request costs the same however high the rate; DRF's own throttle keeps a list of
+every request's time.
+"""
+
+import ipaddress
+import time
+
+from django.conf import settings
+from django.core.cache import cache
+from rest_framework.throttling import BaseThrottle
+
+
+def client_address(request):
+    """Return where a request comes from, an IPv6 one as its /64, which is what one subscriber has.
+
+    X-Forwarded-For is believed from as many proxies as TRUSTED_PROXIES says, counted from this end; what a client
+    writes into it stands further left.
+    """
+    address = request.META.get("REMOTE_ADDR", "")
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    if settings.TRUSTED_PROXIES and len(forwarded) >= settings.TRUSTED_PROXIES:
+        address = forwarded[-settings.TRUSTED_PROXIES].strip()
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
+
+
+class CacheCounter:
+    """Counts in Django's cache: across processes where that is a Redis, else each process for itself."""
+
+    def hit(self, key, seconds):
+        """Count one more; return (the count in this window, the seconds until it ends)."""
+        window, passed = divmod(time.time(), seconds)
+        key = f"rate:{key}:{int(window)}"
+        cache.add(key, 0, seconds)
+        return cache.incr(key), seconds - passed
+
+    def forget(self, key, seconds):
+        """Start the window of `key` anew."""
+        cache.delete(f"rate:{key}:{int(time.time() // seconds)}")
+
+
+class Throttle(BaseThrottle):
+    """Refuse (429, with Retry-After) what comes more often than the `scope`'s rate, counted by user or by address."""
+
+    counter = CacheCounter()
+
+    def allow_request(self, request, view):
+        scope = "user" if request.user.is_authenticated else "anonymous"
+        return self.allow(scope, request.user.pk or client_address(request))
+
+    def allow(self, scope, who):
+        limit, seconds = settings.RATES[scope]
+        count, self.left = self.counter.hit(f"{scope}:{who}", seconds)
+        return count <= limit
+
+    def wait(self):
+        return self.left
