@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.cache import cache
 from django.db import connections
 from django.test import Client
 from rest_framework_simplejwt.tokens import AccessToken
@@ -66,9 +67,10 @@ class ApiClient:
 
 @pytest.fixture(autouse=True)
 def _settings_of_tests(settings, request):
-    """Hash passwords quickly but where a test is about hashing (`@pytest.mark.argon2`)."""
+    """Start with nothing counted, and hash quickly but where a test is about that (`@pytest.mark.argon2`)."""
     if not request.node.get_closest_marker("argon2"):
         settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    cache.clear()
 
 
 @pytest.fixture

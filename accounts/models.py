@@ -55,3 +55,14 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def get_short_name(self):
         return self.name
+
+
+class AttemptWindow(models.Model):
+    """How often something was tried since a moment, for `accounts.attempts`. Holds no e-mail, only a digest of it."""
+
+    key = models.CharField(max_length=120, primary_key=True)
+    count = models.PositiveIntegerField()
+    ends_at = models.BigIntegerField(db_index=True, help_text="Unix time, in seconds.")
+
+    def __str__(self):
+        return self.key

@@ -7,6 +7,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.exceptions import TokenError
 
+from accounts import attempts
 from accounts.tokens import RefreshToken
 from healthcare.api.serializers import CharField, ModelSerializer
 
@@ -121,8 +122,11 @@ class PasswordSerializer(serializers.Serializer):
     new_password = PasswordField()
 
     def validate_old_password(self, value):
-        if not self.context["request"].user.check_password(value):
+        request = self.context["request"]
+        attempts.begin(request, request.user.email)
+        if not request.user.check_password(value):
             raise serializers.ValidationError("This is not your password.")
+        attempts.succeeded(request, request.user.email)
         return value
 
     def validate(self, attrs):

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework_simplejwt.exceptions import TokenError
 
 from accounts import serializers
+from accounts.attempts import RegisterThrottle
 from accounts.tokens import RefreshToken
 from healthcare.api.serializers import DetailSerializer
 from healthcare.api.viewsets import StrictQueryMixin
@@ -54,6 +55,7 @@ class RegisterView(PublicView):
     """
 
     serializer_class = serializers.RegisterSerializer
+    throttle_classes = [*PublicView.throttle_classes, RegisterThrottle]
 
     def perform(self, serializer):
         with transaction.atomic():

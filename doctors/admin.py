@@ -12,7 +12,6 @@ class DoctorAdmin(RecordAdmin):
     search_fields = ["name", "specialization", "email"]
     autocomplete_fields = ["user"]
     readonly_fields = ["created_at"]
-    history_list_display = ["history_change_reason"]
 
 
 @admin.register(HistoricalDoctor)

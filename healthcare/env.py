@@ -41,6 +41,14 @@ def names(name, default=()):
     return [part.strip() for part in text(name).split(",") if part.strip()] or list(default)
 
 
+def rate(name, default):
+    """Return a variable such as `20/hour` as (count, seconds); raise ImproperlyConfigured for anything else."""
+    match = re.fullmatch(r"([1-9][0-9]{0,8})/(second|minute|hour|day)", text(name, default))
+    if not match:
+        raise ImproperlyConfigured(f"{name} must be a rate such as 20/hour, not {text(name)!r}.")
+    return int(match[1]), {"second": 1, "minute": 60, "hour": 3600, "day": 86400}[match[2]]
+
+
 def required(name, why):
     """Return the variable; raise ImproperlyConfigured with the reason where it is missing."""
     value = text(name)

@@ -1,13 +1,16 @@
 """What happens around every request: its id, its line in the log, and what all answers under /api/ have in common."""
 
 import logging
+import math
 import re
 import time
 import uuid
 from functools import lru_cache
 
 from django.core.exceptions import DisallowedHost
+from django.http import HttpResponse
 from django.utils.functional import LazyObject
+from rest_framework.exceptions import Throttled
 
 from healthcare.api import errors
 
@@ -56,6 +59,23 @@ def user_id(request):
 def readable(route):
     """Return a URL pattern as people write it: `api/^patients/(?P<pk>[0-9]+)/$` as `/api/patients/{pk}/`."""
     return "/" + re.sub(r"\(\?P<(\w+)>[^)]*\)", r"{\1}", route).translate({ord("^"): None, ord("$"): None})
+
+
+class ThrottledMiddleware:
+    """Answer a log-in to the admin that was tried too often; the API's own handler answers the API's."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        return self.get_response(request)
+
+    def process_exception(self, request, exception):
+        if isinstance(exception, Throttled):
+            text = f"{exception.detail} Try again in {math.ceil(exception.wait)} seconds."
+            headers = {"Retry-After": str(math.ceil(exception.wait))}
+            return HttpResponse(text, status=429, content_type="text/plain", headers=headers)
+        return None
 
 
 class ApiMiddleware:

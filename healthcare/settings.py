@@ -51,6 +51,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "healthcare.middleware.RequestLogMiddleware",
+    "healthcare.middleware.ThrottledMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "healthcare.middleware.ApiMiddleware",
@@ -130,6 +131,8 @@ SQLITE = {
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     },
+    # A file as well: a database in memory locks otherwise, and races would not be tested as they happen.
+    "TEST": {"NAME": BASE_DIR / "db.sqlite3.test"},
 }
 
 DATABASES = {"default": postgresql() if DB_LIVE else SQLITE}
@@ -140,14 +143,15 @@ CACHE_URL = env.text("CACHE_URL")
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}
     if CACHE_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}
 }
 
 # Accounts: https://docs.djangoproject.com/en/5.2/topics/auth/
 
 AUTH_USER_MODEL = "accounts.User"
 # The e-mail is unique by a constraint on its lower-case form, which this check cannot see.
-SILENCED_SYSTEM_CHECKS = ["auth.E003"]
+SILENCED_SYSTEM_CHECKS = ["auth.W004"]
+AUTHENTICATION_BACKENDS = ["accounts.backends.GuardedBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 PASSWORD_REJECT_COMMON = env.boolean("PASSWORD_REJECT_COMMON")
 AUTH_PASSWORD_VALIDATORS = [
@@ -175,6 +179,7 @@ SIMPLE_JWT = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.JWTAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["healthcare.api.rates.Throttle"],
     "DEFAULT_PARSER_CLASSES": ["healthcare.api.json.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["healthcare.api.json.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "healthcare.api.json.AlwaysJSON",
@@ -184,6 +189,16 @@ REST_FRAMEWORK = {
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
+# How often, wide for development and strict in production: of a user, of an address that is not logged in, and
+# registrations from an address.
+RATES = {
+    "user": env.rate("RATE_USER", "1200/minute" if PRODUCTION else "1000000/minute"),
+    "anonymous": env.rate("RATE_ANONYMOUS", "120/minute" if PRODUCTION else "1000000/minute"),
+    "register": env.rate("RATE_REGISTER", "20/hour" if PRODUCTION else "100000/hour"),
+}
+# Failed log-ins of one account from one address, in so many seconds.
+LOGIN_FAILURES = env.integer("LOGIN_FAILURES", 10, minimum=1)
+LOGIN_FAILURE_SECONDS = env.integer("LOGIN_FAILURE_SECONDS", 900, minimum=1)
 # Bytes; a larger body is answered 413.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 # The API takes a path with or without its slash; a redirect would lose the body of a POST.

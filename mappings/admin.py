@@ -13,7 +13,6 @@ class MappingAdmin(RecordAdmin):
     search_fields = ["patient__name", "doctor__name"]
     autocomplete_fields = ["patient", "doctor", "user"]
     readonly_fields = ["assigned_at"]
-    history_list_display = ["history_change_reason"]
 
 
 @admin.register(HistoricalMapping)

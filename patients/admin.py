@@ -12,7 +12,6 @@ class PatientAdmin(RecordAdmin):
     search_fields = ["name", "phone", "email"]
     autocomplete_fields = ["user"]
     readonly_fields = ["created_at"]
-    history_list_display = ["history_change_reason"]
 
 
 @admin.register(HistoricalPatient)
