@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+WORKERS ?= 2
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 # Where the tests look for PostgreSQL; any other is named by setting these.
@@ -14,7 +15,7 @@ PRODUCTION_LIKE := PRODUCTION=True DB_LIVE=False SECRET_KEY=$$($(BIN)/python -c 
 PYTEST := $(BIN)/python -W error::ResourceWarning -m pytest -q -n 2 --dist loadfile --durations 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint check test-sqlite test-postgresql
+.PHONY: help run serve clean-tokens test lint check test-sqlite test-postgresql
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -35,6 +36,16 @@ run: .venv/.runtime ## Install, migrate and serve on SQLite (PORT=8000; DB_LIVE=
 	@echo "API    http://127.0.0.1:$(PORT)/api/"
 	@echo "Admin  http://127.0.0.1:$(PORT)/admin/   (log-in: $(MANAGE) createsuperuser)"
 	$(MANAGE) runserver --noreload 127.0.0.1:$(PORT)
+
+serve: .venv/.runtime ## Serve as in production (PORT=8000, WORKERS=2), behind the nginx of deploy/nginx.conf
+	$(MANAGE) migrate --check
+	@if [ "$${PRODUCTION:-}" = True ]; then $(MANAGE) collectstatic --noinput --verbosity 0; fi
+	exec $(BIN)/granian --interface wsgi --host 127.0.0.1 --port $(PORT) --workers $(WORKERS) --blocking-threads 4 \
+	  --no-access-log --respawn-failed-workers --workers-kill-timeout 30 healthcare.wsgi:application
+
+clean-tokens: .venv/.runtime ## Delete expired tokens and counters: run it every night
+	$(MANAGE) flushexpiredtokens
+	$(MANAGE) clearsessions
 
 test: lint check test-sqlite test-postgresql ## Lint, check, and test on SQLite and on PostgreSQL
 

@@ -7,6 +7,7 @@ import time
 import uuid
 from functools import lru_cache
 
+from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpResponse
 from django.utils.functional import LazyObject
@@ -76,6 +77,19 @@ class ThrottledMiddleware:
             headers = {"Retry-After": str(math.ceil(exception.wait))}
             return HttpResponse(text, status=429, content_type="text/plain", headers=headers)
         return None
+
+
+class ContentSecurityPolicyMiddleware:
+    """Tell browsers what a page may load (https://www.w3.org/TR/CSP3/)."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        response = self.get_response(request)
+        if response.get("Content-Type", "").startswith("text/html"):
+            response["Content-Security-Policy"] = settings.CONTENT_SECURITY_POLICY
+        return response
 
 
 class ApiMiddleware:
