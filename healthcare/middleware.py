@@ -39,13 +39,18 @@ class RequestLogMiddleware:
                     "user": user_id(request),
                     "method": request.method,
                     "route": readable(match.route) if match else None,
-                    "ids": [*(match.kwargs.values() if match else ()), *getattr(request, "touched", ())],
+                    "ids": [*ids_in(match), *getattr(request, "touched", ())],
                     "status": response.status_code,
                     "ms": round((time.perf_counter() - started) * 1000, 2),
                 }
             },
         )
         return response
+
+
+def ids_in(match):
+    """Return the ids that a path names; what else it may hold is a client's own text."""
+    return [value for value in match.kwargs.values() if str(value).isdecimal()] if match else []
 
 
 def user_id(request):
@@ -101,13 +106,14 @@ class ApiMiddleware:
     def __call__(self, request):
         if not request.path_info.startswith(API):
             return self.get_response(request)
+        if not request.path_info.endswith("/"):
+            request.path_info += "/"
         try:
             request.get_host()
         except DisallowedHost:
-            return errors.json_error(400, "Invalid Host header: this server answers to the hosts in ALLOWED_HOSTS.")
-        if not request.path_info.endswith("/"):
-            request.path_info += "/"
-        response = self.get_response(request)
+            response = errors.json_error(400, "Invalid Host header: this server answers to those in ALLOWED_HOSTS.")
+        else:
+            response = self.get_response(request)
         if not response.has_header("Cache-Control"):
             response["Cache-Control"] = "no-store"
         return response

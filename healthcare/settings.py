@@ -256,10 +256,11 @@ if PRODUCTION:
 # Transport: https://docs.djangoproject.com/en/5.2/topics/security/
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
-# What the pages (the admin, the docs) may load: their own files. Swagger UI draws its icons from data: URLs.
+# What the pages (the admin, the docs) may load: their own files. Swagger UI draws its icons from data: URLs, and it and
+# the admin's autocomplete write styles into the page.
 CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'"
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 X_FRAME_OPTIONS = "DENY"
 # How many proxies in front write X-Forwarded-For and X-Forwarded-Proto. With none, the headers are not believed.

@@ -1,5 +1,6 @@
 """Every path of the project. The API's are listed in README.md."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
@@ -8,10 +9,12 @@ from rest_framework.negotiation import DefaultContentNegotiation
 
 from healthcare.api import errors, health
 
+FAVICON = "drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png"
 open_docs = {"content_negotiation_class": DefaultContentNegotiation}
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="docs")),
+    path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}{FAVICON}")),
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("admin/", admin.site.urls),

@@ -172,11 +172,14 @@ class Listing:
         if cursor is None:
             return None
         try:
-            value, last_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-            if type(last_id) is not int or not 0 < last_id < 10**18:
-                raise ValueError("an id is a positive integer")
+            key = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+            value, last_id = json.loads(key)
             if value is not None or not order.field.null:
                 value = order.field.clean(value, None)
+            last_id = order.field.model._meta.pk.clean(last_id, None)
+            # Whatever comes out otherwise than it went in, `_next` did not write.
+            if not 0 < last_id < 10**18 or encode([value, last_id]) != key:
+                raise ValueError(key)
             return value, last_id
         except (ValueError, TypeError, OverflowError, RecursionError, DjangoValidationError):
             raise ValidationError({CURSOR: ["Not a cursor of this list: follow the Link header."]}) from None

@@ -39,6 +39,7 @@ class StrictQueryMixin:
     """Refuse query parameters that the view does not know. Lists name theirs in their `Listing`."""
 
     query_parameters = frozenset()
+    http_method_names = ("get", "head", "post", "put", "patch", "delete")
 
     def initial(self, request, *args, **kwargs):
         super().initial(request, *args, **kwargs)

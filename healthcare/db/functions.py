@@ -1,9 +1,10 @@
 """Database functions that mean the same on SQLite and PostgreSQL."""
 
-from django.db.models import CharField, Transform
+from django.db.models import CharField, TextField, Transform
 
 
 @CharField.register_lookup
+@TextField.register_lookup
 class Fold(Transform):
     """Return the lower-case form of a text by Unicode's rules, also on SQLite, whose LOWER stops at ASCII.
 

@@ -1,0 +1,285 @@
+"""Login, and what a token is good for, and until when."""
+
+import uuid
+from time import time
+
+import jwt
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.contrib.auth.hashers import MD5PasswordHasher
+from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.tokens import AccessToken
+
+from conftest import PASSWORD, ApiClient
+
+LOGIN, REFRESH, LOGOUT = "/api/auth/login/", "/api/auth/refresh/", "/api/auth/logout/"
+ME, CHANGE_PASSWORD = "/api/auth/me/", "/api/auth/password/"
+NEW_PASSWORD = "another password"
+WRONG_LOGIN = {"detail": "No active account with this e-mail and password."}
+
+
+@pytest.fixture
+def tokens(owner):
+    """The pair a login gives the owner."""
+    return login(owner).json()
+
+
+def login(client, password=PASSWORD):
+    return ApiClient().post(LOGIN, {"email": client.user.email, "password": password})
+
+
+def refresh(token):
+    return ApiClient().post(REFRESH, {"refresh": token})
+
+
+def assert_refused(response):
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"].startswith("Bearer")
+    assert list(response.json()) == ["detail"]
+
+
+# Login
+
+
+def test_login_answers_an_access_and_a_refresh_token(owner):
+    response = login(owner)
+
+    assert response.status_code == 200
+    assert list(response.json()) == ["access", "refresh"]
+    assert ApiClient(token=response.json()["access"]).get(ME).json()["id"] == owner.user.pk
+
+
+def test_login_takes_the_email_in_any_case(owner):
+    response = ApiClient().post(LOGIN, {"email": owner.user.email.upper(), "password": PASSWORD})
+
+    assert response.status_code == 200
+
+
+@pytest.mark.argon2
+def test_login_checks_an_argon2_hash(owner):
+    assert owner.user.password.startswith("argon2$argon2id$")
+
+    assert login(owner).status_code == 200
+    assert login(owner, "wrong password").status_code == 401
+
+
+def test_unknown_wrong_and_inactive_are_the_same_answer_after_the_same_work(owner, make_user, monkeypatch):
+    inactive = ApiClient(make_user("Ina Inactive", is_active=False))
+    hashed, encode = [], MD5PasswordHasher.encode
+    monkeypatch.setattr(MD5PasswordHasher, "encode", lambda *args: hashed.append(1) or encode(*args))
+
+    answers = []
+    for email, password in [
+        ("nobody@example.com", PASSWORD),
+        (owner.user.email, "wrong password"),
+        (inactive.user.email, PASSWORD),
+        (inactive.user.email, "wrong password"),
+    ]:
+        response = ApiClient().post(LOGIN, {"email": email, "password": password})
+        assert_refused(response)
+        answers.append((response.json(), len(hashed)))
+        hashed.clear()
+
+    assert answers == [(WRONG_LOGIN, 1)] * 4
+
+
+@pytest.mark.parametrize("field", ["email", "password"])
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        ("", "This field may not be blank."),
+        (None, "This field may not be null."),
+        (7, "Not a valid string."),
+        ("a\0b", "Null characters are not allowed."),
+        ("\ud800", "Surrogate characters are not allowed: U+D800."),
+    ],
+)
+def test_login_names_the_bad_field(owner, field, sent, message):
+    response = ApiClient().post(LOGIN, {"email": owner.user.email, "password": PASSWORD, field: sent})
+
+    assert (response.status_code, response.json()) == (400, {field: [message]})
+
+
+# Access tokens
+
+SOMEBODY_ELSES_KEY = "the attacker's own key, of more than 32 bytes, in fact of 64 and more of them"
+JWK = {"kty": "oct", "k": "dGhlIGF0dGFja2VyJ3Mgb3duIGtleQ", "kid": "mine"}
+FORGERIES = {
+    "alg none": lambda claims: jwt.encode(claims, None, "none"),
+    "alg HS512": lambda claims: jwt.encode(claims, settings.SECRET_KEY, "HS512"),
+    "another key": lambda claims: jwt.encode(claims, SOMEBODY_ELSES_KEY),
+    "a tampered claim": lambda claims: swapped(claims, claims | {"user_id": "1", "exp": claims["exp"] + 1}),
+    "no signature": lambda claims: signed(claims).rpartition(".")[0] + ".",
+    "expired": lambda claims: signed(claims | {"exp": int(time()) - 1}),
+    "issued in the future": lambda claims: signed(claims | {"iat": int(time()) + 3600}),
+    "not valid yet": lambda claims: signed(claims | {"nbf": int(time()) + 3600}),
+    "no exp": lambda claims: signed(without(claims, "exp")),
+    "no jti": lambda claims: signed(without(claims, "jti")),
+    "no type": lambda claims: signed(without(claims, "token_type")),
+    "no user": lambda claims: signed(without(claims, "user_id")),
+    "no password claim": lambda claims: signed(without(claims, api_settings.REVOKE_TOKEN_CLAIM)),
+    "a user who never was": lambda claims: signed(claims | {"user_id": "999999999"}),
+    "a user that is no number": lambda claims: signed(claims | {"user_id": "abc"}),
+    "a refresh token": lambda claims: signed(claims | {"token_type": "refresh"}),
+    "its own jwk": lambda claims: jwt.encode(claims, SOMEBODY_ELSES_KEY, headers={"jwk": JWK}),
+    "its own jku": lambda claims: jwt.encode(claims, SOMEBODY_ELSES_KEY, headers={"jku": "https://evil.example/keys"}),
+    "a crit header": lambda claims: jwt.encode(claims, settings.SECRET_KEY, headers={"crit": ["x"], "x": 1}),
+    "not a token": lambda claims: "x.y.z",
+    "nothing": lambda claims: "",
+}  # fmt: skip
+
+
+def signed(claims):
+    return jwt.encode(claims, settings.SECRET_KEY)
+
+
+def swapped(claims, others):
+    header, _, signature = signed(claims).split(".")
+    return ".".join([header, signed(others).split(".")[1], signature])
+
+
+def without(claims, name):
+    assert name in claims
+    return {key: value for key, value in claims.items() if key != name}
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
+def test_a_forged_token_is_refused(owner, forge):
+    claims = AccessToken.for_user(owner.user).payload | {"jti": uuid.uuid4().hex}
+    assert ApiClient(token=signed(claims)).get(ME).status_code == 200
+
+    response = ApiClient().get(ME, Authorization=f"Bearer {forge(claims)}")
+
+    assert_refused(response)
+
+
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Basic {}", "Token {}", "{}", "Bearer {} {}", "Bearer \xff{}"])
+def test_a_missing_or_malformed_header_is_refused(owner, header):
+    headers = {} if header is None else {"Authorization": header.replace("{}", owner.token)}
+
+    assert_refused(ApiClient().get(ME, **headers))
+
+
+def test_a_refresh_token_is_no_access_token(tokens):
+    assert_refused(ApiClient(token=tokens["refresh"]).get(ME))
+
+
+def test_an_access_token_that_was_accepted_expires_all_the_same(owner, monkeypatch):
+    assert owner.get(ME).status_code == 200
+
+    monkeypatch.setattr("accounts.authentication.time", lambda: time() + 3600)
+
+    assert_refused(owner.get(ME))
+
+
+@pytest.mark.parametrize("end", ["delete", "deactivate"])
+def test_the_tokens_of_a_user_who_is_gone_are_refused_at_once(owner, tokens, end):
+    access = ApiClient(token=tokens["access"])
+    assert access.get(ME).status_code == 200
+
+    if end == "delete":
+        owner.user.delete()
+    else:
+        owner.user.is_active = False
+        owner.user.save()
+
+    assert_refused(access.get(ME))
+    assert_refused(refresh(tokens["refresh"]))
+
+
+# Refresh tokens
+
+
+def test_a_refresh_token_works_once_and_a_replay_ends_its_family(tokens):
+    first = refresh(tokens["refresh"])
+    second = refresh(first.json()["refresh"])
+    replay = refresh(tokens["refresh"])
+
+    assert (first.status_code, list(first.json())) == (200, ["access", "refresh"])
+    assert ApiClient(token=first.json()["access"]).get(ME).status_code == 200
+    assert second.status_code == 200
+    assert_refused(replay)
+    assert_refused(refresh(second.json()["refresh"]))
+
+
+def test_a_replay_ends_no_other_login(owner, tokens):
+    other = login(owner).json()["refresh"]
+    refresh(tokens["refresh"])
+
+    assert_refused(refresh(tokens["refresh"]))
+
+    assert refresh(other).status_code == 200
+
+
+def test_only_one_of_eight_racing_refreshes_succeeds(race, tokens):
+    responses = race(*[lambda: refresh(tokens["refresh"])] * 8)
+
+    assert sorted(response.status_code for response in responses) == [200] + [401] * 7
+
+
+@pytest.mark.parametrize("token", ["", "x.y.z", "access", 7, None, "\ud800"])
+def test_what_is_no_refresh_token_renews_nothing(owner, token):
+    response = refresh(owner.token if token == "access" else token)
+
+    if token in ("x.y.z", "access"):
+        assert_refused(response)
+    else:
+        assert (response.status_code, list(response.json())) == (400, ["refresh"])
+
+
+def test_logout_ends_the_refresh_token(owner, tokens):
+    response = owner.post(LOGOUT, {"refresh": tokens["refresh"]})
+
+    assert (response.status_code, response.json()) == (200, {"detail": "Logged out."})
+    assert_refused(refresh(tokens["refresh"]))
+
+
+def test_logout_is_for_those_who_are_logged_in(tokens):
+    assert_refused(ApiClient().post(LOGOUT, {"refresh": tokens["refresh"]}))
+
+    assert refresh(tokens["refresh"]).status_code == 200
+
+
+def test_the_refresh_token_is_not_in_the_database(tokens):
+    renewed = refresh(tokens["refresh"]).json()["refresh"]
+
+    stored = str([list(model._base_manager.values()) for model in apps.get_models()])
+    assert jwt.decode(renewed, options={"verify_signature": False})["jti"] in stored
+    for token in (tokens["refresh"], renewed):
+        assert not any(part in stored for part in token.split(".")[1:])
+
+
+# Passwords
+
+
+def test_a_password_change_ends_every_token_issued_before(owner, tokens):
+    access = ApiClient(token=tokens["access"])
+
+    response = access.post(CHANGE_PASSWORD, {"old_password": PASSWORD, "new_password": NEW_PASSWORD})
+
+    assert response.status_code == 200
+    for client in (access, owner):
+        assert_refused(client.get(ME))
+    assert_refused(refresh(tokens["refresh"]))
+    assert_refused(login(owner, PASSWORD))
+    assert login(owner, NEW_PASSWORD).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "errors"),
+    [
+        ("wrong password", NEW_PASSWORD, {"old_password": ["This is not your password."]}),
+        (PASSWORD + " ", NEW_PASSWORD, {"old_password": ["This is not your password."]}),
+        (PASSWORD, "8273645190", {"new_password": ["This password is entirely numeric."]}),
+        (PASSWORD, "olive.owner@example.com", {"new_password": ["The password is too similar to the e-mail."]}),
+        (PASSWORD, "x" * 129, {"new_password": ["Ensure this field has no more than 128 characters."]}),
+    ],
+)
+def test_a_refused_password_change_changes_nothing(owner, old, new, errors):
+    response = owner.post(CHANGE_PASSWORD, {"old_password": old, "new_password": new})
+
+    assert (response.status_code, response.json()) == (400, errors)
+    assert owner.get(ME).status_code == 200
+    assert login(owner).status_code == 200

@@ -1,0 +1,299 @@
+"""The directory of doctors over HTTP: everybody reads it, an entry is changed by who added it, or by staff."""
+
+import json
+
+import pytest
+from django.urls import reverse
+
+from conftest import DOCTOR, PATIENT
+from doctors.models import Doctor
+from healthcare.api import lists
+from mappings.models import Mapping
+from patients.models import Patient
+
+DOCTORS = reverse("doctors-list")
+FORBIDDEN = {"detail": "Only the user who added this doctor, or staff, may change it."}
+TAKEN = {"email": ["A doctor with this e-mail already exists."]}
+STALE = "It was changed since: read it again, then repeat the change with the new ETag."
+WRITES = [("PUT", {**DOCTOR, "name": "Eve"}), ("PATCH", {"name": "Eve"}), ("DELETE", None)]
+
+
+def path_of(doctor):
+    return reverse("doctors-detail", args=[doctor.pk])
+
+
+def assign(doctor, client):
+    """Assign `doctor` to a new patient of the client's user."""
+    patient = Patient.objects.create(user=client.user, **PATIENT)
+    return Mapping.objects.create(patient=patient, doctor=doctor, user=client.user)
+
+
+# Create and read
+
+
+def test_the_example_of_the_contract_creates_a_doctor(owner):
+    response = owner.post("/api/doctors/", DOCTOR)
+
+    doctor = Doctor.objects.get()
+    assert response.status_code == 201
+    assert list(response.json().items()) == [
+        ("id", doctor.pk),
+        ("name", "Dr. Robert Brown"),
+        ("age", 21),
+        ("gender", "male"),
+        ("specialization", "Cardiologist"),
+        ("email", "Robert.brown@gmail.com"),
+        ("phone", "9123456780"),
+        ("address", "245 main strt"),
+        ("created_at", doctor.created_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")),
+        ("user", owner.user.pk),
+    ]
+    assert owner.get(response.headers["Location"]).content == response.content
+
+
+def test_what_is_optional_is_null_or_blank_where_it_is_left_out(owner):
+    body = {name: DOCTOR[name] for name in ("name", "specialization", "phone", "email")}
+
+    response = owner.post(DOCTORS, body)
+
+    assert response.status_code == 201
+    assert [response.json()[name] for name in ("age", "gender", "address")] == [None, "", ""]
+    assert Doctor.objects.filter(age=None, gender="", address="").count() == 1
+
+
+@pytest.mark.parametrize("field", ["name", "specialization", "phone", "email"])
+def test_a_required_field_is_missed(owner, field):
+    body = {name: value for name, value in DOCTOR.items() if name != field}
+
+    response = owner.post(DOCTORS, body)
+
+    assert (response.status_code, response.json()) == (400, {field: ["This field is required."]})
+    assert not Doctor.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "sent", "kept"),
+    [
+        ("age", 18, 18),
+        ("age", "120", 120),
+        ("age", None, None),
+        ("gender", "UNKNOWN", "UNKNOWN"),
+        ("specialization", " Chirurgie générale ", "Chirurgie générale"),
+        ("specialization", "S" * 100, "S" * 100),
+        ("phone", "+91 (912) 345-67.80", "+919123456780"),
+        ("email", "ROBERT@Example.COM", "ROBERT@Example.COM"),
+    ],
+)
+def test_a_good_value_is_kept(owner, field, sent, kept):
+    response = owner.post(DOCTORS, {**DOCTOR, field: sent})
+
+    assert response.status_code == 201, response.json()
+    assert response.json()[field] == kept
+    assert Doctor.objects.values_list(field, flat=True).get() == kept
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("name", "", "This field may not be blank."),
+        ("age", 17, "Ensure this value is greater than or equal to 18."),
+        ("age", 121, "Ensure this value is less than or equal to 120."),
+        ("age", True, "A valid integer is required."),
+        ("age", "", "A valid integer is required."),
+        ("age", "٣٠", "A valid integer is required."),
+        ("gender", "robot", "Must be one of male, female, other, unknown, in any case."),
+        ("gender", None, "This field may not be null."),
+        ("specialization", "S" * 101, "Ensure this field has no more than 100 characters."),
+        ("specialization", "Heart\nsurgeon", "Control characters are not allowed."),
+        ("specialization", "\u200b", "This field may not be blank."),
+        ("phone", "123456", "Enter 7 to 15 digits, with or without a + in front."),
+        ("email", "", "This field may not be blank."),
+        ("email", "robert", "Enter a valid email address."),
+        ("address", "x" * 1001, "Ensure this field has no more than 1000 characters."),
+    ],
+)
+@pytest.mark.parametrize("method", ["post", "patch"])
+def test_a_bad_value_is_refused_by_name(owner, doctor, method, field, value, message):
+    path, body = (DOCTORS, {**DOCTOR, "email": "new@example.com"}) if method == "post" else (path_of(doctor), {})
+
+    response = getattr(owner, method)(path, {**body, field: value})
+
+    assert (response.status_code, response.json()) == (400, {field: [message]})
+    assert Doctor.objects.get() == doctor
+    assert list(Doctor.objects.values(*DOCTOR)) == [DOCTOR]
+
+
+def test_everybody_reads_the_same_directory(owner, stranger, doctor):
+    added = stranger.post(DOCTORS, {**DOCTOR, "email": "second@example.com"})
+
+    answers = [client.get(DOCTORS) for client in (owner, stranger)]
+
+    assert answers[0].content == answers[1].content
+    assert answers[0].json() == [stranger.get(path_of(doctor)).json(), added.json()]
+
+
+# The e-mail
+
+
+@pytest.mark.parametrize("email", ["Robert.brown@gmail.com", "ROBERT.BROWN@GMAIL.COM", "robert.brown@Gmail.com"])
+def test_an_email_is_one_doctors_whoever_adds_it_in_any_case(stranger, doctor, email):
+    response = stranger.post(DOCTORS, {**DOCTOR, "name": "Another", "email": email})
+
+    assert (response.status_code, response.json()) == (400, TAKEN)
+    assert Doctor.objects.get() == doctor
+
+
+@pytest.mark.parametrize("method", ["put", "patch"])
+def test_a_doctor_cannot_take_anothers_email(owner, doctor, method):
+    other = Doctor.objects.create(user=owner.user, **{**DOCTOR, "email": "other@example.com"})
+
+    response = getattr(owner, method)(path_of(other), {**DOCTOR, "email": DOCTOR["email"].upper()})
+
+    assert (response.status_code, response.json()) == (400, TAKEN)
+    other.refresh_from_db()
+    assert other.email == "other@example.com"
+
+
+def test_a_doctor_may_keep_the_email_in_another_case(owner, doctor):
+    response = owner.patch(path_of(doctor), {"email": DOCTOR["email"].upper()})
+
+    assert (response.status_code, response.json()["email"]) == (200, "ROBERT.BROWN@GMAIL.COM")
+
+
+# Change and delete
+
+
+@pytest.mark.parametrize(("method", "body"), WRITES)
+@pytest.mark.parametrize("who", ["owner", "staff"])
+def test_the_creator_and_staff_may_change_a_doctor(request, doctor, who, method, body):
+    client = request.getfixturevalue(who)
+
+    response = client.request(method, path_of(doctor), body)
+
+    assert response.status_code == 200
+    assert not Doctor.objects.filter(name=DOCTOR["name"]).exists()
+    assert Doctor.history.latest("history_id").history_user == client.user
+    if body:
+        assert Doctor.objects.filter(name="Eve", user=doctor.user).count() == 1
+    else:
+        assert response.json() == {"detail": "Doctor deleted."}
+
+
+@pytest.mark.parametrize(("method", "body"), WRITES)
+def test_a_stranger_cannot_change_a_doctor(stranger, doctor, method, body):
+    response = stranger.request(method, path_of(doctor), body)
+
+    assert (response.status_code, response.json()) == (403, FORBIDDEN)
+    assert Doctor.objects.filter(name=DOCTOR["name"]).count() == Doctor.history.count() == 1
+
+
+def test_a_deleted_doctor_takes_the_deleters_own_assignments_along(owner, mapping):
+    response = owner.delete(path_of(mapping.doctor))
+
+    assert response.status_code == 200
+    assert not Mapping.objects.exists()
+    assert Patient.objects.get() == mapping.patient
+    removed = Mapping.history.latest("history_id")
+    assert (removed.id, removed.history_type, removed.history_user) == (mapping.pk, "-", owner.user)
+
+
+@pytest.mark.parametrize("who", ["owner", "staff"])
+def test_a_doctor_of_others_patients_stays_and_so_do_all_assignments(request, stranger, mapping, who):
+    client = request.getfixturevalue(who)
+    others = assign(mapping.doctor, stranger)
+
+    response = client.delete(path_of(mapping.doctor))
+
+    assert (response.status_code, response.json()) == (409, {"detail": "It is still in use by others."})
+    assert list(Mapping.objects.all()) == [mapping, others]
+    assert Doctor.objects.get() == mapping.doctor
+    assert not Mapping.history.filter(history_type="-").exists()
+
+
+def test_an_old_version_cannot_be_changed(owner, staff, doctor):
+    etag = owner.get(path_of(doctor)).headers["ETag"]
+    staff.patch(path_of(doctor), {"age": 50})
+
+    response = owner.put(path_of(doctor), {**DOCTOR, "name": "Eve"}, **{"If-Match": etag})
+
+    assert (response.status_code, response.json()) == (412, {"detail": STALE})
+    assert Doctor.objects.filter(name=DOCTOR["name"], age=50).count() == 1
+    assert owner.get(path_of(doctor), **{"If-None-Match": etag}).status_code == 200
+
+
+def test_a_history_is_open_to_all_and_tells_who_changed_what(owner, stranger, staff, doctor):
+    staff.patch(path_of(doctor), {"age": None})
+    owner.delete(path_of(doctor))
+
+    response = stranger.get(reverse("doctors-history", args=[doctor.pk]))
+
+    told = [(version["action"], version["by"]) for version in response.json()]
+    assert told == [("deleted", owner.user.pk), ("changed", staff.user.pk), ("created", None)]
+    assert response.json()[1]["changes"] == [{"field": "age", "old": 21, "new": None}]
+
+
+# Lists
+
+
+@pytest.fixture
+def directory(owner):
+    """Doctors with ages, some of them unknown."""
+    for number, age in enumerate([40, None, 30, None, 40, 50]):
+        specialization = ["Surgeon", "SURGEON", "Généraliste"][number % 3]
+        fields = {"name": f"Doctor {number}", "email": f"d{number}@example.com", "specialization": specialization}
+        Doctor.objects.create(user=owner.user, **{**DOCTOR, **fields, "age": age, "gender": "Male" if age else ""})
+
+
+def numbers(response):
+    return [int(row["email"][1]) for row in json.loads(response.getvalue())]
+
+
+@pytest.mark.parametrize(("ordering", "expected"), [("age", [2, 0, 4, 5, 1, 3]), ("-age", [5, 4, 0, 2, 3, 1])])
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_doctors_without_an_age_come_last_page_by_page_and_streamed(
+    stranger, directory, monkeypatch, ordering, expected, limit
+):
+    path, found = f"{DOCTORS}?ordering={ordering}&limit={limit}", []
+    while path:
+        page = stranger.get(path)
+        found += numbers(page)
+        path = page.headers.get("Link", "")[1:].partition(">")[0]
+    monkeypatch.setattr(lists, "CHUNK", limit)
+    streamed = stranger.get(f"{DOCTORS}?ordering={ordering}")
+
+    assert found == numbers(streamed) == expected
+    assert streamed.streaming
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("specialization=surgeon", [0, 1, 3, 4]),
+        ("specialization=G%C3%89N%C3%89RALISTE", [2, 5]),
+        ("specialization=surge", []),
+        ("gender=MALE", [0, 2, 4, 5]),
+        ("search=g%C3%A9n", [2, 5]),
+        ("search=D3@example", [3]),
+        ("search=doctor+SURGEON&ordering=-name", [4, 3, 1, 0]),
+    ],
+)
+def test_the_directory_can_be_filtered_and_searched(stranger, directory, query, expected):
+    response = stranger.get(f"{DOCTORS}?{query}")
+
+    assert (response.status_code, numbers(response)) == (200, expected)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("age=30", "age"), ("gender=robot", "gender"), ("ordering=email", "ordering"), ("limit=0", "limit")],
+)
+def test_a_bad_query_is_refused_by_name(stranger, doctor, query, field):
+    response = stranger.get(f"{DOCTORS}?{query}")
+
+    assert (response.status_code, list(response.json())) == (400, [field])
+
+
+def test_a_doctor_and_the_directory_cost_two_queries(stranger, directory, django_assert_num_queries):
+    for path in (DOCTORS, f"{DOCTORS}?ordering=-age&limit=2&gender=male", path_of(Doctor.objects.first())):
+        with django_assert_num_queries(2):
+            stranger.get(path)

@@ -1,0 +1,108 @@
+"""Properties of the kinds of value that records share, and of how they are encoded."""
+
+import json
+import re
+import unicodedata
+from datetime import UTC, datetime, timedelta, timezone
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from rest_framework.exceptions import ValidationError
+
+from healthcare.api.json import encode
+from patients.serializers import PatientSerializer
+
+ANYTHING = st.text(st.characters())
+SEPARATORS = st.text(" -.()", max_size=3)
+ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def accepted(field, value):
+    """Return what a field of a patient makes of the value; None where it is refused."""
+    try:
+        return PatientSerializer().fields[field].run_validation(value)
+    except ValidationError:
+        return None
+
+
+@given(st.sampled_from(["", "+"]), st.lists(st.tuples(SEPARATORS, st.sampled_from("0123456789")), max_size=20))
+def test_a_phone_is_its_7_to_15_digits_whatever_stands_between_them(plus, parts):
+    digits = plus + "".join(digit for _, digit in parts)
+
+    phone = accepted("phone", plus + "".join(separator + digit for separator, digit in parts))
+
+    assert phone == (digits if 7 <= len(parts) <= 15 else None)
+
+
+@given(ANYTHING | st.text("+0123456789٣۴५ -.()\n", max_size=20))
+@example("٩٨٧٦٥٤٣٢١٠")
+@example("9876543210\n")
+@example("98+76543210")
+@example("++9876543210")
+def test_a_phone_that_is_accepted_is_ascii_digits_and_stays_itself(text):
+    phone = accepted("phone", text)
+
+    assert phone is None or re.fullmatch(r"\+?[0-9]{7,15}", phone, re.ASCII)
+    assert phone is None or accepted("phone", phone) == phone
+
+
+@given(ANYTHING | st.text(st.characters(categories=["L", "Zs", "Cf", "Cc"]), max_size=120))
+@example("\u200b\u200d")
+@example("a\u2028b")
+@example("a\ud800")
+@example("\x1cAlice")
+@example("👩🏽\u200d⚕️")
+@example("x" * 101)
+def test_a_name_that_is_accepted_is_one_visible_line_given_back_to_the_letter(text):
+    name = accepted("name", text)
+
+    categories = {unicodedata.category(character) for character in text.strip()}
+    visible = any(category[0] not in "CZ" for category in categories)
+    sound = visible and not categories & {"Cc", "Cs", "Zl", "Zp"} and len(text.strip()) <= 100
+    assert name == (text.strip() if sound else None)
+
+
+@given(st.text("aAbBeElLmMfFoOtThHrRuUnNkKwW ", max_size=8) | st.sampled_from(["Male", "FEMALE", "otheR", "unknown"]))
+@example("male\n")
+@example("ﬁ")
+def test_a_gender_is_one_of_four_in_any_case_and_kept_as_sent(text):
+    known = text.strip().lower() in {"male", "female", "other", "unknown"}
+
+    assert accepted("gender", text) == (text.strip() if known else None)
+
+
+@given(st.integers())
+@example(-1)
+@example(0)
+@example(150)
+@example(151)
+def test_an_age_is_a_whole_number_from_0_to_150(age):
+    assert accepted("age", age) == accepted("age", str(age)) == (age if 0 <= age <= 150 else None)
+
+
+@given(JSON)
+@example(10**400)
+def test_what_is_encoded_reads_back_the_same(value):
+    assert json.loads(encode(value)) == value
+
+
+@given(st.dictionaries(st.text(st.characters()), st.text(st.characters()), max_size=3))
+@example({"\ud800": "\udfff"})
+def test_whatever_text_is_encoded_is_utf8(value):
+    decoded = json.loads(encode(value).decode())
+
+    assert str(decoded).count("\ufffd") >= any(unicodedata.category(c) == "Cs" for text in value for c in text)
+
+
+@given(st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(9000, 1, 1), timezones=ZONES))
+@example(datetime(2025, 9, 20, 21, 19, 32, 0, UTC))
+def test_a_moment_is_encoded_in_utc_with_microseconds(moment):
+    text = json.loads(encode(moment))
+
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", text)
+    assert datetime.fromisoformat(text) == moment

@@ -1,0 +1,137 @@
+"""The log: one line of JSON a request, with ids and never contents."""
+
+import io
+import json
+import logging
+
+import pytest
+
+from conftest import DOCTOR, PATIENT, ApiClient
+from healthcare.logs import JSONFormatter
+from patients.models import Patient
+from patients.views import PatientViewSet
+
+KEYS = ["time", "level", "logger", "event", "request_id", "user", "method", "route", "ids", "status", "ms"]
+
+
+@pytest.fixture
+def log(monkeypatch):
+    """Return a function that reads what the configured handler has written, as (text, lines)."""
+    stream = io.StringIO()
+    handler = next(h for h in logging.getLogger().handlers if isinstance(h.formatter, JSONFormatter))
+    monkeypatch.setattr(handler, "stream", stream)
+    return lambda: (stream.getvalue(), [json.loads(line) for line in stream.getvalue().splitlines()])
+
+
+def test_a_request_is_one_line_that_says_who_did_what_to_which_record(owner, patient, log):
+    response = owner.get(f"/api/patients/{patient.pk}/")
+
+    (line,) = log()[1]
+    assert list(line) == KEYS
+    assert line["time"].endswith("Z")
+    assert line["ms"] >= 0
+    assert line | {"time": "", "ms": 0} == {
+        "time": "",
+        "level": "info",
+        "logger": "healthcare.requests",
+        "event": "request",
+        "request_id": response.headers["X-Request-ID"],
+        "user": owner.user.pk,
+        "method": "GET",
+        "route": "/api/patients/{pk}/",
+        "ids": [str(patient.pk)],
+        "status": 200,
+        "ms": 0,
+    }
+
+
+def test_the_ids_of_what_was_created_or_listed_are_logged(owner, patient, doctor, mapping, log):
+    other = owner.post("/api/patients/", PATIENT | {"name": "Bob"}).json()["id"]
+    owner.get("/api/patients/")
+    owner.get(f"/api/mappings/{patient.pk}/")
+    owner.delete(f"/api/patients/{other}/")
+
+    assert [line["ids"] for line in log()[1]] == [
+        [other],
+        [patient.pk, other],
+        [str(patient.pk), doctor.pk],
+        [str(other)],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "route"),
+    [
+        ("GET", "/api/patients/", 401, "/api/patients/"),
+        ("GET", "/api/nothing/", 404, "/api/"),
+        ("GET", "/nothing", 404, None),
+        ("GET", "/healthz", 200, "/healthz"),
+        ("GET", "/admin/any text/", 302, "/admin/{url}"),
+    ],
+)
+def test_a_request_of_nobody_is_a_line_too(anonymous, log, method, path, status, route):
+    anonymous.request(method, path)
+
+    (line,) = log()[1]
+    assert (line["user"], line["status"], line["route"], line["ids"]) == (None, status, route, [])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_canary_is_nowhere_in_the_log(owner, patient, doctor, log):
+    canary = "canary"
+    secret = {
+        "name": f"{canary} name",
+        "email": f"{canary}@{canary}.example",
+        "phone": "5550100999",
+        "address": f"{canary} street",
+        "password": f"{canary} secret",
+    }
+    taken = {"old_password": secret["password"], "new_password": secret["password"]}
+    nobody = ApiClient(token=f"{canary}.{canary}.{canary}")
+    for body in (PATIENT | secret, PATIENT | secret, PATIENT | secret | {"age": canary, "gender": canary}):
+        owner.post("/api/patients/", body)
+        owner.post("/api/doctors/", DOCTOR | body | {"specialization": canary})
+        owner.post("/api/auth/register/", body)
+        owner.post("/api/auth/login/", body)
+        owner.patch(f"/api/patients/{patient.pk}/", body)
+        owner.patch(f"/api/doctors/{doctor.pk}/", body)
+        owner.patch("/api/auth/me/", body)
+    for path in ("/api/patients/", "/api/doctors/"):
+        owner.get(f"{path}?search={canary}&ordering=name")
+        owner.get(f"{path}?{canary}={secret['phone']}")
+        nobody.get(path)
+    for path in (f"/api/{canary}/", f"/{canary}", f"/api/patients/{canary}/", f"/admin/{canary}/"):
+        owner.get(path, Cookie=f"sessionid={canary}", Referer=f"https://{canary}", **{"User-Agent": canary})
+    owner.get("/api/patients/", Host=f"{canary}.example", **{"X-Request-ID": canary})
+    owner.post("/api/auth/password/", taken)
+    owner.post("/api/auth/refresh/", {"refresh": f"{canary}.x.y"})
+    owner.post("/api/patients/", raw=f'{{"{canary}": '.encode())
+    owner.post("/api/patients/", raw=canary.encode(), content_type=f"text/{canary}")
+    owner.request("BREW", "/api/patients/")
+
+    text, lines = log()
+    assert {line["event"] for line in lines} == {"request"}
+    assert {line["status"] for line in lines} >= {200, 201, 400, 401, 404, 405, 415}
+    assert Patient.objects.filter(phone=secret["phone"]).exists()
+    assert canary not in text.lower()
+    assert not [value for value in (secret["phone"], owner.token, owner.user.email) if value in text]
+
+
+def test_a_defect_is_logged_with_its_traceback_under_the_id_of_the_request(owner, log, monkeypatch):
+    def fail(self, request, *args, **kwargs):
+        try:
+            raise KeyError(request.data["name"])
+        except KeyError as error:
+            raise ValueError(request.data) from error
+
+    monkeypatch.setattr(PatientViewSet, "create", fail)
+
+    response = owner.post("/api/patients/", PATIENT | {"name": "canary"})
+
+    text, (defect, request) = log()
+    assert (response.status_code, response.json()) == (500, {"detail": "Something went wrong here."})
+    assert (defect["level"], defect["event"], request["status"]) == ("error", "server error", 500)
+    assert defect["request_id"] == request["request_id"] == response.headers["X-Request-ID"]
+    assert "in fail" in defect["traceback"]
+    assert [line for line in defect["traceback"].splitlines() if line[:1].strip()] == ["KeyError", "ValueError"]
+    assert "canary" not in text

@@ -1,0 +1,51 @@
+"""Every path of the API, as clients write it."""
+
+import pytest
+from django.urls import resolve, reverse
+
+from conftest import ApiClient
+
+PATHS = [
+    ("auth:register", "/api/auth/register/"),
+    ("auth:login", "/api/auth/login/"),
+    ("auth:refresh", "/api/auth/refresh/"),
+    ("auth:logout", "/api/auth/logout/"),
+    ("auth:me", "/api/auth/me/"),
+    ("auth:password", "/api/auth/password/"),
+    ("patients-list", "/api/patients/"),
+    ("patients-detail", "/api/patients/7/"),
+    ("patients-history", "/api/patients/7/history/"),
+    ("patients-doctors", "/api/patients/7/doctors/"),
+    ("doctors-list", "/api/doctors/"),
+    ("doctors-detail", "/api/doctors/7/"),
+    ("doctors-history", "/api/doctors/7/history/"),
+    ("doctors-patients", "/api/doctors/7/patients/"),
+    ("mappings-list", "/api/mappings/"),
+    ("mappings-detail", "/api/mappings/7/"),
+    ("schema", "/api/schema/"),
+    ("docs", "/api/docs/"),
+]
+OPEN = {"/api/auth/register/", "/api/auth/login/", "/api/auth/refresh/", "/api/schema/", "/api/docs/"}
+
+
+@pytest.mark.parametrize(("name", "path"), PATHS)
+def test_the_path_is_the_one_of_the_contract(name, path):
+    assert reverse(name, args=[7] if "/7/" in path else []) == path
+    assert resolve(path).view_name == name
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("path", [path for _, path in PATHS if path not in OPEN])
+def test_nobody_gets_past_a_path_that_is_not_open(anonymous, django_assert_num_queries, method, path):
+    with django_assert_num_queries(0):
+        response = anonymous.request(method, path, {})
+
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
+    assert response.json() == {"detail": "Authentication credentials were not provided."}
+
+
+def test_the_front_door_leads_to_the_docs():
+    response = ApiClient().get("/")
+
+    assert (response.status_code, response.headers["Location"]) == (302, "/api/docs/")

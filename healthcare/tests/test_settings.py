@@ -1,0 +1,179 @@
+"""The environment, and what it makes of the settings: a wrong value stops the start and is named."""
+
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from healthcare import env, settings
+
+KEY = "fJ2vX8qLr5TzW1nBd7YkPm4GhCs9RaEu0oVi6xQtZyN3bHcUq8Dw5Kp"
+LIVE = {"PRODUCTION": "True", "SECRET_KEY": KEY, "ALLOWED_HOSTS": "clinic.example"}
+URL = "postgresql://u:p@db.example/d"
+DATABASE = {"DB_LIVE": "True", "DB_NAME": "clinic", "DB_USER": "clinic"}
+# Empty is unset, and beats what a .env says.
+NAMES = ["PRODUCTION", "DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "TRUSTED_PROXIES", "PASSWORD_REJECT_COMMON"]
+DB = ["LIVE", "NAME", "USER", "PASSWORD", "HOST", "PORT", "SSLMODE", "TIMEOUT"]
+UNSET = dict.fromkeys([*NAMES, "DATABASE_URL", *(f"DB_{name}" for name in DB)], "")
+
+
+def manage(*arguments, **environ):
+    """Run manage.py as a process of its own, in this environment alone."""
+    return subprocess.run(  # noqa: S603
+        [sys.executable, "manage.py", *arguments],
+        cwd=settings.BASE_DIR,
+        env={"PATH": os.environ["PATH"], **UNSET, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "environ", [{}, {"DEBUG": "True"}, LIVE, LIVE | DATABASE], ids=["local", "debug", "live", "all"]
+)
+def test_a_sound_environment_starts(environ):
+    process = manage("check", **environ)
+
+    assert (process.returncode, process.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        (LIVE | {"SECRET_KEY": ""}, "SECRET_KEY is not set: PRODUCTION=True demands one"),
+        (LIVE | {"SECRET_KEY": KEY[:31]}, "SECRET_KEY is too short: 31 bytes, at least 32 are needed."),
+        ({"SECRET_KEY": KEY[:31]}, "SECRET_KEY is too short: 31 bytes, at least 32 are needed."),
+        (LIVE | {"SECRET_KEY": "x" * 64}, "SECRET_KEY is weak"),
+        (LIVE | {"SECRET_KEY": f"django-insecure-{KEY}"}, "SECRET_KEY is weak"),
+        (LIVE | {"DEBUG": "True"}, "DEBUG is True: PRODUCTION=True does not start with it."),
+        (LIVE | {"ALLOWED_HOSTS": ""}, "ALLOWED_HOSTS is not set: PRODUCTION=True needs the host names"),
+        (LIVE | {"ALLOWED_HOSTS": "clinic.example, *"}, "ALLOWED_HOSTS is '*': PRODUCTION=True needs the host names"),
+        ({"PRODUCTION": "Ture"}, "PRODUCTION must be True or False, not 'ture'."),
+        ({"DEBUG": "2"}, "DEBUG must be True or False, not '2'."),
+        ({"DB_LIVE": "maybe"}, "DB_LIVE must be True or False, not 'maybe'."),
+        ({"DB_TIMEOUT": "0"}, "DB_TIMEOUT must be a whole number of at least 1, not '0'."),
+        ({"ACCESS_TOKEN_MINUTES": "15m"}, "ACCESS_TOKEN_MINUTES must be a whole number of at least 1, not '15m'."),
+        ({"TRUSTED_PROXIES": "-1"}, "TRUSTED_PROXIES must be a whole number of at least 0, not '-1'."),
+        (DATABASE | {"DB_NAME": ""}, "DB_NAME is not set: DB_LIVE=True needs the name of a PostgreSQL database."),
+        (DATABASE | {"DB_USER": " "}, "DB_USER is not set: DB_LIVE=True needs a PostgreSQL user."),
+        (DATABASE | {"DB_PORT": "postgres"}, "DB_PORT must be a whole number"),
+        (DATABASE | {"DATABASE_URL": "mysql://u:p@localhost/d"}, "DATABASE_URL must start with postgresql://."),
+    ],
+)
+def test_a_wrong_environment_stops_the_start_with_a_sentence_that_names_it(environ, sentence):
+    process = manage("check", **environ)
+
+    assert process.returncode != 0
+    assert process.stderr.startswith(f"error: {sentence}")
+    assert KEY[:31] not in process.stderr
+
+
+@pytest.mark.parametrize(("setting", "refused"), [("True", True), ("False", False), ("", False)])
+def test_common_passwords_are_refused_by_a_setting(setting, refused):
+    code = "from django.contrib.auth.password_validation import validate_password as v; v('password123')"
+
+    process = manage("shell", "-v", "0", "-c", code, PASSWORD_REJECT_COMMON=setting)
+
+    assert ("This password is too common." in process.stderr) == refused == (process.returncode != 0)
+
+
+@pytest.mark.parametrize(("setting", "warned"), [("True", False), ("", True)])
+def test_the_deploy_check_warns_while_common_passwords_are_accepted(setting, warned):
+    process = manage("check", "--deploy", **LIVE, PASSWORD_REJECT_COMMON=setting)
+
+    assert process.returncode == 0
+    assert ("accounts.W001" in process.stderr) == warned
+    assert warned or "no issues" in process.stdout
+
+
+# The database
+
+
+@pytest.fixture
+def database(monkeypatch):
+    """Return a function that makes the DATABASES entry of an environment."""
+
+    def make(production=False, **environ):
+        for name, value in (UNSET | DATABASE | environ).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(settings, "PRODUCTION", production)
+        return settings.postgresql()
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("production", "environ", "sslmode"),
+    [
+        (False, {}, "prefer"),
+        (False, {"DB_HOST": "db.example"}, "prefer"),
+        (True, {}, "prefer"),
+        (True, {"DB_HOST": "/var/run/postgresql"}, "prefer"),
+        (True, {"DB_HOST": "127.0.0.1", "DB_SSLMODE": "disable"}, "disable"),
+        (True, {"DB_HOST": "db.example"}, "require"),
+        (True, {"DB_HOST": "db.example", "DB_SSLMODE": "verify-full"}, "verify-full"),
+        (True, {"DATABASE_URL": URL}, "require"),
+        (True, {"DATABASE_URL": f"{URL}?sslmode=verify-ca"}, "verify-ca"),
+        (True, {"DATABASE_URL": f"{URL}?sslmode=require", "DB_SSLMODE": "verify-ca"}, "verify-ca"),
+    ],
+)
+def test_a_database_elsewhere_is_reached_by_tls_in_production(database, production, environ, sslmode):
+    assert database(production, **environ)["OPTIONS"]["sslmode"] == sslmode
+
+
+@pytest.mark.parametrize("sslmode", ["disable", "allow", "prefer"])
+@pytest.mark.parametrize("url", ["", URL])
+def test_no_tls_to_a_database_elsewhere_stops_the_start_in_production(database, sslmode, url):
+    with pytest.raises(ImproperlyConfigured, match=f"DB_SSLMODE is '{sslmode}'"):
+        database(True, DB_HOST="db.example", DB_SSLMODE=sslmode, DATABASE_URL=url)
+
+
+def test_a_database_url_beats_the_five_variables(database):
+    made = database(DATABASE_URL="postgresql://ann:p%40ss@db.example:6432/records")
+
+    wanted = {"NAME": "records", "USER": "ann", "PASSWORD": "p@ss", "HOST": "db.example", "PORT": 6432}
+    assert {name: made[name] for name in wanted} == wanted
+
+
+# Reading the environment
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("True", True), ("yes", True), (" ON ", True), ("1", True), ("false", False), ("0", False), ("", "default")],
+)
+def test_a_boolean_is_a_plain_yes_or_no(monkeypatch, value, expected):
+    monkeypatch.setenv("SWITCH", value)
+
+    assert env.boolean("SWITCH", "default") == expected
+
+
+@pytest.mark.parametrize("value", ["1.5", "-1", "٣", "1_0", "0x1", "1" * 10, "five"])
+def test_an_integer_is_ascii_digits(monkeypatch, value):
+    monkeypatch.setenv("NUMBER", value)
+
+    with pytest.raises(ImproperlyConfigured, match="NUMBER must be a whole number of at least 0"):
+        env.integer("NUMBER", 7)
+
+
+@pytest.mark.parametrize(("value", "expected"), [("a, b,,c ", ["a", "b", "c"]), ("", ["d"]), (" , ", ["d"])])
+def test_names_are_parted_by_commas(monkeypatch, value, expected):
+    monkeypatch.setenv("NAMES", value)
+
+    assert env.names("NAMES", ["d"]) == expected
+
+
+def test_a_local_key_is_made_once_and_readable_by_its_owner_alone(monkeypatch, tmp_path):
+    monkeypatch.setenv("SECRET_KEY", "")
+
+    first, second = (env.secret_key(False, tmp_path / "key") for _ in range(2))
+
+    assert first == second
+    assert len(first.encode()) >= 32
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+    assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600

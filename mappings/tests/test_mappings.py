@@ -1,0 +1,299 @@
+"""Assignments over HTTP: made, listed and removed by the owner of the patient."""
+
+import json
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from conftest import DOCTOR, PATIENT
+from doctors.models import Doctor
+from mappings.models import Mapping
+from patients.models import Patient
+
+MAPPINGS = reverse("mappings-list")
+NOWHERE = 10**9
+NOT_FOUND = {"detail": "Not found."}
+TAKEN = {"non_field_errors": ["This doctor is already assigned to this patient."]}
+INTEGER = "A valid integer is required."
+
+
+def path_of(number):
+    return reverse("mappings-detail", args=[number])
+
+
+def moment(value):
+    return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@pytest.fixture
+def other_doctor(stranger):
+    """A doctor whom the stranger added."""
+    return Doctor.objects.create(user=stranger.user, **{**DOCTOR, "email": "second@example.com"})
+
+
+@pytest.fixture
+def others(stranger, doctor):
+    """A mapping of the stranger's patient."""
+    patient = Patient.objects.create(user=stranger.user, **PATIENT)
+    return Mapping.objects.create(patient=patient, doctor=doctor, user=stranger.user)
+
+
+# Create
+
+
+def test_the_example_of_the_contract_assigns_a_doctor(owner, patient, other_doctor):
+    response = owner.post("/api/mappings/", {"patient": patient.pk, "doctor": other_doctor.pk})
+
+    mapping = Mapping.objects.get()
+    assert response.status_code == 201
+    assert list(response.json().items()) == [
+        ("id", mapping.pk),
+        ("assigned_at", moment(mapping.assigned_at)),
+        ("patient", patient.pk),
+        ("doctor", other_doctor.pk),
+        ("user", owner.user.pk),
+    ]
+    assert mapping.history.get().history_user == owner.user
+
+
+def test_read_only_keys_are_ignored(owner, stranger, patient, doctor):
+    extra = {"id": 4711, "user": stranger.user.pk, "assigned_at": "1999-01-01T00:00:00Z", "note": "x"}
+
+    response = owner.post(MAPPINGS, {"patient": str(patient.pk), "doctor": doctor.pk, **extra})
+
+    mapping = Mapping.objects.get()
+    assert (response.status_code, response.json()["user"], mapping.user) == (201, owner.user.pk, owner.user)
+    assert mapping.pk != 4711
+    assert mapping.assigned_at.year != 1999
+
+
+def test_the_same_pair_twice_is_refused(owner, mapping):
+    response = owner.post(MAPPINGS, {"patient": mapping.patient_id, "doctor": mapping.doctor_id})
+
+    assert (response.status_code, response.json()) == (400, TAKEN)
+    assert Mapping.objects.get() == mapping
+
+
+def test_the_database_refuses_the_same_pair_twice(mapping):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Mapping.objects.create(patient=mapping.patient, doctor=mapping.doctor, user=mapping.user)
+
+    assert Mapping.objects.get() == mapping
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["1e400", "1e0", "1.5", "1.0", "true", '"٣"', '"1.0"', '"1_0"', '" 1"', '"abc"', '""', "[1]", "{}", '"\\u0000"'],
+)
+@pytest.mark.parametrize("field", ["patient", "doctor"])
+def test_an_id_is_a_whole_number(owner, patient, doctor, field, raw):
+    body = {"patient": patient.pk, "doctor": doctor.pk, field: "here"}
+
+    response = owner.post(MAPPINGS, raw=json.dumps(body).replace('"here"', raw).encode())
+
+    assert (response.status_code, response.json()) == (400, {field: [INTEGER]})
+    assert not Mapping.objects.exists()
+
+
+@pytest.mark.parametrize("number", [0, -1, NOWHERE, 2**63, 10**30, 10**400])
+@pytest.mark.parametrize("field", ["patient", "doctor"])
+def test_what_does_not_exist_cannot_be_assigned(owner, patient, doctor, field, number):
+    response = owner.post(MAPPINGS, {"patient": patient.pk, "doctor": doctor.pk, field: number})
+
+    assert (response.status_code, response.json()) == (400, {field: [f"There is no {field} {number}."]})
+    assert not Mapping.objects.exists()
+
+
+@pytest.mark.parametrize(("body", "fields"), [({}, ["patient", "doctor"]), ({"patient": 1}, ["doctor"])])
+def test_both_ids_are_required(owner, body, fields):
+    response = owner.post(MAPPINGS, body)
+
+    assert (response.status_code, response.json()) == (400, {field: ["This field is required."] for field in fields})
+
+
+@pytest.mark.parametrize("who", ["stranger", "staff"])
+def test_anothers_patient_cannot_be_assigned_and_looks_like_none(request, patient, doctor, who):
+    client, body = request.getfixturevalue(who), {"patient": patient.pk, "doctor": doctor.pk}
+
+    response = client.post(MAPPINGS, body)
+
+    assert not Mapping.objects.exists()
+    patient.delete()
+    assert response.status_code == 400
+    assert response.content == client.post(MAPPINGS, body).content
+    assert list(response.json()) == ["patient"]
+
+
+# Read
+
+
+def test_a_list_holds_the_mappings_of_the_callers_patients(owner, mapping, others):
+    response = owner.get(MAPPINGS)
+
+    expected = {"id": mapping.pk, "assigned_at": moment(mapping.assigned_at), "patient": mapping.patient_id}
+    assert response.status_code == 200
+    assert response.json() == [{**expected, "doctor": mapping.doctor_id, "user": owner.user.pk}]
+
+
+def test_a_list_can_be_filtered_ordered_and_paged(owner, mapping, other_doctor, others):
+    sibling = Patient.objects.create(user=owner.user, **{**PATIENT, "name": "Bob"})
+    for patient in (mapping.patient, sibling):
+        Mapping.objects.create(patient=patient, doctor=other_doctor, user=owner.user)
+    first, second, third = (one.pk for one in Mapping.objects.filter(user=owner.user))
+
+    def ids(query):
+        return [row["id"] for row in owner.get(f"{MAPPINGS}?{query}").json()]
+
+    assert ids("") == [first, second, third]
+    assert ids(f"patient={mapping.patient_id}") == [first, second]
+    assert ids(f"doctor={other_doctor.pk}&ordering=-id") == [third, second]
+    assert ids(f"doctor={other_doctor.pk}&patient={sibling.pk}") == [third]
+    assert ids(f"patient={others.patient_id}") == ids(f"patient={NOWHERE}") == ids(f"doctor={NOWHERE}") == []
+    page = owner.get(f"{MAPPINGS}?limit=2&ordering=-id")
+    rest = owner.get(page.headers["Link"][1:].partition(">")[0])
+    assert [row["id"] for row in page.json() + rest.json()] == [third, second, first]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("patient=abc", "patient"),
+        ("patient=1.0", "patient"),
+        ("doctor=%D9%A3", "doctor"),
+        ("ordering=patient", "ordering"),
+        ("limit=1001", "limit"),
+        ("limit=1&cursor=x", "cursor"),
+        ("search=x", "search"),
+        ("user=1", "user"),
+    ],
+)
+def test_a_bad_query_is_refused_by_name(owner, mapping, query, field):
+    response = owner.get(f"{MAPPINGS}?{query}")
+
+    assert (response.status_code, list(response.json())) == (400, [field])
+
+
+def test_the_doctors_of_a_patient_come_with_their_assignment(owner, mapping, other_doctor, others):
+    later = Mapping.objects.create(patient=mapping.patient, doctor=other_doctor, user=owner.user)
+
+    response = owner.get(f"/api/mappings/{mapping.patient_id}/")
+
+    expected = [
+        {
+            **owner.get(reverse("doctors-detail", args=[one.doctor_id])).json(),
+            "mapping_id": one.pk,
+            "assigned_at": moment(one.assigned_at),
+        }
+        for one in (mapping, later)
+    ]
+    assert (response.status_code, response.json()) == (200, expected)
+    assert [list(row) for row in response.json()] == [list(row) for row in expected]
+    assert owner.get(f"/api/patients/{mapping.patient_id}/doctors/").content == response.content
+
+
+def test_a_patient_without_a_doctor_has_an_empty_array(owner, patient):
+    for path in (path_of(patient.pk), reverse("patients-doctors", args=[patient.pk])):
+        response = owner.get(path)
+
+        assert (response.status_code, response.content) == (200, b"[]")
+
+
+def test_the_patients_of_a_doctor_are_the_callers_own(owner, stranger, mapping, others, other_doctor):
+    path = f"/api/doctors/{mapping.doctor_id}/patients/"
+
+    answers = [client.get(path) for client in (owner, stranger)]
+
+    expected = [client.get(reverse("patients-list")).content for client in (owner, stranger)]
+    assert [answer.content for answer in answers] == expected
+    assert [len(answer.json()) for answer in answers] == [1, 1]
+    assert owner.get(reverse("doctors-patients", args=[other_doctor.pk])).content == b"[]"
+
+
+@pytest.mark.parametrize("name", ["mappings-detail", "patients-doctors", "doctors-patients"])
+def test_a_list_of_what_does_not_exist_is_not_found(owner, mapping, name):
+    response = owner.get(reverse(name, args=[NOWHERE]))
+
+    assert (response.status_code, response.json()) == (404, NOT_FOUND)
+
+
+@pytest.mark.parametrize("name", ["mappings-detail", "patients-doctors", "doctors-patients"])
+def test_the_lists_of_one_record_refuse_an_unknown_parameter(owner, mapping, name):
+    record = mapping.doctor_id if name == "doctors-patients" else mapping.patient_id
+
+    response = owner.get(reverse(name, args=[record]) + "?page=2")
+
+    assert (response.status_code, list(response.json())) == (400, ["page"])
+
+
+# Delete
+
+
+def test_a_removed_mapping_leaves_patient_doctor_and_history(owner, mapping):
+    response = owner.delete(path_of(mapping.pk))
+
+    assert (response.status_code, response.json()) == (200, {"detail": "Mapping deleted."})
+    assert not Mapping.objects.exists()
+    assert (Patient.objects.get(), Doctor.objects.get()) == (mapping.patient, mapping.doctor)
+    removed = Mapping.history.latest("history_id")
+    assert (removed.id, removed.history_type, removed.history_user) == (mapping.pk, "-", owner.user)
+    assert owner.delete(path_of(mapping.pk)).json() == NOT_FOUND
+
+
+def test_anothers_mapping_cannot_be_removed(owner, others, mapping):
+    response = owner.delete(path_of(others.pk))
+
+    assert response.status_code == 404
+    assert set(Mapping.objects.all()) == {mapping, others}
+
+
+def test_a_removed_pair_can_be_assigned_again(owner, mapping):
+    owner.delete(path_of(mapping.pk))
+
+    response = owner.post(MAPPINGS, {"patient": mapping.patient_id, "doctor": mapping.doctor_id})
+
+    assert response.status_code == 201
+    assert Mapping.objects.get().pk == response.json()["id"]
+
+
+def test_a_deleted_patient_takes_the_mappings_along(owner, mapping, others):
+    owner.delete(reverse("patients-detail", args=[mapping.patient_id]))
+
+    assert list(Mapping.objects.all()) == [others]
+    assert Mapping.history.latest("history_id").history_user == owner.user
+
+
+@pytest.mark.parametrize("method", ["put", "patch"])
+def test_a_mapping_cannot_be_changed(owner, mapping, method):
+    response = getattr(owner, method)(path_of(mapping.pk), {"doctor": mapping.doctor_id})
+
+    assert response.status_code == 405
+    assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD", "DELETE"}
+
+
+# Costs
+
+
+def test_a_list_costs_two_queries_however_many_rows_it_has(owner, mapping, django_assert_num_queries):
+    lists = [MAPPINGS, f"{MAPPINGS}?patient={mapping.patient_id}&limit=1", path_of(mapping.patient_id)]
+    for number in range(5):
+        with django_assert_num_queries(len(lists) * 2):
+            for path in lists:
+                owner.get(path)
+        doctor = Doctor.objects.create(user=owner.user, **{**DOCTOR, "email": f"d{number}@example.com"})
+        Mapping.objects.create(patient=mapping.patient, doctor=doctor, user=owner.user)
+
+
+def test_the_patients_of_a_doctor_cost_three_queries(owner, mapping, django_assert_num_queries):
+    with django_assert_num_queries(3):
+        owner.get(reverse("doctors-patients", args=[mapping.doctor_id]))
+
+
+def test_an_assignment_costs_at_most_five_queries(owner, patient, doctor):
+    with CaptureQueriesContext(connection) as queries:
+        owner.post(MAPPINGS, {"patient": patient.pk, "doctor": doctor.pk})
+
+    transactions = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE")
+    assert len([query for query in queries if not query["sql"].startswith(transactions)]) <= 5
+    assert Mapping.objects.count() == 1

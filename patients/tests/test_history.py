@@ -1,0 +1,82 @@
+"""Every version of a patient, told to its owner: what changed, when, by whom."""
+
+import re
+
+import pytest
+from django.urls import reverse
+
+from conftest import PATIENT
+from patients.models import Patient
+
+PATIENTS = reverse("patients-list")
+
+
+def path_of(patient):
+    return reverse("patients-detail", args=[patient.pk])
+
+
+def history_of(patient):
+    return reverse("patients-history", args=[patient.pk])
+
+
+@pytest.fixture
+def storied(owner):
+    """A patient whom the owner has created, changed and deleted."""
+    location = owner.post(PATIENTS, PATIENT).headers["Location"]
+    patient = Patient.objects.get()
+    owner.patch(location, {"age": 31, "phone": "+1 234 567 89"})
+    owner.delete(location)
+    return patient
+
+
+def test_a_history_tells_old_and_new_newest_first(owner, storied):
+    response = owner.get(history_of(storied))
+
+    deleted, changed, created = response.json()
+    assert response.status_code == 200
+    assert [version["action"] for version in (deleted, changed, created)] == ["deleted", "changed", "created"]
+    assert deleted["changes"] == []
+    assert changed["changes"] == [
+        {"field": "age", "old": 30, "new": 31},
+        {"field": "phone", "old": "9876543210", "new": "+123456789"},
+    ]
+    assert created["changes"] == [{"field": name, "old": None, "new": value} for name, value in PATIENT.items()]
+
+
+def test_a_history_tells_who_and_when(owner, storied):
+    versions = owner.get(history_of(storied)).json()
+
+    moments = [version["at"] for version in versions]
+    assert [version["by"] for version in versions] == [owner.user.pk] * 3
+    assert moments == sorted(moments, reverse=True)
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", moment) for moment in moments)
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+def test_a_history_is_nobody_elses(owner, stranger, staff, storied, deleted):
+    patient = storied if deleted else Patient.objects.create(user=owner.user, **PATIENT)
+    nowhere = stranger.get(reverse("patients-history", args=[10**9]))
+
+    for client in (stranger, staff):
+        response = client.get(history_of(patient))
+
+        assert (response.status_code, response.json()) == (404, nowhere.json())
+        assert response.content == nowhere.content
+
+
+def test_a_refused_change_leaves_no_version(owner, patient):
+    owner.patch(path_of(patient), {"age": 151})
+    owner.patch(path_of(patient), {"age": 31}, **{"If-Match": '"old"'})
+    owner.post(PATIENTS, PATIENT)
+
+    versions = owner.get(history_of(patient)).json()
+
+    assert [version["action"] for version in versions] == ["created"]
+    assert Patient.history.count() == 1
+
+
+def test_a_history_takes_no_other_verb(owner, patient):
+    response = owner.delete(history_of(patient))
+
+    assert response.status_code == 405
+    assert Patient.history.count() == 1

@@ -1,0 +1,266 @@
+"""Lists of patients: what a client may ask for, page by page or streamed, and what that costs."""
+
+import base64
+import json
+import re
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from conftest import PATIENT
+from healthcare.api import lists
+from patients.models import Patient
+
+PATIENTS = reverse("patients-list")
+ORDERINGS = [sign + name for name in ("id", "name", "age", "created_at") for sign in ("", "-")]
+# Every column has ties, so that only the id tells the rows apart.
+PEOPLE = [
+    ("Émile Zola", 30, "male", "12 Rue 50%", 2),
+    ("Ann Lee", 30, "Female", "Oak_Street", 1),
+    ("Ben Poe", 0, "other", "", 1),
+    ("Ann Lee", 150, "FEMALE", "Elm", 3),
+    ("Cara Fox", 30, "unknown", "", 1),
+    ("Ben Poe", 7, "female", "Oak Avenue", 2),
+    ("Dan Kay", 0, "MALE", "", 2),
+]
+
+
+@pytest.fixture
+def people(owner, stranger):
+    """Seven patients of the owner and one of the stranger."""
+    now = timezone.now()
+    for number, (name, age, gender, address, day) in enumerate(PEOPLE):
+        moment = now.replace(day=day, microsecond=day)
+        fields = {"phone": f"555000{number}", "email": f"p{number}@example.com", "created_at": moment}
+        Patient.objects.create(user=owner.user, name=name, age=age, gender=gender, address=address, **fields)
+    Patient.objects.create(user=stranger.user, **PATIENT)
+    return list(Patient.objects.filter(user=owner.user))
+
+
+def numbers(response):
+    """Return which of PEOPLE a list holds, in its order."""
+    assert response.status_code == 200, response.content
+    return [int(row["phone"][-1]) for row in json.loads(response.getvalue())]
+
+
+def pages(client, path):
+    """Return the pages of a list, as its Link headers lead from one to the next."""
+    found = []
+    while path:
+        response = client.get(path)
+        found.append(response.json())
+        link = response.headers.get("Link")
+        path = re.fullmatch(r'<http://testserver(/.+)>; rel="next"', link)[1] if link else None
+        assert len(found) < 20
+    return found
+
+
+def cursor(*key):
+    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
+
+
+# Filters, search, ordering
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", [0, 1, 2, 3, 4, 5, 6]),
+        ("?gender=female", [1, 3, 5]),
+        ("?gender=MALE", [0, 6]),
+        ("?age=30", [0, 1, 4]),
+        ("?age=0", [2, 6]),
+        ("?age_min=30", [0, 1, 3, 4]),
+        ("?age_max=7", [2, 5, 6]),
+        ("?age_min=7&age_max=30&gender=female", [1, 5]),
+        ("?age=99", []),
+        ("?search=ann", [1, 3]),
+        ("?search=%C3%89MILE", [0]),
+        ("?search=%C3%A9mile", [0]),
+        ("?search=oak+ben", [5]),
+        ("?search=5550004", [4]),
+        ("?search=P6@EXAMPLE", [6]),
+        ("?search=%25", [0]),
+        ("?search=oak_", [1]),
+        ("?search=Alice", []),
+        ("?search=", [0, 1, 2, 3, 4, 5, 6]),
+        ("?search=ann&ordering=-id&limit=1", [3]),
+    ],
+)
+def test_a_list_can_be_filtered_and_searched(owner, people, query, expected):
+    response = owner.get(PATIENTS + query)
+
+    assert numbers(response) == expected
+
+
+@pytest.mark.parametrize("ordering", ORDERINGS)
+def test_a_list_can_be_ordered(owner, people, ordering):
+    name, down = ordering.lstrip("-"), ordering.startswith("-")
+
+    response = owner.get(f"{PATIENTS}?ordering={ordering}&age_max=29")
+
+    asked = [person for person in people if person.age < 30]
+    expected = sorted(asked, key=lambda person: (getattr(person, name), person.pk), reverse=down)
+    assert [row["id"] for row in response.json()] == [person.pk for person in expected]
+
+
+# Pages and streams
+
+
+@pytest.mark.parametrize("ordering", ORDERINGS)
+@pytest.mark.parametrize("limit", [1, 2, 3, 7])
+def test_the_pages_of_a_list_are_the_list(owner, people, ordering, limit):
+    whole = owner.get(f"{PATIENTS}?ordering={ordering}").json()
+
+    found = pages(owner, f"{PATIENTS}?ordering={ordering}&limit={limit}")
+
+    assert [row for page in found for row in page] == whole
+    assert [len(page) for page in found] == [limit] * (7 // limit) + ([7 % limit] if 7 % limit else [])
+
+
+def test_a_page_keeps_the_filters_of_the_first(owner, people):
+    found = pages(owner, f"{PATIENTS}?gender=female&search=example.com&ordering=name&limit=1")
+
+    assert [row["phone"][-1] for page in found for row in page] == ["1", "3", "5"]
+
+
+def test_a_page_goes_on_after_the_row_it_ended_with_is_deleted(owner, people):
+    link = owner.get(f"{PATIENTS}?limit=2").headers["Link"]
+    people[1].delete()
+
+    response = owner.get(link[1:].partition(">")[0])
+
+    assert numbers(response) == [2, 3]
+
+
+def test_the_list_of_nobody_yet_is_an_empty_array(owner):
+    for query in ("", "?limit=5"):
+        response = owner.get(PATIENTS + query)
+
+        assert (response.status_code, response.content) == (200, b"[]")
+        assert "Link" not in response.headers
+
+
+@pytest.mark.parametrize("ordering", ORDERINGS)
+@pytest.mark.parametrize("chunk", [1, 3, 6])
+def test_a_long_list_is_streamed_in_the_same_bytes(owner, people, monkeypatch, ordering, chunk):
+    plain = owner.get(f"{PATIENTS}?ordering={ordering}")
+    monkeypatch.setattr(lists, "CHUNK", chunk)
+
+    streamed = owner.get(f"{PATIENTS}?ordering={ordering}")
+
+    assert (plain.streaming, streamed.streaming) == (False, True)
+    assert streamed.getvalue() == plain.content
+    assert streamed.headers["Content-Type"] == plain.headers["Content-Type"]
+
+
+def test_a_list_of_one_chunk_is_not_streamed(owner, people, monkeypatch):
+    monkeypatch.setattr(lists, "CHUNK", 7)
+
+    response = owner.get(PATIENTS)
+
+    assert not response.streaming
+    assert len(response.json()) == 7
+
+
+# Bad input
+
+LIMIT = "Must be a whole number from 1 to 1000."
+CURSOR = "Not a cursor of this list: follow the Link header."
+ORDERING = "Must be one of id, name, age, created_at, with - for descending."
+UNKNOWN = "Unknown query parameter. Known here: age, age_max, age_min, cursor, gender, limit, ordering, search."
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "message"),
+    [
+        *(
+            (f"limit={bad}", "limit", LIMIT)
+            for bad in ("0", "1001", "-1", "abc", "", "1.0", "%D9%A3", "9" * 30, "1%0A")
+        ),
+        ("limit=2&limit=3", "limit", "Given more than once."),
+        (f"cursor={cursor(1, 1)}", "limit", "A cursor needs the limit it came with."),
+        *((f"limit=2&cursor={bad}", "cursor", CURSOR) for bad in ("", "!", "AAAA", "%C3%A9", "W10", "bnVsbA", "e30")),
+        *(
+            (f"limit=2&ordering={ordering}&cursor={cursor(*key)}", "cursor", CURSOR)
+            for ordering, key in [
+                ("id", (1, -1)),
+                ("id", (1, True)),
+                ("id", (1, "1")),
+                ("id", (1, 10**18)),
+                ("id", (1, 2, 3)),
+                ("id", (10**30, 1)),
+                ("name", (None, 1)),
+                ("name", ("\0", 1)),
+                ("name", ("\ud800", 1)),
+                ("age", ("Ann", 1)),
+                ("age", (10**30, 1)),
+                ("age", (1e400, 1)),
+                ("age", ([], 1)),
+                ("created_at", ("yesterday", 1)),
+                ("created_at", (5, 1)),
+                ("created_at", ("2025-09-20T21:19:32", 1)),
+                ("created_at", ("2025-09-20", 1)),
+                ("created_at", ("0001-01-01T00:00:00+14:00", 1)),
+                ("created_at", ("9999-12-31T23:59:59-14:00", 1)),
+            ]
+        ),
+        *(
+            (f"ordering={bad}", "ordering", ORDERING)
+            for bad in ("", "phone", "--id", "user__password", "id,name", "ID")
+        ),
+        *((f"{name}=1", name, UNKNOWN) for name in ("page", "user", "Age", "age__gt", "")),
+        ("gender=robot", "gender", "Must be one of male, female, other, unknown, in any case."),
+        *(
+            (f"age={bad}", "age", "Enter a whole number.")
+            for bad in ("thirty", "3.0", "%D9%A3", "1_0", "true", "9" * 19)
+        ),
+        ("age_min=x&age_max=9", "age_min", "Enter a whole number."),
+        ("search=%00", "detail", "The query string holds a NUL character."),
+        ("search=%FF", "detail", "The query string is not UTF-8."),
+    ],
+)
+def test_a_bad_query_is_refused_by_name(owner, patient, query, field, message):
+    response = owner.get(f"{PATIENTS}?{query}")
+
+    expected = message if field == "detail" else [message]
+    assert (response.status_code, response.json()) == (400, {field: expected})
+
+
+def test_a_single_patient_takes_no_query(owner, patient):
+    response = owner.get(reverse("patients-detail", args=[patient.pk]) + "?limit=1")
+
+    assert response.status_code == 400
+    assert response.json() == {"limit": ["Unknown query parameter. Known here: none."]}
+
+
+# Costs
+
+
+def statements(call):
+    """Return the SQL of a call, but for where transactions begin and end."""
+    with CaptureQueriesContext(connection) as queries:
+        call()
+    found = [query["sql"] for query in queries]
+    return [sql for sql in found if not re.match("BEGIN|COMMIT|SAVEPOINT|RELEASE", sql)]
+
+
+def test_a_patient_and_a_list_cost_two_queries_however_many_there_are(owner, people, django_assert_num_queries):
+    for query in ("", "?limit=3", "?search=ann&gender=female&ordering=-name"):
+        with django_assert_num_queries(2):
+            owner.get(PATIENTS + query)
+    with django_assert_num_queries(2):
+        owner.get(reverse("patients-detail", args=[people[0].pk]))
+    Patient.objects.all().delete()
+    with django_assert_num_queries(2):
+        owner.get(PATIENTS)
+
+
+def test_a_new_patient_costs_at_most_four_queries_however_many_there_are(owner, people):
+    created = statements(lambda: owner.post(PATIENTS, PATIENT))
+
+    assert Patient.objects.filter(user=owner.user, name=PATIENT["name"]).exists()
+    assert len(created) <= 4, created

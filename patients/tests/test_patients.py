@@ -1,0 +1,248 @@
+"""A patient over HTTP: created, read, changed and deleted by the user whom it belongs to."""
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+from django.urls import reverse
+
+from conftest import PATIENT
+from patients.models import Patient
+
+PATIENTS = reverse("patients-list")
+REQUIRED = "This field is required."
+TAKEN = {"non_field_errors": ["This patient exists already: same name, phone and e-mail."]}
+STALE = "It was changed since: read it again, then repeat the change with the new ETag."
+
+
+def path_of(patient):
+    return reverse("patients-detail", args=[patient.pk])
+
+
+# Create
+
+
+def test_the_example_of_the_contract_creates_a_patient(owner):
+    response = owner.post("/api/patients/", PATIENT)
+
+    patient = Patient.objects.get()
+    assert response.status_code == 201
+    assert list(response.json().items()) == [
+        ("id", patient.pk),
+        ("name", "Alice Smith"),
+        ("age", 30),
+        ("gender", "Female"),
+        ("phone", "9876543210"),
+        ("address", "street 123"),
+        ("email", "aliceS@gmail.com"),
+        ("created_at", patient.created_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")),
+        ("user", owner.user.pk),
+    ]
+
+
+def test_location_leads_to_the_new_patient_in_the_same_bytes(owner):
+    created = owner.post(PATIENTS, PATIENT)
+
+    read = owner.get(created.headers["Location"])
+
+    assert (read.status_code, read.content) == (200, created.content)
+    assert read.headers["ETag"] == created.headers["ETag"]
+
+
+@pytest.mark.parametrize("microsecond", [0, 120, 767840])
+def test_created_at_has_six_digits_and_a_z(owner, patient, microsecond):
+    Patient.objects.update(created_at=datetime(2025, 9, 20, 21, 19, 32, microsecond, UTC))
+
+    one, many = owner.get(path_of(patient)).json(), owner.get(PATIENTS).json()
+
+    assert one["created_at"] == many[0]["created_at"] == f"2025-09-20T21:19:32.{microsecond:06}Z"
+    assert re.fullmatch(r"[\d-]{10}T[\d:]{8}\.\d{6}Z", one["created_at"])
+
+
+@pytest.mark.parametrize("field", ["name", "age", "gender", "phone"])
+def test_a_required_field_is_missed(owner, field):
+    body = {name: value for name, value in PATIENT.items() if name != field}
+
+    response = owner.post(PATIENTS, body)
+
+    assert (response.status_code, response.json()) == (400, {field: [REQUIRED]})
+    assert not Patient.objects.exists()
+
+
+def test_address_and_email_are_blank_where_they_are_left_out(owner):
+    body = {name: value for name, value in PATIENT.items() if name not in ("address", "email")}
+
+    response = owner.post(PATIENTS, body)
+
+    assert response.status_code == 201
+    assert (response.json()["address"], response.json()["email"]) == ("", "")
+    assert Patient.objects.filter(address="", email="").count() == 1
+
+
+def test_unknown_and_read_only_keys_are_ignored(owner, stranger):
+    extra = {"id": 4711, "user": stranger.user.pk, "created_at": "1999-01-01T00:00:00Z", "is_staff": True}
+
+    response = owner.post(PATIENTS, {**PATIENT, **extra})
+
+    patient = Patient.objects.get()
+    assert response.status_code == 201
+    assert response.json()["user"] == patient.user_id == owner.user.pk
+    assert patient.pk != 4711
+    assert patient.created_at.year != 1999
+
+
+# Duplicates
+
+EMILE = {**PATIENT, "name": "Émile Zola", "email": "emile@example.com"}
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        {},
+        {"name": "émile ZOLA"},
+        {"name": " ÉMILE ZOLA "},
+        {"phone": "(987) 654-3210"},
+        {"email": "EMILE@EXAMPLE.com"},
+        {"age": 31, "gender": "male", "address": "elsewhere"},
+    ],
+)
+def test_the_same_patient_twice_is_refused(owner, again):
+    owner.post(PATIENTS, EMILE)
+
+    response = owner.post(PATIENTS, {**EMILE, **again})
+
+    assert (response.status_code, response.json()) == (400, TAKEN)
+    assert Patient.objects.count() == 1
+
+
+def test_the_same_patient_without_an_email_twice_is_refused(owner):
+    owner.post(PATIENTS, {**PATIENT, "email": ""})
+
+    response = owner.post(PATIENTS, {**PATIENT, "email": ""})
+
+    assert (response.status_code, response.json()) == (400, TAKEN)
+
+
+@pytest.mark.parametrize("other", [{"name": "Emile Zola"}, {"phone": "9876543211"}, {"email": ""}])
+def test_a_patient_who_differs_is_another(owner, other):
+    owner.post(PATIENTS, EMILE)
+
+    response = owner.post(PATIENTS, {**EMILE, **other})
+
+    assert response.status_code == 201
+    assert Patient.objects.count() == 2
+
+
+def test_another_user_may_have_the_same_patient(patient, stranger):
+    response = stranger.post(PATIENTS, PATIENT)
+
+    assert response.status_code == 201
+    assert set(Patient.objects.values_list("user", flat=True)) == {patient.user_id, stranger.user.pk}
+
+
+@pytest.mark.parametrize("method", ["put", "patch"])
+def test_a_change_into_another_patient_is_refused(owner, patient, method):
+    other = Patient.objects.create(user=owner.user, **EMILE)
+
+    response = getattr(owner, method)(path_of(other), PATIENT)
+
+    assert (response.status_code, response.json()) == (400, TAKEN)
+    other.refresh_from_db()
+    assert other.name == EMILE["name"]
+
+
+# Read, change, delete
+
+
+def test_a_list_holds_the_callers_patients_oldest_first(owner, stranger, patient):
+    Patient.objects.create(user=stranger.user, **PATIENT)
+    second = Patient.objects.create(user=owner.user, **EMILE)
+
+    response = owner.get(PATIENTS)
+
+    assert response.status_code == 200
+    assert response.json() == [owner.get(path_of(one)).json() for one in (patient, second)]
+
+
+def test_put_replaces_what_it_sends_and_keeps_the_rest(owner, stranger, patient):
+    body = {**EMILE, "age": 5, "id": 1 + patient.pk, "user": stranger.user.pk, "created_at": "1999-01-01T00:00:00Z"}
+
+    response = owner.put(path_of(patient), body)
+
+    kept = {"id": patient.pk, "user": owner.user.pk, "created_at": patient.created_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+    assert (response.status_code, response.json()) == (200, {**EMILE, "age": 5, **kept})
+    assert response.content == owner.get(path_of(patient)).content
+
+
+def test_put_needs_every_required_field(owner, patient):
+    response = owner.put(path_of(patient), {"name": "Bob"})
+
+    assert (response.status_code, response.json()) == (400, {name: [REQUIRED] for name in ("age", "gender", "phone")})
+    patient.refresh_from_db()
+    assert patient.name == "Alice Smith"
+
+
+@pytest.mark.parametrize("change", [{"age": 31}, {"email": "", "address": ""}, {}, {"phone": "1234567"}])
+def test_patch_changes_what_it_sends_alone(owner, patient, change):
+    before = owner.get(path_of(patient)).json()
+
+    response = owner.patch(path_of(patient), change)
+
+    assert (response.status_code, response.json()) == (200, {**before, **change})
+    assert owner.get(path_of(patient)).json() == {**before, **change}
+
+
+def test_a_deleted_patient_is_gone(owner, patient):
+    response = owner.delete(path_of(patient))
+
+    assert (response.status_code, response.json()) == (200, {"detail": "Patient deleted."})
+    assert not Patient.objects.exists()
+    for method in (owner.get, owner.delete):
+        assert method(path_of(patient)).status_code == 404
+    assert owner.put(path_of(patient), PATIENT).status_code == 404
+    assert not Patient.objects.exists()
+
+
+# Conditional requests
+
+
+@pytest.mark.parametrize("header", ["{}", '"other", {}', "*"])
+def test_an_unchanged_patient_is_not_sent_again(owner, patient, header):
+    etag = owner.get(path_of(patient)).headers["ETag"]
+
+    response = owner.get(path_of(patient), **{"If-None-Match": header.format(etag)})
+
+    assert (response.status_code, response.content, response.headers["ETag"]) == (304, b"", etag)
+
+
+def test_a_changed_patient_is_sent_with_a_new_etag(owner, patient):
+    etag = owner.get(path_of(patient)).headers["ETag"]
+    changed = owner.patch(path_of(patient), {"age": 31})
+
+    response = owner.get(path_of(patient), **{"If-None-Match": etag})
+
+    assert (response.status_code, response.json()["age"]) == (200, 31)
+    assert response.headers["ETag"] == changed.headers["ETag"] != etag
+
+
+@pytest.mark.parametrize(("method", "body"), [("PUT", EMILE), ("PATCH", {"name": "Émile Zola"}), ("DELETE", None)])
+def test_an_old_version_cannot_be_changed(owner, patient, method, body):
+    etag = owner.get(path_of(patient)).headers["ETag"]
+    owner.patch(path_of(patient), {"age": 31})
+
+    response = owner.request(method, path_of(patient), body, **{"If-Match": etag})
+
+    assert (response.status_code, response.json()) == (412, {"detail": STALE})
+    assert Patient.objects.filter(name="Alice Smith", age=31).count() == 1
+
+
+@pytest.mark.parametrize(("method", "body"), [("PUT", EMILE), ("PATCH", {"name": "Émile Zola"}), ("DELETE", None)])
+@pytest.mark.parametrize("any_version", [True, False])
+def test_the_current_version_can_be_changed(owner, patient, method, body, any_version):
+    etag = "*" if any_version else owner.get(path_of(patient)).headers["ETag"]
+
+    response = owner.request(method, path_of(patient), body, **{"If-Match": etag})
+
+    assert response.status_code == 200
+    assert not Patient.objects.filter(name="Alice Smith").exists()
