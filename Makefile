@@ -15,7 +15,7 @@ PRODUCTION_LIKE := PRODUCTION=True DB_LIVE=False SECRET_KEY=$$($(BIN)/python -c 
 PYTEST := $(BIN)/python -W error::ResourceWarning -m pytest -q -n 2 --dist loadfile --durations 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve clean-tokens test lint check test-sqlite test-postgresql
+.PHONY: help coverage run serve clean-tokens test lint check test-sqlite test-postgresql
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -47,7 +47,7 @@ clean-tokens: .venv/.runtime ## Delete expired tokens and counters: run it every
 	$(MANAGE) flushexpiredtokens
 	$(MANAGE) clearsessions
 
-test: lint check test-sqlite test-postgresql ## Lint, check, and test on SQLite and on PostgreSQL
+test: lint check test-sqlite test-postgresql coverage ## Lint, check, and test on SQLite and on PostgreSQL
 
 lint: .venv/.tests ## Check style and formatting
 	$(BIN)/ruff check .
@@ -58,11 +58,15 @@ check: .venv/.tests ## Check migrations, production settings and the OpenAPI doc
 	$(CLEAN) $(PRODUCTION_LIKE) $(MANAGE) check --deploy --fail-level WARNING
 	$(CLEAN) DB_LIVE=False $(MANAGE) spectacular --validate --fail-on-warn --file /dev/null
 
+coverage:
+	@$(BIN)/coverage report --fail-under 98 $$(test -f .postgresql-covered || echo --omit healthcare/db/postgresql/*)
+	@rm -f .coverage .postgresql-covered
+
 test-sqlite: .venv/.tests ## Test on SQLite, with coverage
-	$(CLEAN) DB_LIVE=False $(PYTEST) --cov --cov-report term --cov-fail-under 98
+	$(CLEAN) DB_LIVE=False $(PYTEST) --cov --cov-report=
 
 test-postgresql: .venv/.tests ## Test on the PostgreSQL of the DB_* variables, if one answers
 	@if $(PG) $(BIN)/python -c 'import os, psycopg2; psycopg2.connect(dbname="postgres", user=os.environ["DB_USER"], password=os.environ["DB_PASSWORD"], host=os.environ["DB_HOST"], port=os.environ["DB_PORT"], connect_timeout=3)' 2>/dev/null; \
-	then $(CLEAN) $(PG) DB_LIVE=True $(PYTEST); \
+	then $(CLEAN) $(PG) DB_LIVE=True $(PYTEST) --cov --cov-append --cov-report= && touch .postgresql-covered; \
 	elif [ -n "$$REQUIRE_POSTGRESQL" ]; then echo "error: no PostgreSQL answers" >&2; exit 1; \
 	else echo "Left out: the tests on PostgreSQL, as none answers where DB_HOST and DB_PORT say (127.0.0.1:5432 if unset)."; fi

@@ -13,7 +13,7 @@ class UserManager(BaseUserManager):
 
     def get_by_natural_key(self, email):
         """Return the user with this e-mail in any case; raise DoesNotExist."""
-        return self.get(email__fold=email.lower())
+        return self.get(email__fold=Fold(models.Value(email)))
 
     def create_user(self, email, password=None, **fields):
         """Store and return a user; raise IntegrityError where the e-mail is taken. No password: none will do."""

@@ -54,6 +54,7 @@ def test_a_phone_that_is_accepted_is_ascii_digits_and_stays_itself(text):
 @given(ANYTHING | st.text(st.characters(categories=["L", "Zs", "Cf", "Cc"]), max_size=120))
 @example("\u200b\u200d")
 @example("a\u2028b")
+@example("a\u2029b")
 @example("a\ud800")
 @example("\x1cAlice")
 @example("👩🏽\u200d⚕️")

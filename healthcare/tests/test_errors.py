@@ -1,0 +1,68 @@
+"""What escapes every view is still an answer, and still says nothing it should not."""
+
+import pytest
+from django.core.management import call_command
+from django.db import IntegrityError, OperationalError
+from django.test import Client, RequestFactory
+
+from accounts.models import User
+from healthcare.api import errors
+from healthcare.api.json import encode
+from healthcare.api.rates import CacheCounter, client_address
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(OperationalError("away"), 503), (IntegrityError("both"), 409), (KeyError("secret"), 500)]
+)
+def test_an_error_outside_the_api_is_json_with_the_right_status(monkeypatch, staff_browser, error, status):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr("patients.admin.PatientAdmin.get_queryset", fail)
+    staff_browser.raise_request_exception = False
+
+    response = staff_browser.get("/admin/patients/patient/")
+
+    assert response.status_code == status
+    assert "secret" not in response.content.decode()
+    assert response.json()["detail"]
+
+
+def test_what_django_finds_suspicious_is_refused_in_json(db):
+    client = Client(raise_request_exception=False)
+
+    response = client.get("/admin/", headers={"Host": "evil.example.com"})
+
+    assert (response.status_code, response.json()) == (400, {"detail": "Bad request."})
+
+
+def test_an_unknown_constraint_is_a_conflict():
+    assert errors.refusal(IntegrityError("something new")).status_code == 409
+
+
+def test_a_lone_surrogate_in_an_error_is_replaced():
+    assert encode({"\ud800": ["unknown"]}) == '{"\ufffd": ["unknown"]}'.encode()
+
+
+def test_a_cache_counter_starts_anew_when_it_is_told_to_forget():
+    counter = CacheCounter()
+
+    counts = [counter.hit("key", 60)[0] for _ in range(2)]
+    counter.forget("key", 60)
+
+    assert [*counts, counter.hit("key", 60)[0]] == [1, 2, 1]
+
+
+def test_an_address_that_is_none_stands_for_itself():
+    assert client_address(RequestFactory().get("/", REMOTE_ADDR="unix:")) == "unix:"
+
+
+def test_createsuperuser_makes_one_who_enters_the_admin(db, monkeypatch):
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "a-long-pass-77")
+
+    call_command("createsuperuser", "--noinput", "--email", "boss@example.com", "--name", "Boss", verbosity=0)
+
+    boss = User.objects.get()
+    assert boss.is_staff
+    assert boss.is_superuser
+    assert boss.check_password("a-long-pass-77")

@@ -1,0 +1,74 @@
+"""The PostgreSQL backend: a server that hangs or goes away is noticed in time. Collected where PostgreSQL is tested."""
+
+import time
+
+import psycopg2
+import pytest
+from django.db import OperationalError, connection
+
+from healthcare.db.postgresql import base
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _closed_afterwards(monkeypatch):
+    """Leave no statement behind that keeps running after its client gave up."""
+    monkeypatch.setattr(base, "_refuse_until", 0.0)
+    yield
+    connection.close()
+    monkeypatch.setattr(base, "_refuse_until", 0.0)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE query LIKE '%pg_sleep(20)' AND pid <> pg_backend_pid()"
+        )
+    connection.close()
+
+
+def test_a_server_that_does_not_answer_is_given_up(settings):
+    settings.DB_TIMEOUT = 1
+    started = time.monotonic()
+
+    with pytest.raises(OperationalError, match="did not answer within 1 s"), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(20)")
+
+    assert 1 <= time.monotonic() - started < 3
+
+
+def test_after_a_time_out_new_connections_are_refused_at_once_and_soon_tried_again(settings, monkeypatch, anonymous):
+    settings.DB_TIMEOUT = 1
+    with pytest.raises(OperationalError), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(20)")
+    connection.close()
+
+    refused = anonymous.get("/readyz")
+    monkeypatch.setattr(base, "_refuse_until", time.monotonic())
+    again = anonymous.get("/readyz")
+
+    assert (refused.status_code, again.status_code) == (503, 200)
+
+
+def test_a_connection_that_the_server_closed_is_noticed_without_asking(django_assert_num_queries):
+    connection.ensure_connection()
+    pid = connection.connection.info.backend_pid
+    with django_assert_num_queries(0):
+        assert connection.is_usable()
+
+    other = psycopg2.connect(**{**connection.get_connection_params(), "cursor_factory": None})
+    other.autocommit = True
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
+    other.close()
+    time.sleep(0.2)
+
+    assert not connection.is_usable()
+    connection.close()
+    assert not connection.is_usable()
+
+
+def test_after_an_error_the_connection_is_asked():
+    connection.ensure_connection()
+    connection.errors_occurred = True
+
+    assert connection.is_usable()
