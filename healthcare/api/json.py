@@ -60,19 +60,13 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 def encode(value):
     """Return `value` as UTF-8 JSON; moments as ISO 8601 in UTC with microseconds and Z."""
     try:
-        return orjson.dumps(value, default=_default, option=orjson.OPT_PASSTHROUGH_DATETIME)
+        return orjson.dumps(value, default=_moment, option=orjson.OPT_PASSTHROUGH_DATETIME)
     except TypeError:
-        return _SURROGATES.sub("\ufffd", json.dumps(value, default=_default, ensure_ascii=False)).encode()
+        return _SURROGATES.sub("\ufffd", json.dumps(value, default=_moment, ensure_ascii=False)).encode()
 
 
-def _default(value):
-    if hasattr(value, "isoformat"):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    if isinstance(value, dict):
-        return dict(value)
-    if isinstance(value, list):
-        return list(value)
-    return str(value)
+def _moment(value):
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class JSONRenderer(renderers.BaseRenderer):

@@ -87,6 +87,12 @@ def test_what_staff_change_carries_their_name_and_is_seen_in_the_history(staff_b
     assert staff.user.name in page
 
 
+def test_what_staff_add_is_theirs_unless_they_say_otherwise(staff_browser, staff):
+    form = staff_browser.get(reverse("admin:patients_patient_add")).context["adminform"].form
+
+    assert form.initial["user"] == staff.user.pk
+
+
 def test_a_rule_that_a_form_breaks_is_told_on_the_form(staff_browser, patient):
     form = {**PATIENT, "age": 151, "phone": "12", "user": patient.user_id}
 

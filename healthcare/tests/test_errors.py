@@ -40,6 +40,22 @@ def test_an_unknown_constraint_is_a_conflict():
     assert errors.refusal(IntegrityError("something new")).status_code == 409
 
 
+@pytest.mark.parametrize(
+    ("constraint", "field"),
+    [
+        ("patients_patient_age", "age"),
+        ("doctors_doctor_age", "age"),
+        ("patients_patient_gender", "gender"),
+        ("doctors_doctor_phone", "phone"),
+        ("accounts_user_email_unique", "email"),
+        ("patients_patient_unique_per_user", "non_field_errors"),
+        ("mappings_mapping_unique_pair", "non_field_errors"),
+    ],
+)
+def test_a_constraint_is_told_on_the_field_it_is_about(constraint, field):
+    assert errors.field_of(errors.constraints()[constraint]) == field
+
+
 def test_a_lone_surrogate_in_an_error_is_replaced():
     assert encode({"\ud800": ["unknown"]}) == '{"\ufffd": ["unknown"]}'.encode()
 

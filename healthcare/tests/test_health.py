@@ -5,8 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connections
 from django.db.migrations.recorder import MigrationRecorder
+from django.test import RequestFactory
 
 from conftest import ApiClient
+from healthcare.wsgi import application
 
 
 @pytest.fixture
@@ -80,3 +82,13 @@ def test_the_api_is_back_with_the_database(owner, away, monkeypatch):
     monkeypatch.undo()
 
     assert owner.get("/api/auth/me/").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_application_that_servers_import_answers():
+    answered = []
+
+    body = application(RequestFactory().get("/healthz").environ, lambda status, headers: answered.append(status))
+
+    assert answered == ["200 OK"]
+    assert b"".join(body) == b'{"status":"alive"}'

@@ -19,13 +19,16 @@ NAMES = ["PRODUCTION", "DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "TRUSTED_PROXIES"
 DB = ["LIVE", "NAME", "USER", "PASSWORD", "HOST", "PORT", "SSLMODE", "TIMEOUT"]
 UNSET = dict.fromkeys([*NAMES, "DATABASE_URL", *(f"DB_{name}" for name in DB)], "")
 
+# So that what such a process runs is measured too.
+COVERAGE = {name: value for name, value in os.environ.items() if name.startswith("COV")}
+
 
 def manage(*arguments, **environ):
     """Run manage.py as a process of its own, in this environment alone."""
     return subprocess.run(  # noqa: S603
         [sys.executable, "manage.py", *arguments],
         cwd=settings.BASE_DIR,
-        env={"PATH": os.environ["PATH"], **UNSET, **environ},
+        env={"PATH": os.environ["PATH"], **COVERAGE, **UNSET, **environ},
         capture_output=True,
         text=True,
         timeout=60,

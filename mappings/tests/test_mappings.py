@@ -290,10 +290,10 @@ def test_the_patients_of_a_doctor_cost_three_queries(owner, mapping, django_asse
         owner.get(reverse("doctors-patients", args=[mapping.doctor_id]))
 
 
-def test_an_assignment_costs_at_most_five_queries(owner, patient, doctor):
+def test_an_assignment_costs_at_most_four_queries(owner, patient, doctor):
     with CaptureQueriesContext(connection) as queries:
         owner.post(MAPPINGS, {"patient": patient.pk, "doctor": doctor.pk})
 
     transactions = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE")
-    assert len([query for query in queries if not query["sql"].startswith(transactions)]) <= 5
+    assert len([query for query in queries if not query["sql"].startswith(transactions)]) <= 4
     assert Mapping.objects.count() == 1
