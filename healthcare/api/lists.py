@@ -145,9 +145,9 @@ class Listing:
             if not filterset.is_valid():
                 raise ValidationError(filterset.errors)
             queryset = filterset.qs
-        for term in parameters.get(SEARCH, "").lower().split():
-            matches = [Q(**{f"{column}__fold__contains": term}) for column in self.search]
-            queryset = queryset.filter(reduce(or_, matches))
+        text = parameters.get(SEARCH, "").strip().lower()
+        if text:
+            queryset = queryset.filter(reduce(or_, (Q(**{f"{name}__fold__contains": text}) for name in self.search)))
         return queryset
 
     def _order(self, model, wanted):

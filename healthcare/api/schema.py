@@ -100,7 +100,9 @@ class Schema(AutoSchema):
                 description=item.extra.get("label") or item.label or "",
             )
         if listing.search:
-            yield OpenApiParameter(SEARCH, str, description=f"Words to find in: {', '.join(listing.search)}.")
+            yield OpenApiParameter(
+                SEARCH, str, description=f"Text to find, in any case, in: {', '.join(listing.search)}."
+            )
         order = [sign + name for name in listing.ordering for sign in ("", "-")]
         yield OpenApiParameter(ORDERING, str, enum=order, description="`-` for descending.")
         yield OpenApiParameter(
