@@ -274,7 +274,7 @@ def test_doctors_without_an_age_come_last_page_by_page_and_streamed(
         ("gender=MALE", [0, 2, 4, 5]),
         ("search=g%C3%A9n", [2, 5]),
         ("search=D3@example", [3]),
-        ("search=doctor+SURGEON&ordering=-name", [4, 3, 1, 0]),
+        ("search=SURGEON&ordering=-name", [4, 3, 1, 0]),
     ],
 )
 def test_the_directory_can_be_filtered_and_searched(stranger, directory, query, expected):
