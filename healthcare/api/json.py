@@ -9,6 +9,11 @@ from django.conf import settings
 from rest_framework import exceptions, negotiation, parsers, renderers, status
 
 
+MAX_DEPTH = 32
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKET = re.compile(rb"[\[\]{}]")
+
+
 class PayloadTooLarge(exceptions.APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_code = "payload_too_large"
@@ -30,16 +35,25 @@ class JSONParser(parsers.BaseParser):
         body = stream.read(limit + 1)
         if len(body) > limit:
             raise PayloadTooLarge
+        if body.count(b"[") + body.count(b"{") > MAX_DEPTH and depth(body) > MAX_DEPTH:
+            raise exceptions.ParseError("The body is nested too deeply.")
         try:
             return json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
         except UnicodeDecodeError:
             raise exceptions.ParseError("The body is not UTF-8.") from None
-        except RecursionError:
-            raise exceptions.ParseError("The body is nested too deeply.") from None
         except json.JSONDecodeError as error:
             raise exceptions.ParseError(f"The body is not JSON: {error}.") from None
         except ValueError as error:
             raise exceptions.ParseError(f"The body is not acceptable JSON: {error}.") from None
+
+
+def depth(body):
+    """Return how deeply arrays and objects are nested in a JSON text. Python's own limit differs by its version."""
+    deepest = level = 0
+    for bracket in _BRACKET.findall(_STRING.sub(b"", body)):
+        level += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, level)
+    return deepest
 
 
 def _unique(pairs):

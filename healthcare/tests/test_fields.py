@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rest_framework.exceptions import ValidationError
 
-from healthcare.api.json import encode
+from healthcare.api.json import depth, encode
 from patients.serializers import PatientSerializer
 
 ANYTHING = st.text(st.characters())
@@ -107,3 +107,12 @@ def test_a_moment_is_encoded_in_utc_with_microseconds(moment):
 
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", text)
     assert datetime.fromisoformat(text) == moment
+
+
+@given(JSON)
+def test_the_depth_of_a_body_counts_its_brackets_and_not_those_in_its_text(value):
+    def deep(value):
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+        return 0 if inner is None else 1 + max(map(deep, inner), default=0)
+
+    assert depth(json.dumps(value).encode()) == deep(value)

@@ -41,6 +41,8 @@ def assert_json(response, status):
         (b'{"name": "\x00"}', "The body is not JSON"),
         (b'{"name": "\xff"}', "The body is not UTF-8."),
         (json.dumps(JOHN).encode("utf-16"), "The body is not UTF-8."),
+        (b"[" * 33, "The body is nested too deeply."),
+        (b'{"x": ' + b"[" * 32 + b"]" * 32 + b"}", "The body is nested too deeply."),
         (b"[" * 1_000, "The body is nested too deeply."),
         (b"[" * 200_000, "The body is nested too deeply."),
         (b'{"name":' * 100_000, "The body is nested too deeply."),
@@ -51,7 +53,7 @@ def assert_json(response, status):
         (b'{"age": -Infinity}', "The body is not acceptable JSON: -Infinity is not a JSON number."),
         (b'{"age": ' + b"1" * 5_000 + b"}", "The body is not acceptable JSON"),
     ],
-    ids=range(15),
+    ids=range(17),
 )
 def test_a_body_that_is_no_sound_json_is_refused(owner, path, raw, message):
     before = stored()
