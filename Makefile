@@ -39,13 +39,13 @@ run: .venv/.runtime ## Install, migrate and serve on SQLite (PORT=8000; DB_LIVE=
 
 serve: .venv/.runtime ## Serve as in production (PORT=8000, WORKERS=2), behind the nginx of deploy/nginx.conf
 	$(MANAGE) migrate --check
-	@if [ "$${PRODUCTION:-}" = True ]; then $(MANAGE) collectstatic --noinput --verbosity 0; fi
+	@if $(BIN)/python -c 'from healthcare import settings; raise SystemExit(not settings.PRODUCTION)'; \
+	then $(MANAGE) collectstatic --noinput --verbosity 0; fi
 	exec $(BIN)/granian --interface wsgi --host 127.0.0.1 --port $(PORT) --workers $(WORKERS) --blocking-threads 4 \
 	  --no-access-log --respawn-failed-workers --workers-kill-timeout 30 healthcare.wsgi:application
 
-clean-tokens: .venv/.runtime ## Delete expired tokens and counters: run it every night
-	$(MANAGE) flushexpiredtokens
-	$(MANAGE) clearsessions
+clean-tokens: .venv/.runtime ## Delete expired tokens, sessions and counters: run it every night
+	$(MANAGE) clean_expired
 
 test: lint check test-sqlite test-postgresql coverage ## Lint, check, and test on SQLite and on PostgreSQL
 

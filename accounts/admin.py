@@ -33,4 +33,9 @@ class UserAdmin(DjangoUserAdmin):
         ("Access", {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]}),
         ("Times", {"fields": ["last_login", "date_joined"]}),
     ]
+
+    def has_delete_permission(self, request, obj=None):
+        """An account is deactivated: the history of others' records names it."""
+        return False
+
     add_fieldsets = [(None, {"fields": ["name", "email", "usable_password", "password1", "password2"]})]

@@ -14,6 +14,7 @@ from rest_framework.exceptions import Throttled
 
 from accounts.models import AttemptWindow
 from healthcare.api.rates import CacheCounter, Throttle, client_address
+from healthcare.db.functions import fold
 
 
 class DatabaseCounter:
@@ -55,7 +56,7 @@ def succeeded(request, email):
 
 
 def _key(request, email):
-    return f"account:{hashlib.sha256(email.lower().encode()).hexdigest()[:32]}:{client_address(request)}"
+    return f"account:{hashlib.sha256(fold(email).encode()).hexdigest()[:32]}:{client_address(request)}"
 
 
 class RegisterThrottle(Throttle):

@@ -1,7 +1,7 @@
 """Users: they log in with their e-mail and own patients."""
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 from healthcare.db.functions import Fold
@@ -19,7 +19,8 @@ class UserManager(BaseUserManager):
         """Store and return a user; raise IntegrityError where the e-mail is taken. No password: none will do."""
         user = self.model(email=email, **fields)
         user.set_password(password)
-        user.save(using=self._db)
+        with transaction.atomic(using=self._db):
+            user.save(using=self._db)
         return user
 
     def create_superuser(self, email, password=None, **fields):

@@ -123,10 +123,10 @@ class PasswordSerializer(serializers.Serializer):
 
     def validate_old_password(self, value):
         request = self.context["request"]
-        attempts.begin(request, request.user.email)
+        attempts.begin(request, f"user {request.user.pk}")
         if not request.user.check_password(value):
             raise serializers.ValidationError("This is not your password.")
-        attempts.succeeded(request, request.user.email)
+        attempts.succeeded(request, f"user {request.user.pk}")
         return value
 
     def validate(self, attrs):

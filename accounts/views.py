@@ -1,7 +1,6 @@
 """Register, log in, renew, log out, and one's own account."""
 
 from django.contrib.auth import get_user_model
-from django.db import transaction
 from django.urls import reverse
 from rest_framework import generics, status
 from rest_framework.exceptions import AuthenticationFailed
@@ -58,8 +57,7 @@ class RegisterView(PublicView):
     throttle_classes = [*PublicView.throttle_classes, RegisterThrottle]
 
     def perform(self, serializer):
-        with transaction.atomic():
-            user = serializer.save()
+        user = serializer.save()
         self.request._request.touched = [user.pk]
         return Response(serializer.data, status=status.HTTP_201_CREATED, headers={"Location": reverse("auth:me")})
 

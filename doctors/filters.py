@@ -2,6 +2,7 @@ from django_filters import rest_framework as filters
 
 from doctors.models import Doctor
 from healthcare.api.lists import GenderFilter
+from healthcare.db.functions import fold
 
 
 class DoctorFilter(filters.FilterSet):
@@ -13,4 +14,4 @@ class DoctorFilter(filters.FilterSet):
         fields = ["specialization", "gender"]
 
     def same_specialization(self, queryset, name, value):
-        return queryset.filter(specialization__fold=value.lower())
+        return queryset.filter(specialization__fold=fold(value))

@@ -104,10 +104,11 @@ class ApiMiddleware:
         self.get_response = get_response
 
     def __call__(self, request):
-        if not request.path_info.startswith(API):
+        path = request.path_info if request.path_info.endswith("/") else f"{request.path_info}/"
+        if not path.startswith(API):
             return self.get_response(request)
-        if not request.path_info.endswith("/"):
-            request.path_info += "/"
+        # Taken as it is meant: a redirect would lose the body of a POST.
+        request.path_info = path
         try:
             request.get_host()
         except DisallowedHost:

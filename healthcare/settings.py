@@ -71,7 +71,6 @@ WSGI_APPLICATION = "healthcare.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "healthcare" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -169,8 +168,6 @@ if PASSWORD_REJECT_COMMON:
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=env.integer("ACCESS_TOKEN_MINUTES", 15, minimum=1)),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=env.integer("REFRESH_TOKEN_DAYS", 7, minimum=1)),
-    "ROTATE_REFRESH_TOKENS": True,
-    "BLACKLIST_AFTER_ROTATION": True,
     # A claim made of the password's hash: a changed password kills every token issued before it.
     "CHECK_REVOKE_TOKEN": True,
 }
@@ -202,8 +199,6 @@ LOGIN_FAILURES = env.integer("LOGIN_FAILURES", 10, minimum=1)
 LOGIN_FAILURE_SECONDS = env.integer("LOGIN_FAILURE_SECONDS", 900, minimum=1)
 # Bytes; a larger body is answered 413.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-# The API takes a path with or without its slash; a redirect would lose the body of a POST.
-APPEND_SLASH = True
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Healthcare API",
@@ -230,6 +225,8 @@ SPECTACULAR_SETTINGS = {
 
 # History: https://django-simple-history.readthedocs.io/
 
+# A version is looked at, not saved again: an edit is made on the record, and a deleted one is restored from the list.
+SIMPLE_HISTORY_REVERT_DISABLED = True
 # History is read by record, never by date alone.
 SIMPLE_HISTORY_DATE_INDEX = False
 

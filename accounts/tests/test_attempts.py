@@ -1,7 +1,10 @@
 """Guessing is stopped on every door, for the guesser alone, and not for good."""
 
+from types import SimpleNamespace
+
 import pytest
 from django.contrib.auth import authenticate
+from django.core.management import call_command
 from django.test import Client
 
 from accounts.models import AttemptWindow
@@ -134,3 +137,41 @@ def test_a_rate_is_kept_for_each_user_alone(owner, stranger, settings):
 
     assert mine == [200, 200, 429]
     assert stranger.get("/api/patients/").status_code == 200
+
+
+def test_another_spelling_of_the_e_mail_is_the_same_account(make_user):
+    user = make_user("Mike")
+    for spelling in ("mike@example.com", "MIKE@example.com", "m\u0130ke@example.com"):
+        guess(SimpleNamespace(email=spelling))
+
+    assert [window.count for window in AttemptWindow.objects.all()] == [3]
+    assert guess(user, PASSWORD).status_code == 429
+
+
+def test_a_new_e_mail_does_not_start_the_guesses_at_the_password_anew(owner):
+    body = {"old_password": "wrong-guess", "new_password": "another-pass-77"}
+    for _ in range(3):
+        owner.post("/api/auth/password/", body)
+
+    owner.patch("/api/auth/me/", {"email": "new@example.com"})
+
+    assert owner.post("/api/auth/password/", body).status_code == 429
+
+
+def test_an_ipv4_address_written_as_ipv6_is_itself(owner):
+    for _ in range(4):
+        guess(owner.user, address="::ffff:1.2.3.4")
+
+    assert guess(owner.user, PASSWORD, address="1.2.3.4").status_code == 429
+    assert guess(owner.user, PASSWORD, address="::ffff:9.9.9.9").status_code == 200
+
+
+def test_expired_counters_are_deleted_and_others_kept(owner, stranger, capsys):
+    guess(owner.user)
+    AttemptWindow.objects.update(ends_at=0)
+    guess(stranger.user)
+
+    call_command("clean_expired")
+
+    assert AttemptWindow.objects.count() == 1
+    assert "1 expired counters deleted." in capsys.readouterr().out

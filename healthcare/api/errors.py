@@ -10,7 +10,9 @@ import sys
 from functools import cache
 
 from django.apps import apps
-from django.db import IntegrityError, InterfaceError, OperationalError, models
+from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
+from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, models
 from django.http import Http404, HttpResponse
 from rest_framework import exceptions, status
 from rest_framework.response import Response
@@ -22,7 +24,12 @@ from healthcare.api.json import encode
 
 log = logging.getLogger("healthcare.errors")
 
-DATABASE_AWAY = (OperationalError, InterfaceError)
+# InternalError: a server that has become read-only, for one.
+DATABASE_AWAY = (OperationalError, InterfaceError, InternalError)
+if settings.CACHE_URL:
+    from redis.exceptions import RedisError
+
+    DATABASE_AWAY += (RedisError,)
 RETRY_AFTER_SECONDS = 2
 
 
@@ -53,6 +60,8 @@ def exception_handler(error, context):
     """Turn whatever a view raised into the answer the contract has for it; only a defect becomes a 500."""
     if isinstance(error, Http404):
         error = exceptions.NotFound()
+    elif isinstance(error, SuspiciousOperation):
+        error = exceptions.ParseError("The request is not acceptable.")
     elif isinstance(error, models.ProtectedError):
         error = Conflict()
     elif isinstance(error, IntegrityError):

@@ -8,7 +8,6 @@ import orjson
 from django.conf import settings
 from rest_framework import exceptions, negotiation, parsers, renderers, status
 
-
 MAX_DEPTH = 32
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")

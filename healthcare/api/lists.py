@@ -7,6 +7,7 @@ does not grow with its rows, no cursor is held open in the database, and a poole
 
 import base64
 import json
+import logging
 import re
 from functools import reduce
 from operator import or_
@@ -21,10 +22,14 @@ from django_filters import rest_framework as filters
 from rest_framework.exceptions import ValidationError
 
 from healthcare.api.json import encode
+from healthcare.db.functions import fold
 from healthcare.fields import validate_gender
+
+log = logging.getLogger("healthcare.errors")
 
 CHUNK = 1000
 MAX_LIMIT = 1000
+MAX_SEARCH = 100
 SEARCH, ORDERING, LIMIT, CURSOR = "search", "ordering", "limit", "cursor"
 
 
@@ -131,7 +136,9 @@ class Listing:
         rows = self._page(queryset, order, after, limit or CHUNK)
         request._request.touched = [row[0] for row in rows[: limit or CHUNK]]
         if not limit and len(rows) > CHUNK:
-            return StreamingHttpResponse(self._stream(queryset, order, rows), content_type="application/json")
+            return StreamingHttpResponse(
+                self._stream(request.id, queryset, order, rows), content_type="application/json"
+            )
         response = HttpResponse(self._encoded(rows[: limit or CHUNK]), content_type="application/json")
         if limit and len(rows) > limit:
             response["Link"] = self._next(request, order, rows[limit - 1])
@@ -145,7 +152,9 @@ class Listing:
             if not filterset.is_valid():
                 raise ValidationError(filterset.errors)
             queryset = filterset.qs
-        text = parameters.get(SEARCH, "").strip().lower()
+        text = fold(parameters.get(SEARCH, "").strip())
+        if len(text) > MAX_SEARCH:
+            raise ValidationError({SEARCH: [f"Must have at most {MAX_SEARCH} characters."]})
         if text:
             queryset = queryset.filter(reduce(or_, (Q(**{f"{name}__fold__contains": text}) for name in self.search)))
         return queryset
@@ -210,12 +219,17 @@ class Listing:
     def _encoded(self, rows):
         return encode([dict(zip(self.columns, row, strict=False)) for row in rows])
 
-    def _stream(self, queryset, order, rows):
+    def _stream(self, request_id, queryset, order, rows):
         yield b"["
         while True:
             yield self._encoded(rows[:CHUNK])[1:-1]
             if len(rows) <= CHUNK:
                 break
             yield b","
-            rows = self._page(queryset, order, self._key(order, rows[CHUNK - 1]), CHUNK)
+            try:
+                rows = self._page(queryset, order, self._key(order, rows[CHUNK - 1]), CHUNK)
+            except Exception as error:
+                # The status is sent: all that is left is to break off, so that nobody takes the part for the whole.
+                log.error("list broken off", extra={"data": {"request_id": request_id}}, exc_info=error)
+                raise ConnectionAbortedError("the list was broken off") from None
         yield b"]"

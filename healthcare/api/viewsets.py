@@ -31,7 +31,7 @@ def etag_of(body):
 
 
 def matches(header, etag):
-    """Tell whether an If-Match or If-None-Match header names `etag` (weak tags compare as themselves: never equal)."""
+    """Tell whether an If-Match or If-None-Match header names `etag`. A weak tag is never equal to it."""
     return header.strip() == "*" or etag in (tag.strip() for tag in header.split(","))
 
 
@@ -93,7 +93,7 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
         body = encode(dict(zip(self.serializer_class.columns(), rows[0], strict=True)))
         etag = etag_of(body)
         if_none_match = request.META.get("HTTP_IF_NONE_MATCH")
-        if if_none_match and matches(if_none_match, etag):
+        if if_none_match and matches(if_none_match.replace("W/", ""), etag):
             return HttpResponseNotModified(headers={"ETag": etag})
         return json_response(body, ETag=etag)
 

@@ -82,3 +82,12 @@ def test_createsuperuser_makes_one_who_enters_the_admin(db, monkeypatch):
     assert boss.is_staff
     assert boss.is_superuser
     assert boss.check_password("a-long-pass-77")
+
+
+@pytest.mark.parametrize("path", ["/api/patients/", "/api/patients/1/", "/api/auth/me/"])
+def test_a_thousand_parameters_are_refused(owner, path):
+    assert owner.get(path + "?" + "a=1&" * 1001).status_code == 400
+
+
+def test_the_top_of_the_api_without_its_slash_is_not_found_for_a_post(anonymous):
+    assert anonymous.post("/api", {}).status_code == 404

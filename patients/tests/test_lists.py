@@ -265,3 +265,29 @@ def test_a_new_patient_costs_at_most_four_queries_however_many_there_are(owner, 
 
     assert Patient.objects.filter(user=owner.user, name=PATIENT["name"]).exists()
     assert len(created) <= 4, created
+
+
+def test_a_search_knows_the_letters_of_every_script(owner):
+    Patient.objects.create(user=owner.user, **{**PATIENT, "name": "ΓΙΩΡΓΟΣ"})
+
+    for text in ("ΓΙΩΡΓΟΣ", "γιωργοσ"):
+        assert [row["name"] for row in owner.get(f"/api/patients/?search={text}").json()] == ["ΓΙΩΡΓΟΣ"]
+
+
+def test_a_search_for_a_long_text_is_refused(owner):
+    response = owner.get(f"/api/patients/?search={'x' * 101}")
+
+    assert (response.status_code, response.json()) == (400, {"search": ["Must have at most 100 characters."]})
+
+
+def test_a_list_that_fails_half_way_is_broken_off_and_logged(owner, monkeypatch, caplog):
+    monkeypatch.setattr(lists, "CHUNK", 2)
+    for number in range(3):
+        Patient.objects.create(user=owner.user, **{**PATIENT, "name": f"P {number}"})
+    response = owner.get("/api/patients/")
+    monkeypatch.setattr(lists.Listing, "_page", lambda *arguments: 1 / 0)
+
+    with pytest.raises(ConnectionAbortedError):
+        response.getvalue()
+
+    assert caplog.records[-1].data == {"request_id": response.headers["X-Request-ID"]}

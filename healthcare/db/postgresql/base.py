@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db.backends.postgresql import base
 from psycopg2 import extensions
 
-# After a time-out, how many seconds new connections are refused at once, so that requests do not queue behind it.
+# After a connection timed out, how many seconds new ones are refused at once, so that requests do not queue behind it.
 REFUSE_SECONDS = 1.0
 
 _EVENTS = {
@@ -23,9 +23,12 @@ _EVENTS = {
 _refuse_until = 0.0
 
 
+class TimedOut(psycopg2.OperationalError):
+    pass
+
+
 def wait(connection):
-    """Wait for `connection` to finish what it does; raise OperationalError after DB_TIMEOUT seconds of silence."""
-    global _refuse_until
+    """Wait for `connection` to finish what it does; raise TimedOut after DB_TIMEOUT seconds."""
     deadline = None
     while (state := connection.poll()) != extensions.POLL_OK:
         poller = select.poll()
@@ -33,8 +36,7 @@ def wait(connection):
         now = time.monotonic()
         deadline = deadline or now + settings.DB_TIMEOUT
         if not poller.poll(max(0, deadline - now) * 1000):
-            _refuse_until = time.monotonic() + REFUSE_SECONDS
-            raise psycopg2.OperationalError(f"the database did not answer within {settings.DB_TIMEOUT} s")
+            raise TimedOut(f"the database did not answer within {settings.DB_TIMEOUT} s")
 
 
 extensions.set_wait_callback(wait)
@@ -42,9 +44,14 @@ extensions.set_wait_callback(wait)
 
 class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params):
+        global _refuse_until
         if time.monotonic() < _refuse_until:
             raise psycopg2.OperationalError("the database did not answer a moment ago")
-        return super().get_new_connection(conn_params)
+        try:
+            return super().get_new_connection(conn_params)
+        except TimedOut:
+            _refuse_until = time.monotonic() + REFUSE_SECONDS
+            raise
 
     def is_usable(self):
         """Tell whether the connection still works.
@@ -53,6 +60,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """
         if self.connection is None or self.connection.closed:
             return False
-        if self.errors_occurred or select.select([self.connection], [], [], 0)[0]:
+        if self.errors_occurred or _has_news(self.connection):
             return super().is_usable()
         return True
+
+
+def _has_news(connection):
+    poller = select.poll()
+    poller.register(connection.fileno(), select.POLLIN)
+    return bool(poller.poll(0))

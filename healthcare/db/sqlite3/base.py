@@ -2,6 +2,8 @@
 
 from django.db.backends.sqlite3 import base
 
+from healthcare.db.functions import fold
+
 
 class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params):
@@ -11,4 +13,4 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def _fold(value):
-    return None if value is None else value.lower()
+    return None if value is None else fold(value)

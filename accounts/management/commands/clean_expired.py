@@ -1,0 +1,15 @@
+from time import time
+
+from django.core.management import BaseCommand, call_command
+
+from accounts.models import AttemptWindow
+
+
+class Command(BaseCommand):
+    help = "Delete expired tokens, sessions and counters of attempts. Run it every night."
+
+    def handle(self, *args, **options):
+        call_command("flushexpiredtokens")
+        call_command("clearsessions")
+        count, _ = AttemptWindow.objects.filter(ends_at__lte=int(time())).delete()
+        self.stdout.write(f"{count} expired counters deleted.")
