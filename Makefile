@@ -59,7 +59,7 @@ check: .venv/.tests ## Check migrations, production settings and the OpenAPI doc
 	$(CLEAN) DB_LIVE=False $(MANAGE) spectacular --validate --fail-on-warn --file /dev/null
 
 coverage:
-	@$(BIN)/coverage report --fail-under 98 $$(test -f .postgresql-covered || echo --omit healthcare/db/postgresql/*)
+	@$(BIN)/coverage report --fail-under 98 $$(test -f .postgresql-covered || echo "--omit=healthcare/db/postgresql/*")
 	@rm -f .coverage .postgresql-covered
 
 test-sqlite: .venv/.tests ## Test on SQLite, with coverage
