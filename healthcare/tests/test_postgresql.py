@@ -1,5 +1,6 @@
 """The PostgreSQL backend: a server that hangs or goes away is noticed in time. Collected where PostgreSQL is tested."""
 
+import socket
 import time
 
 import psycopg2
@@ -14,9 +15,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def _closed_afterwards(monkeypatch):
     """Leave no statement behind that keeps running after its client gave up."""
+    monkeypatch.setattr(base, "_suspect_until", 0.0)
     monkeypatch.setattr(base, "_refuse_until", 0.0)
     yield
     connection.close()
+    monkeypatch.setattr(base, "_suspect_until", 0.0)
     monkeypatch.setattr(base, "_refuse_until", 0.0)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -34,6 +37,17 @@ def test_a_server_that_does_not_answer_is_given_up(settings):
         cursor.execute("SELECT pg_sleep(20)")
 
     assert 1 <= time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize(("timed_out_before", "seconds"), [(False, 2), (True, 1)])
+def test_a_new_connection_is_waited_for_but_only_shortly_after_a_time_out(settings, timed_out_before, seconds):
+    settings.DB_TIMEOUT = 2
+    if timed_out_before:
+        with pytest.raises(OperationalError), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(20)")
+
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(base.TimedOut, match=f"within {seconds} s"):
+        psycopg2.connect(host="127.0.0.1", port=silent.getsockname()[1], user="nobody", dbname="none")
 
 
 def test_after_a_time_out_new_connections_are_refused_at_once_and_soon_tried_again(monkeypatch, anonymous):

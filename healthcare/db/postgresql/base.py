@@ -13,13 +13,15 @@ from django.conf import settings
 from django.db.backends.postgresql import base
 from psycopg2 import extensions
 
-# After a connection timed out, how many seconds new ones are refused at once, so that requests do not queue behind it.
-REFUSE_SECONDS = 1.0
+# Requests queue behind one that waits for a silent server, and must not wait as long again: once anything timed out, a
+# new connection is given so long only, for DB_TIMEOUT seconds; once a connection timed out, new ones are refused at once.
+PROBE_SECONDS = REFUSE_SECONDS = 1.0
 
 _EVENTS = {
     extensions.POLL_READ: select.POLLIN,
     extensions.POLL_WRITE: select.POLLOUT,
 }
+_suspect_until = 0.0
 _refuse_until = 0.0
 
 
@@ -28,15 +30,18 @@ class TimedOut(psycopg2.OperationalError):
 
 
 def wait(connection):
-    """Wait for `connection` to finish what it does; raise TimedOut after DB_TIMEOUT seconds."""
-    deadline = None
+    """Wait for `connection` to finish what it does; raise TimedOut after DB_TIMEOUT seconds, or sooner (see above)."""
+    global _suspect_until
+    started = time.monotonic()
+    probing = connection.status == extensions.STATUS_SETUP and started < _suspect_until
+    seconds = PROBE_SECONDS if probing else settings.DB_TIMEOUT
     while (state := connection.poll()) != extensions.POLL_OK:
         poller = select.poll()
         poller.register(connection.fileno(), _EVENTS[state])
-        now = time.monotonic()
-        deadline = deadline or now + settings.DB_TIMEOUT
-        if not poller.poll(max(0, deadline - now) * 1000):
-            raise TimedOut(f"the database did not answer within {settings.DB_TIMEOUT} s")
+        if not poller.poll(max(0, started + seconds - time.monotonic()) * 1000):
+            if not probing:
+                _suspect_until = time.monotonic() + settings.DB_TIMEOUT
+            raise TimedOut(f"the database did not answer within {seconds:g} s")
 
 
 extensions.set_wait_callback(wait)
