@@ -14,7 +14,7 @@ from django.db.backends.postgresql import base
 from psycopg2 import extensions
 
 # Requests queue behind one that waits for a silent server, and must not wait as long again: once anything timed out, a
-# new connection is given so long only, for DB_TIMEOUT seconds; once a connection timed out, new ones are refused at once.
+# new connection is given so long only; once a connection timed out, new ones are refused at once for so long.
 PROBE_SECONDS = REFUSE_SECONDS = 1.0
 
 _EVENTS = {
