@@ -8,6 +8,9 @@ import uuid
 from functools import lru_cache
 
 from django.conf import settings
+from django.contrib.auth import middleware as auth
+from django.contrib.messages import middleware as messages
+from django.contrib.sessions import middleware as sessions
 from django.core.exceptions import DisallowedHost
 from django.http import HttpResponse
 from django.utils.functional import LazyObject
@@ -16,6 +19,7 @@ from rest_framework.exceptions import Throttled
 from healthcare.api import errors
 
 API = "/api/"
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"}
 log = logging.getLogger("healthcare.requests")
 
 
@@ -37,7 +41,7 @@ class RequestLogMiddleware:
                 "data": {
                     "request_id": request.id,
                     "user": user_id(request),
-                    "method": request.method,
+                    "method": request.method if request.method in METHODS else "other",
                     "route": readable(match.route) if match else None,
                     "ids": [*ids_in(match), *getattr(request, "touched", ())],
                     "status": response.status_code,
@@ -65,6 +69,27 @@ def user_id(request):
 def readable(route):
     """Return a URL pattern as people write it: `api/^patients/(?P<pk>[0-9]+)/$` as `/api/patients/{pk}/`."""
     return "/" + re.sub(r"\(\?P<(\w+)>[^)]*\)", r"{\1}", route).translate({ord("^"): None, ord("$"): None})
+
+
+class PagesOnlyMixin:
+    """Have the API pass by: it knows no cookies."""
+
+    def __call__(self, request):
+        if request.path_info.startswith(API):
+            return self.get_response(request)
+        return super().__call__(request)
+
+
+class SessionMiddleware(PagesOnlyMixin, sessions.SessionMiddleware):
+    pass
+
+
+class AuthenticationMiddleware(PagesOnlyMixin, auth.AuthenticationMiddleware):
+    pass
+
+
+class MessageMiddleware(PagesOnlyMixin, messages.MessageMiddleware):
+    pass
 
 
 class ThrottledMiddleware:

@@ -37,8 +37,12 @@ class CacheCounter:
         """Count one more; return (the count in this window, the seconds until it ends)."""
         window, passed = divmod(time.time(), seconds)
         key = f"rate:{key}:{int(window)}"
-        cache.add(key, 0, seconds)
-        return cache.incr(key), seconds - passed
+        try:
+            count = cache.incr(key)
+        except ValueError:
+            cache.add(key, 0, seconds)
+            count = cache.incr(key)
+        return count, seconds - passed
 
     def forget(self, key, seconds):
         """Start the window of `key` anew."""
