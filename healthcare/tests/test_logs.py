@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from conftest import DOCTOR, PATIENT, ApiClient
+from healthcare.api import lists
 from healthcare.logs import JSONFormatter
 from patients.models import Patient
 from patients.views import PatientViewSet
@@ -57,6 +58,24 @@ def test_the_ids_of_what_was_created_or_listed_are_logged(owner, patient, doctor
         [str(patient.pk), doctor.pk],
         [str(other)],
     ]
+
+
+def test_every_id_of_a_streamed_list_is_logged_under_its_request(owner, monkeypatch, log):
+    monkeypatch.setattr(lists, "CHUNK", 2)
+    ids = [owner.post("/api/patients/", PATIENT | {"name": name}).json()["id"] for name in "ABCDE"]
+
+    response = owner.get("/api/patients/")
+    response.getvalue()
+
+    lines = [line for line in log()[1] if line["request_id"] == response.headers["X-Request-ID"]]
+    assert [line["event"] for line in lines] == ["request", "list continued", "list continued"]
+    assert [line["ids"] for line in lines] == [ids[:2], ids[2:4], ids[4:]]
+
+
+def test_a_verb_that_the_client_made_up_is_not_logged(owner, log):
+    owner.request("ALICE", "/api/patients/")
+
+    assert log()[1][0]["method"] == "other"
 
 
 @pytest.mark.parametrize(

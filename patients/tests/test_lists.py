@@ -285,7 +285,7 @@ def test_a_list_that_fails_half_way_is_broken_off_and_logged(owner, monkeypatch,
     for number in range(3):
         Patient.objects.create(user=owner.user, **{**PATIENT, "name": f"P {number}"})
     response = owner.get("/api/patients/")
-    monkeypatch.setattr(lists.Listing, "_page", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(lists.CompiledQuery, "rows", lambda *arguments, **values: 1 / 0)
 
     with pytest.raises(ConnectionAbortedError):
         response.getvalue()
