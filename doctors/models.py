@@ -17,6 +17,10 @@ class DoctorQuerySet(models.QuerySet):
         """Return the doctors `user` may see: all, for whoever is logged in."""
         return self.all() if user.is_authenticated else self.none()
 
+    def kept_by(self, user):
+        """Return the doctors `user` may change: those they added; for staff, all."""
+        return self.all() if user.is_staff else self.filter(user=user)
+
 
 class Doctor(models.Model):
     """A doctor in the shared directory."""
@@ -67,10 +71,6 @@ class Doctor(models.Model):
 
     def __str__(self):
         return f"{self.name}, {self.specialization}"
-
-    def kept_by(self, user):
-        """Tell whether `user` may change the entry: who added it, or staff."""
-        return user.is_staff or self.user_id == user.pk
 
     def remove(self, user):
         """Delete the doctor and the assignments to `user`'s own patients; raise ProtectedError while others remain."""

@@ -1,5 +1,7 @@
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 
+from doctors.models import Doctor
+
 
 class IsKeeperOrReadOnly(BasePermission):
     """Everybody reads the directory; an entry is changed by who added it, or by staff."""
@@ -7,4 +9,4 @@ class IsKeeperOrReadOnly(BasePermission):
     message = "Only the user who added this doctor, or staff, may change it."
 
     def has_object_permission(self, request, view, doctor):
-        return request.method in SAFE_METHODS or doctor.kept_by(request.user)
+        return request.method in SAFE_METHODS or Doctor.objects.kept_by(request.user).filter(pk=doctor.pk).exists()

@@ -16,5 +16,9 @@ class DoctorViewSet(HistoryMixin, RecordViewSet):
     search_fields = ("name", "specialization", "email")
     ordering_fields = ("id", "name", "age", "created_at")
 
+    @classmethod
+    def changeable(cls, user):
+        return cls.model.objects.kept_by(user)
+
     def perform_destroy(self, instance):
         instance.remove(self.request.user)

@@ -1,13 +1,13 @@
 """Serializers that take what JSON says literally, and whose answer is a plain list of columns."""
 
 import re
+from copy import copy
 from functools import cache
 
 from django.db import models
 from rest_framework import serializers
 
 from healthcare import fields
-from healthcare.api.json import encode
 
 
 class CharField(serializers.CharField):
@@ -51,6 +51,15 @@ class ModelSerializer(serializers.ModelSerializer):
         fields.PhoneField: PhoneField,
     }
 
+    def get_fields(self):
+        """Return copies of the fields, which DRF would derive from the model anew for every request."""
+        return {name: copy(field) for name, field in self._fields_once().items()}
+
+    @classmethod
+    @cache
+    def _fields_once(cls):
+        return super(ModelSerializer, cls()).get_fields()
+
     def update(self, instance, validated_data):
         """Set and save what was sent and nothing else; never insert, so that a deleted record stays deleted."""
         for name, value in validated_data.items():
@@ -66,9 +75,9 @@ class ModelSerializer(serializers.ModelSerializer):
         return {name: cls.Meta.model._meta.get_field(name).attname for name in names}
 
     @classmethod
-    def encode(cls, instance):
-        """Return the record as JSON: the bytes that a read of it gives."""
-        return encode({name: getattr(instance, attname) for name, attname in cls.columns().items()})
+    def answer(cls, instance):
+        """Return {key: value} of the record, in the order of the answer."""
+        return {name: getattr(instance, attname) for name, attname in cls.columns().items()}
 
 
 class DetailSerializer(serializers.Serializer):
