@@ -1,12 +1,23 @@
-from django.db.models import Exists
+from django.db.models import BigIntegerField, Exists
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from doctors.models import Doctor
 from doctors.serializers import DoctorSerializer
+from healthcare.api.compiled import CompiledQuery, Slot
 from healthcare.api.serializers import IntegerField, ModelSerializer
 from mappings.models import Mapping
 from patients.models import Patient
+
+# Finds the patient among those the user may see, and tells whether there is the doctor.
+patient_and_doctor = CompiledQuery(
+    lambda: (
+        Patient.objects.visible_to(Slot("user"))
+        .filter(pk=Slot("patient_id"))
+        .order_by()
+        .values_list(Exists(Doctor.objects.visible_to(Slot("user")).filter(pk=Slot("doctor_id"))))
+    )
+)
 
 
 @extend_schema_serializer(
@@ -29,13 +40,12 @@ class MappingSerializer(ModelSerializer):
         read_only_fields = ["id", "assigned_at", "user"]
 
     def validate(self, attrs):
-        """Find the patient among those the user may see, and the doctor, in one query."""
-        user, doctors = self.context["request"].user, Doctor.objects.filter(pk=attrs["doctor_id"])
-        patients = Patient.objects.visible_to(user).filter(pk=attrs["patient_id"])
-        found = patients.values_list(Exists(doctors.visible_to(user))).first()
-        if found is None:
+        # Databases refuse to look for more than 64 bits; no record has the id 0.
+        ids = {name: value if 0 < value <= BigIntegerField.MAX_BIGINT else 0 for name, value in attrs.items()}
+        found = patient_and_doctor.rows(user=self.context["request"].user.pk, **ids)
+        if not found:
             raise serializers.ValidationError({"patient": [f"There is no patient {attrs['patient_id']}."]})
-        if not found[0]:
+        if not found[0][0]:
             raise serializers.ValidationError({"doctor": [f"There is no doctor {attrs['doctor_id']}."]})
         return attrs
 
