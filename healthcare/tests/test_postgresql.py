@@ -5,8 +5,10 @@ import time
 
 import psycopg2
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 
+from doctors.models import Doctor
+from doctors.views import DoctorViewSet
 from healthcare.db.postgresql import base
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -89,3 +91,15 @@ def test_after_an_error_the_connection_is_asked():
     connection.errors_occurred = True
 
     assert connection.is_usable()
+
+
+def test_the_search_of_doctors_has_an_index():
+    listing = DoctorViewSet.listing()
+    doctors = listing._narrowed({"search": "Cardio"}, Doctor.objects.all())
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
+        plan = doctors.explain()
+
+    assert plan.count("Bitmap Index Scan on doctors_search") == 3
+    assert "Seq Scan" not in plan
