@@ -1,0 +1,165 @@
+import csv
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from pathlib import Path
+
+from django.contrib.auth import get_user_model
+from django.core.management import BaseCommand, CommandError
+from django.db import reset_queries, transaction
+from django.db.models import Max
+from rest_framework.exceptions import ValidationError
+from tqdm import tqdm
+
+from healthcare.api.errors import DATABASE_AWAY
+from patients.models import Patient
+from patients.serializers import PatientSerializer
+
+User = get_user_model()
+BATCH = 1000
+
+
+class Command(BaseCommand):
+    help = (
+        "Add the patients of a CSV file to those of a user, by the rules of the API. The first line names the columns, "
+        "in any order: name, age, gender, phone and, if wanted, address and email; others are left out. The file is "
+        "UTF-8, its delimiter a comma or a semicolon. A row that breaks a rule is refused with its line, field and "
+        "reason, and makes the exit status 1; the others are stored. A patient who is already there is left as is, so "
+        "what finishes an interrupted import is running it again."
+    )
+
+    def add_arguments(self, parser):
+        parser.add_argument("file", type=Path, help="the CSV file")
+        parser.add_argument("--user", required=True, metavar="EMAIL", help="whose patients they become")
+        parser.add_argument(
+            "--report", type=Path, metavar="FILE", help="write what was refused to a CSV, not to standard error"
+        )
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help=f"store nothing, only tell (a patient who is in the file twice, {BATCH} rows apart, is counted twice)",
+        )
+
+    def handle(self, *, file, user, report, dry_run, verbosity, **options):
+        owner = self.owner(user)
+        counts = {"added": 0, "already there": 0, "refused": 0}
+        try:
+            patients = PatientFile(file)
+            if patients.left_out:
+                self.stderr.write(f"Columns left out: {', '.join(patients.left_out)}.", self.style.WARNING)
+            # Reads all of it, so that a file with a fault of its own is refused before anything is stored.
+            total = sum(1 for _ in patients.rows())
+            with ExitStack() as stack:
+                refuse = stack.enter_context(report_to(report, file)) if report else self.tell
+                progress = stack.enter_context(tqdm(total=total, unit=" rows", disable=None if verbosity else True))
+                rows = patients.rows()
+                while batch := list(islice(rows, BATCH)):
+                    valid = [Patient(user=owner, **fields) for fields in patients.valid(batch, refuse)]
+                    with transaction.atomic():
+                        added = add(valid, owner)
+                        transaction.set_rollback(dry_run)
+                    counts["added"] += added
+                    counts["already there"] += len(valid) - added
+                    counts["refused"] += len(batch) - len(valid)
+                    # DEBUG keeps the text of every query.
+                    reset_queries()
+                    progress.update(len(batch))
+        except OSError as error:
+            raise CommandError(f"{error.strerror}: {error.filename}.") from error
+        except DATABASE_AWAY as error:
+            raise CommandError(f"The database failed: {error}. What is missing, another run adds.") from error
+
+        told = ", ".join(f"{count} {what}" for what, count in counts.items())
+        self.stdout.write(f"{'Dry run, nothing stored: ' if dry_run else ''}{told}.")
+        if counts["refused"]:
+            raise CommandError(f"{counts['refused']} of {total} rows were refused.")
+
+    def owner(self, email):
+        """Return the user; raise CommandError where there is none who could log in."""
+        try:
+            user = User.objects.get_by_natural_key(email)
+        except User.DoesNotExist:
+            raise CommandError(f"There is no user {email}.") from None
+        if not user.is_active:
+            raise CommandError(f"{user} is deactivated.")
+        return user
+
+    def tell(self, line, field, reason):
+        with tqdm.external_write_mode():
+            self.stderr.write(f"line {line}: {field}: {reason}")
+
+
+@contextmanager
+def report_to(path, source):
+    """Open a CSV of refusals at `path`; give the function that writes one: line, field, reason."""
+    if path.exists() and path.samefile(source):
+        raise CommandError("--report names the file to import.")
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["line", "field", "reason"])
+        yield lambda *refusal: writer.writerow(refusal)
+
+
+class PatientFile:
+    """A CSV file of patients; raise CommandError where it is none."""
+
+    def __init__(self, path):
+        self.path = path
+        self.serializer = PatientSerializer()
+        writable = {name: field for name, field in self.serializer.fields.items() if not field.read_only}
+        _, header = next(self.lines(), (1, []))
+        self.columns = [name.strip().lower() for name in header]
+        if not header:
+            raise CommandError(f"{path} is empty.")
+        missing = [name for name, field in writable.items() if field.required and name not in self.columns]
+        if missing:
+            raise CommandError(f"{path} has no column {', '.join(missing)}. Its first line has to name the columns.")
+        twice = {name for name in writable if self.columns.count(name) > 1}
+        if twice:
+            raise CommandError(f"{path} has more than one column {', '.join(sorted(twice))}.")
+        self.left_out = [name for name in self.columns if name not in writable]
+
+    def lines(self):
+        """Yield (line number, cells) of everything that is not blank, the header too."""
+        try:
+            with self.path.open(encoding="utf-8-sig", newline="") as file:
+                header = file.readline()
+                file.seek(0)
+                delimiter = ";" if header.count(";") > header.count(",") else ","
+                reader, line = csv.reader(file, delimiter=delimiter, strict=True), 1
+                for cells in reader:
+                    if any(cells):
+                        yield line, cells
+                    line = reader.line_num + 1
+        except UnicodeDecodeError:
+            raise CommandError(f"{self.path} is not UTF-8: save it as such.") from None
+        except csv.Error as error:
+            raise CommandError(f"{self.path} is no CSV at line {line}: {error}.") from None
+
+    def rows(self):
+        return islice(self.lines(), 1, None)
+
+    def valid(self, rows, refuse):
+        """Yield each row as the API would store it; call `refuse(line, field, reason)` for what breaks a rule."""
+        for line, cells in rows:
+            try:
+                yield self.validated(cells)
+            except ValidationError as error:
+                for field, reasons in error.detail.items():
+                    refuse(line, field, " ".join(reasons))
+
+    def validated(self, cells):
+        if len(cells) != len(self.columns):
+            raise ValidationError({"row": [f"{len(cells)} cells, but {len(self.columns)} columns."]})
+        return self.serializer.run_validation(dict(zip(self.columns, cells, strict=True)))
+
+
+def add(patients, user):
+    """Store those of `patients` who are not there yet, each with its first version; return how many they were."""
+    last = Patient.objects.aggregate(last=Max("pk"))["last"] or 0
+    # The serializer has refused what breaks any other constraint: a conflict is a patient who is there already.
+    Patient.objects.bulk_create(patients, ignore_conflicts=True)
+    # Whoever else adds one now adds its version in the same transaction, so those without one were added here.
+    versions = Patient.history.filter(id__gt=last).values("id")
+    added = list(Patient.objects.filter(user=user, pk__gt=last).exclude(pk__in=versions))
+    Patient.history.bulk_history_create(added, default_user=user, default_change_reason=None)
+    return len(added)

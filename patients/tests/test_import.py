@@ -1,0 +1,256 @@
+"""`manage.py import_patients`: a file's patients by the rules of the API, none of them twice."""
+
+import codecs
+import csv
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from conftest import PATIENT
+from patients.management.commands import import_patients
+from patients.models import Patient
+
+PATIENTS = reverse("patients-list")
+HEADER = "name,age,gender,phone,address,email"
+ALICE = "Alice Smith,30,Female,9876543210,street 123,aliceS@gmail.com"
+BOB = "Bob Jones,7,male,+44 20-7946,,"
+
+
+@pytest.fixture
+def csv_file(tmp_path):
+    """Return a function that makes a file of these lines, or of these bytes."""
+
+    def make(*lines, content=None):
+        path = tmp_path / "patients.csv"
+        path.write_bytes("\n".join(lines).encode() if content is None else content)
+        return path
+
+    return make
+
+
+def run(path, client, **options):
+    """Import and return what is said; the words on refused rows are standard error's."""
+    out, err = StringIO(), StringIO()
+    try:
+        call_command("import_patients", str(path), user=client.user.email.upper(), stdout=out, stderr=err, **options)
+    except CommandError as error:
+        return out.getvalue(), f"{err.getvalue()}{error}"
+    return out.getvalue(), err.getvalue()
+
+
+def names():
+    return list(Patient.objects.values_list("name", flat=True))
+
+
+# What is taken
+
+
+def test_an_imported_patient_is_the_users_as_if_posted(owner, stranger, csv_file):
+    said = run(csv_file(HEADER, ALICE), owner)
+
+    (told,) = owner.get(PATIENTS).json()
+    assert said == ("1 added, 0 already there, 0 refused.\n", "")
+    assert {name: told[name] for name in PATIENT} == PATIENT
+    assert told["user"] == owner.user.pk
+    assert stranger.get(PATIENTS).json() == []
+
+
+def test_an_imported_patient_has_the_history_of_a_posted_one(owner, csv_file):
+    run(csv_file(HEADER, ALICE), owner)
+
+    (version,) = owner.get(reverse("patients-history", args=[Patient.objects.get().pk])).json()
+    assert (version["action"], version["by"]) == ("created", owner.user.pk)
+    assert version["changes"] == [{"field": name, "old": None, "new": value} for name, value in PATIENT.items()]
+    assert Patient.history.get().history_change_reason is None
+
+
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_a_file_is_read_as_spreadsheets_write_it(owner, csv_file, mark, end, delimiter):
+    lines = ["Phone, NAME ,gender,age", "(987) 654-3210,Émile,male,30", ",,,", ""]
+    content = mark + end.join(lines).replace(",", delimiter).encode()
+
+    said = run(csv_file(content=content), owner)
+
+    patient = Patient.objects.get()
+    assert said == ("1 added, 0 already there, 0 refused.\n", "")
+    assert (patient.name, patient.phone, patient.age, patient.email) == ("Émile", "9876543210", 30, "")
+
+
+def test_columns_that_a_client_may_not_write_are_left_out_and_named(owner, stranger, csv_file):
+    _, err = run(csv_file(f"id,user,adress,{HEADER}", f"77,{stranger.user.pk},x,{ALICE}"), owner)
+
+    patient = Patient.objects.get()
+    assert err == "Columns left out: id, user, adress.\n"
+    assert (patient.user, patient.pk == 77) == (owner.user, False)
+
+
+def test_an_address_keeps_its_lines(owner, csv_file):
+    run(csv_file(HEADER, 'Alice,30,female,9876543210,"1, High Street\nLeeds",'), owner)
+
+    assert Patient.objects.get().address == "1, High Street\nLeeds"
+
+
+# What is refused
+
+
+def test_refused_rows_are_named_and_the_others_stored(owner, csv_file):
+    path = csv_file(
+        HEADER,
+        'Ann,30,female,1234567,"two\nlines",',
+        "Bea,x,robot,1234567,,",
+        "Cid,1,male",
+        BOB,
+        "D\0d,1,male,1234567,,",
+    )
+
+    out, err = run(path, owner)
+
+    assert names() == ["Ann", "Bob Jones"]
+    assert out == "2 added, 0 already there, 3 refused.\n"
+    assert err.splitlines() == [
+        "line 4: age: A valid integer is required.",
+        "line 4: gender: Must be one of male, female, other, unknown, in any case.",
+        "line 5: row: 3 cells, but 6 columns.",
+        "line 7: name: Control characters are not allowed. Null characters are not allowed.",
+        "3 of 5 rows were refused.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", " "),
+        ("name", "x" * 101),
+        ("name", "two\nlines"),
+        ("age", ""),
+        ("age", "151"),
+        ("age", "-1"),
+        ("age", "30.5"),
+        ("gender", ""),
+        ("phone", "12345"),
+        ("phone", "٩٨٧٦٥٤٣٢١٠"),
+        ("email", "nobody"),
+        ("address", "x" * 1001),
+    ],
+)
+def test_the_reasons_are_those_of_the_api(owner, csv_file, tmp_path, field, value):
+    row, report = {**PATIENT, field: value}, tmp_path / "report.csv"
+    with csv_file().open("w", newline="") as file:
+        csv.writer(file).writerows([row.keys(), row.values()])
+
+    run(tmp_path / "patients.csv", owner, report=report)
+
+    with report.open(newline="") as file:
+        (refusal,) = csv.DictReader(file)
+    assert refusal == {"line": "2", "field": field, "reason": " ".join(owner.post(PATIENTS, row).json()[field])}
+    assert not Patient.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "{path} is empty."),
+        (b"\n\n", "{path} is empty."),
+        (f"name,age\n{ALICE}".encode(), "{path} has no column gender, phone. Its first line has to name the columns."),
+        (ALICE.encode(), "{path} has no column name, age, gender, phone. Its first line has to name the columns."),
+        (f"{HEADER},Age\n{ALICE},3".encode(), "{path} has more than one column age."),
+        (f"{HEADER}\n{ALICE}\nÉmile,{BOB}".encode("latin-1"), "{path} is not UTF-8: save it as such."),
+        (f"{HEADER}\n{ALICE}".encode("utf-16"), "{path} is not UTF-8: save it as such."),
+        (f'{HEADER}\n{ALICE}\n"{BOB}\n{BOB}'.encode(), "{path} is no CSV at line 3: unexpected end of data."),
+    ],
+)
+def test_a_file_with_a_fault_is_refused_as_a_whole(owner, csv_file, monkeypatch, content, sentence):
+    monkeypatch.setattr(import_patients, "BATCH", 1)
+    path = csv_file(content=content)
+
+    said = run(path, owner)
+
+    assert said == ("", sentence.format(path=path))
+    assert not Patient.objects.exists()
+
+
+def test_a_file_that_is_not_there_is_named(owner, tmp_path):
+    said = run(tmp_path / "none.csv", owner)
+
+    assert said == ("", f"No such file or directory: {tmp_path}/none.csv.")
+
+
+def test_a_report_never_overwrites_the_file(owner, csv_file):
+    path = csv_file(HEADER, ALICE)
+
+    said = run(path, owner, report=path)
+
+    assert said == ("", "--report names the file to import.")
+    assert path.read_text() == f"{HEADER}\n{ALICE}"
+
+
+def test_nobody_who_could_not_log_in_gets_patients(make_user, owner, csv_file):
+    path, gone = csv_file(HEADER, ALICE), make_user("Gone", is_active=False)
+
+    with pytest.raises(CommandError, match=r"There is no user x@example\.com\."):
+        call_command("import_patients", str(path), user="x@example.com")
+    with pytest.raises(CommandError, match=r"Gone <gone@example\.com> is deactivated\."):
+        call_command("import_patients", str(path), user=gone.email)
+
+    assert not Patient.objects.exists()
+
+
+# Again
+
+
+def test_a_second_run_adds_what_is_missing_and_changes_nothing(owner, patient, csv_file):
+    owner.patch(reverse("patients-detail", args=[patient.pk]), {"age": 31})
+
+    said = run(csv_file(HEADER, ALICE, BOB, ALICE.upper()), owner)
+
+    patient.refresh_from_db()
+    assert said == ("1 added, 2 already there, 0 refused.\n", "")
+    assert names() == ["Alice Smith", "Bob Jones"]
+    assert patient.age == 31
+    assert (patient.history.count(), Patient.history.count()) == (2, 3)
+
+
+def test_another_users_patient_is_not_there(owner, patient, stranger, csv_file):
+    out, _ = run(csv_file(HEADER, ALICE), stranger)
+
+    assert out == "1 added, 0 already there, 0 refused.\n"
+    assert set(Patient.objects.values_list("user", flat=True)) == {owner.user.pk, stranger.user.pk}
+
+
+def test_a_dry_run_tells_and_stores_nothing(owner, patient, csv_file):
+    said = run(csv_file(HEADER, ALICE, BOB, "Cid,x,male,1234567,,"), owner, dry_run=True)
+
+    assert said == (
+        "Dry run, nothing stored: 1 added, 1 already there, 1 refused.\n",
+        "line 4: age: A valid integer is required.\n1 of 3 rows were refused.",
+    )
+    assert (names(), Patient.history.count()) == (["Alice Smith"], 1)
+
+
+def test_two_imports_at_once_add_each_patient_once(owner, csv_file, race, monkeypatch):
+    monkeypatch.setattr(import_patients, "BATCH", 10)
+    path = csv_file(HEADER, *(f"Patient {number},30,male,{number + 10**7},," for number in range(50)))
+
+    told = race(*[lambda: run(path, owner)] * 2)
+
+    assert sum(int(out.split()[0]) for out, _ in told) == Patient.objects.count() == 50
+    assert Patient.history.values("id").distinct().count() == Patient.history.count() == 50
+
+
+def test_the_number_of_queries_does_not_grow_with_the_rows(owner, csv_file):
+    counted = []
+
+    for numbers in (range(2), range(2, 60)):
+        path = csv_file(HEADER, *(f"Patient {number},30,male,{number + 10**7},," for number in numbers))
+        with CaptureQueriesContext(connection) as queries:
+            run(path, owner)
+        counted.append(len(queries))
+
+    assert Patient.history.count() == 60
+    assert counted[0] == counted[1]
