@@ -1,0 +1,149 @@
+"""Invented users, doctors, patients and assignments: plausible, valid, and the same for the same seed.
+
+Nobody real is meant: e-mails end in example.com, which is reserved for that (RFC 2606), and phone numbers are counted.
+"""
+
+from datetime import timedelta
+from random import Random
+
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+from django.utils.text import slugify
+from faker import Faker
+
+from doctors.models import Doctor
+from healthcare.fields import GENDERS
+from mappings.models import Mapping
+from patients.models import Patient
+
+User = get_user_model()
+
+# What became of these people began so long ago.
+SPAN = timedelta(days=60)
+# The calling code of each locale of Faker (ITU-T E.164).
+CALLING_CODES = {
+    "de_DE": 49,
+    "el_GR": 30,
+    "en_GB": 44,
+    "en_IN": 91,
+    "en_US": 1,
+    "es_ES": 34,
+    "fr_FR": 33,
+    "pl_PL": 48,
+    "pt_BR": 55,
+    "uk_UA": 380,
+}
+# Of each of GENDERS, in percent.
+GENDER_WEIGHTS = (48, 49, 1, 2)
+SPECIALIZATIONS = (
+    "Anesthesiologist",
+    "Cardiologist",
+    "Dermatologist",
+    "Emergency physician",
+    "Endocrinologist",
+    "Gastroenterologist",
+    "General practitioner",
+    "General surgeon",
+    "Geriatrician",
+    "Gynecologist",
+    "Hematologist",
+    "Internist",
+    "Nephrologist",
+    "Neurologist",
+    "Oncologist",
+    "Ophthalmologist",
+    "Orthopedic surgeon",
+    "Otolaryngologist",
+    "Pediatrician",
+    "Psychiatrist",
+    "Pulmonologist",
+    "Radiologist",
+    "Rheumatologist",
+    "Urologist",
+)
+
+
+class Inventor:
+    """Make unsaved records that a seed determines; their moments count back from now.
+
+    Patients, doctors and mappings carry the `_history_user` and `_history_date` that their first version is to have.
+    """
+
+    def __init__(self, seed):
+        self.random = Random(seed)  # noqa: S311 - it has to be repeatable, and keeps no secret
+        faker = Faker(list(CALLING_CODES))
+        faker.seed_instance(seed)
+        self.countries = [(faker[locale], code) for locale, code in CALLING_CODES.items()]
+        self.now = timezone.now()
+        self.start = self.now - SPAN
+
+    def user(self, email, password_hash):
+        joined = self.start - SPAN * self.random.random()
+        return User(name=self.person()["name"], email=email, password=password_hash, date_joined=joined)
+
+    def doctor(self, number, count, users, domain):
+        """Return doctor `number` of `count`; the e-mail is of that number, so no other's in the domain."""
+        person = self.person(number)
+        return self.signed(
+            Doctor(
+                **{**person, "name": f"Dr. {person['name']}"},
+                age=round(self.random.triangular(27, 72, 40)),
+                specialization=self.random.choice(SPECIALIZATIONS),
+                email=email_of(person["name"], number, domain),
+                created_at=self.moment(number, count),
+                user=self.random.choice(users),
+            )
+        )
+
+    def patient(self, number, count, users):
+        """Return patient `number` of `count`; the phone is of that number, so no other's."""
+        person = self.person(number)
+        age = round(self.random.triangular(0, 98, 45))
+        reached_by_email = age >= 14 and self.random.random() < 0.7
+        return self.signed(
+            Patient(
+                **person,
+                age=age,
+                email=email_of(person["name"], number, "example.com") if reached_by_email else "",
+                created_at=self.moment(number, count),
+                user=self.random.choice(users),
+            )
+        )
+
+    def mappings(self, count, patients, doctors):
+        """Return `count` mappings of different pairs, each made by the patient's user within a week."""
+        pairs = self.random.sample(range(len(patients) * len(doctors)), count)
+        return [self.mapping(patients[pair // len(doctors)], doctors[pair % len(doctors)]) for pair in sorted(pairs)]
+
+    def mapping(self, patient, doctor):
+        known = max(patient.created_at, doctor.created_at)
+        assigned_at = known + min(self.now - known, timedelta(days=7)) * self.random.random()
+        return self.signed(Mapping(patient=patient, doctor=doctor, user=patient.user, assigned_at=assigned_at))
+
+    def person(self, number=0):
+        """Return what patients and doctors have in common, as keyword arguments."""
+        fake, code = self.random.choice(self.countries)
+        (gender,) = self.random.choices(GENDERS, GENDER_WEIGHTS)
+        suffix = f"_{gender}" if gender in ("male", "female") else ""
+        first, last = (getattr(fake, f"{part}_name{suffix}")() for part in ("first", "last"))
+        return {
+            "name": f"{first} {last}",
+            "gender": gender,
+            # 3 ** 18 has no factor in common with 10 ** 9: a billion numbers give a billion phones that look random.
+            "phone": f"+{code}{(number + 1) * 3**18 % 10**9:09d}",
+            "address": fake.address(),
+        }
+
+    def moment(self, number, count):
+        """Return when record `number` of `count` was made: a later one later, and more of them lately."""
+        return self.start + SPAN * ((number + self.random.random()) / count) ** 0.7
+
+    @staticmethod
+    def signed(record):
+        record._history_user = record.user
+        record._history_date = record.assigned_at if isinstance(record, Mapping) else record.created_at
+        return record
+
+
+def email_of(name, number, domain):
+    return f"{slugify(name) or 'nn'}-{number}@{domain}"

@@ -1,0 +1,103 @@
+import re
+
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.management import BaseCommand, CommandError
+from django.db import reset_queries, transaction
+from django.utils.crypto import get_random_string
+from simple_history.utils import bulk_create_with_history
+from tqdm import tqdm
+
+from doctors.models import Doctor
+from mappings.demo import Inventor, User
+from mappings.models import Mapping
+from patients.models import Patient
+
+DOMAIN = "demo.example.com"
+STAFF = f"staff@{DOMAIN}"
+BATCH = 2000
+
+
+class Command(BaseCommand):
+    help = (
+        "Fill the database with invented users, doctors, patients and assignments of the last 60 days, each with its "
+        "history, and print how to log in. The same --seed makes the same people. A second run adds nothing unless "
+        "--add is given, which makes as many new users with patients of their own."
+    )
+
+    def add_arguments(self, parser):
+        parser.add_argument("--users", type=int, default=20, metavar="N", help="accounts, at least 1 (default: 20)")
+        parser.add_argument("--doctors", type=int, default=50, metavar="N", help="doctors (default: 50)")
+        parser.add_argument("--patients", type=int, default=2000, metavar="N", help="patients (default: 2000)")
+        parser.add_argument("--mappings", type=int, metavar="N", help="assignments (default: as many as patients)")
+        parser.add_argument("--seed", type=int, default=1, metavar="N", help="another seed, other people (default: 1)")
+        parser.add_argument("--password", help="of all new accounts (default: a random one, which is printed)")
+        parser.add_argument("--add", action="store_true", help="add to the demonstration data that are there")
+        parser.add_argument("--force", action="store_true", help="do it in production, too")
+
+    def handle(self, *, users, doctors, patients, mappings, seed, password, add, force, verbosity, **options):
+        if mappings is None:
+            mappings = patients if doctors else 0
+        if users < 1 or min(doctors, patients, mappings) < 0:
+            raise CommandError("--users must be at least 1, the other numbers at least 0.")
+        if mappings > patients * doctors:
+            raise CommandError(f"{patients} patients and {doctors} doctors make {patients * doctors} pairs at most.")
+        if settings.PRODUCTION and not force:
+            raise CommandError(
+                "PRODUCTION is True: invented people do not belong here. --force adds them all the same."
+            )
+        first = next_number()
+        if first > 1 and not add:
+            self.stdout.write("The demonstration data are there already: nothing added. --add adds more.")
+            return
+        password = password or get_random_string(12)
+        try:
+            validate_password(password)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from None
+
+        inventor = Inventor(f"{seed} {first}")
+        # One hash for all: Argon2 takes its time for each, and equal hashes tell only what is printed below.
+        password_hash = make_password(password)
+        with transaction.atomic():
+            accounts = User.objects.bulk_create(
+                [inventor.user(f"user{first + index}@{DOMAIN}", password_hash) for index in range(users)]
+            )
+            staff = new_staff(password_hash)
+            directory = [
+                inventor.doctor(number, doctors, accounts, f"hospital{first}.example.com") for number in range(doctors)
+            ]
+            bulk_create_with_history(directory, Doctor, batch_size=BATCH)
+        with tqdm(total=patients, unit=" patients", disable=None if verbosity else True) as progress:
+            for start in range(0, patients, BATCH):
+                end = min(start + BATCH, patients)
+                batch = [inventor.patient(number, patients, accounts) for number in range(start, end)]
+                share = mappings * end // patients - mappings * start // patients
+                with transaction.atomic():
+                    bulk_create_with_history(batch, Patient)
+                    bulk_create_with_history(inventor.mappings(share, batch, directory), Mapping)
+                # DEBUG keeps the text of every query.
+                reset_queries()
+                progress.update(len(batch))
+
+        self.stdout.write(f"Added: {users} users, {doctors} doctors, {patients} patients, {mappings} assignments.")
+        if staff:
+            self.stdout.write(f"Staff     {STAFF}")
+        self.stdout.write(f"Users     {accounts[0].email} to {accounts[-1].email}")
+        self.stdout.write(f"Password  {password}")
+
+
+def next_number():
+    """Return the number of the first demonstration user to make: 1 where there is none."""
+    emails = User.objects.filter(email__iregex=rf"^user[0-9]{{1,9}}@{re.escape(DOMAIN)}$").order_by("-id")
+    newest = emails.values_list("email", flat=True).first()
+    return int(re.search("[0-9]+", newest)[0]) + 1 if newest else 1
+
+
+def new_staff(password_hash):
+    """Store and return the staff account; None where it exists."""
+    if User.objects.filter(email__fold=STAFF).exists():
+        return None
+    return User.objects.create(name="Demo Staff", email=STAFF, password=password_hash, is_staff=True, is_superuser=True)
