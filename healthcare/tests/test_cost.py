@@ -1,0 +1,75 @@
+"""What a request costs, in queries and in calls of functions: both are counted, so no clock can make a test fail.
+
+A ceiling stands some 15 % above what was counted. One that is broken means that something got dearer for everybody.
+"""
+
+import cProfile
+import pstats
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from conftest import PATIENT
+from mappings.models import Mapping
+from patients.models import Patient
+
+ON_POSTGRESQL = connection.vendor == "postgresql"
+# (queries, calls with those of the test client); savepoints are not counted. SQLite writes by the plain path.
+COSTS = {
+    "one patient": (2, 2700),
+    "not modified": (2, 2700),
+    "list of 100": (2, 2900 if ON_POSTGRESQL else 4500),
+    "page of 50": (2, 3200 if ON_POSTGRESQL else 4000),
+    "doctors of a patient": (2, 2800),
+    "create": (2, 3900) if ON_POSTGRESQL else (3, 6400),
+    "update": (2, 3800) if ON_POSTGRESQL else (4, 7700),
+    "delete": (2, 3000) if ON_POSTGRESQL else (7, 10400),
+    "assign": (3, 3600) if ON_POSTGRESQL else (4, 5800),
+}
+
+
+@pytest.fixture
+def requests(owner, doctor):
+    """Return {name: function that makes the request}, once everything is there that is made once a process."""
+    patients = Patient.objects.bulk_create(
+        Patient(user=owner.user, **{**PATIENT, "name": f"Patient {number}"}) for number in range(100)
+    )
+    first, last = patients[0].pk, patients[-1].pk
+    Mapping.objects.create(user=owner.user, patient=patients[0], doctor=doctor)
+    one, page = f"/api/patients/{first}/", "/api/patients/?limit=50"
+    etag = owner.get(one).headers["ETag"]
+    for number, path in enumerate([page, page, f"/api/mappings/{first}/"]):
+        owner.get(path)
+        owner.post("/api/mappings/", {"patient": patients[number + 1].pk, "doctor": doctor.pk})
+    return {
+        "one patient": lambda: owner.get(one),
+        "not modified": lambda: owner.get(one, **{"If-None-Match": etag}),
+        "list of 100": lambda: owner.get("/api/patients/"),
+        "page of 50": lambda: owner.get(page),
+        "doctors of a patient": lambda: owner.get(f"/api/mappings/{first}/"),
+        "create": lambda: owner.post("/api/patients/", PATIENT),
+        "update": lambda: owner.put(one, PATIENT),
+        "delete": lambda: owner.delete(one),
+        "assign": lambda: owner.post("/api/mappings/", {"patient": last, "doctor": doctor.pk}),
+    }
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_the_queries_of_a_request_are_bounded(name, requests):
+    with CaptureQueriesContext(connection) as queries:
+        response = requests[name]()
+
+    assert response.status_code < 400
+    asked = [query["sql"] for query in queries if not query["sql"].startswith(("SAVEPOINT", "RELEASE"))]
+    assert len(asked) <= COSTS[name][0], asked
+
+
+@pytest.mark.parametrize("name", COSTS)
+def test_the_calls_of_a_request_are_bounded(name, requests):
+    profile = cProfile.Profile()
+
+    response = profile.runcall(requests[name])
+
+    assert response.status_code < 400
+    assert pstats.Stats(profile).total_calls <= COSTS[name][1]
