@@ -57,7 +57,7 @@ MIDDLEWARE = [
     "healthcare.middleware.ContentSecurityPolicyMiddleware",
     "healthcare.middleware.ApiMiddleware",
     "healthcare.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "healthcare.api.health.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "healthcare.middleware.AuthenticationMiddleware",
     "healthcare.middleware.MessageMiddleware",

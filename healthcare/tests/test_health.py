@@ -41,6 +41,22 @@ def test_ready_while_every_migration_is_applied():
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+@pytest.mark.parametrize("host", ["10.1.2.3:8000", "evil.example", "a b", ""])
+def test_a_probe_needs_no_known_host_and_no_https(settings, path, host):
+    settings.ALLOWED_HOSTS = ["clinic.example"]
+    settings.SECURE_SSL_REDIRECT = True
+    settings.SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]
+
+    assert ApiClient().get(path, Host=host).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/admin/", "/healthz/", "/static/x"])
+def test_what_is_no_probe_needs_a_known_host(path):
+    assert ApiClient().get(path, Host="evil.example").status_code == 400
+
+
+@pytest.mark.django_db
 def test_not_ready_while_a_migration_is_missing():
     MigrationRecorder.Migration.objects.filter(app="patients").first().delete()
 
