@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 
 from conftest import PATIENT
@@ -27,6 +28,19 @@ def storied(owner):
     owner.patch(location, {"age": 31, "phone": "+1 234 567 89"})
     owner.delete(location)
     return patient
+
+
+@pytest.fixture
+def unwritable(transactional_db):
+    """Return a function that takes the table of versions away, until the test is over."""
+    table = Patient.history.model._meta.db_table
+
+    def rename(old, new):
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {old} RENAME TO {new}")
+
+    yield lambda: rename(table, "away")
+    rename("away", table)
 
 
 def test_a_history_tells_old_and_new_newest_first(owner, storied):
@@ -73,6 +87,26 @@ def test_a_refused_change_leaves_no_version(owner, patient):
 
     assert [version["action"] for version in versions] == ["created"]
     assert Patient.history.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "body"),
+    [
+        ("POST", PATIENT | {"phone": "5550001"}),
+        ("PUT", PATIENT | {"age": 31}),
+        ("PATCH", {"age": 31}),
+        ("DELETE", None),
+    ],
+)
+def test_what_cannot_be_written_to_the_history_is_not_done(unwritable, owner, patient, method, body):
+    before = list(Patient.objects.values())
+    unwritable()
+
+    response = owner.request(method, PATIENTS if method == "POST" else path_of(patient), body)
+
+    assert response.status_code in (500, 503)
+    assert list(response.json()) == ["detail"]
+    assert list(Patient.objects.values()) == before
 
 
 def test_a_history_takes_no_other_verb(owner, patient):
