@@ -6,6 +6,8 @@ import time
 import psycopg2
 import pytest
 from django.db import OperationalError, connection, transaction
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
 
 from doctors.models import Doctor
 from doctors.views import DoctorViewSet
@@ -103,3 +105,28 @@ def test_the_search_of_doctors_has_an_index():
 
     assert plan.count("Bitmap Index Scan on doctors_search") == 3
     assert "Seq Scan" not in plan
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_a_missing_program_is_named(monkeypatch, tmp_path, command):
+    file = tmp_path / "night.backup"
+    if command == "restore":
+        file.touch()
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(CommandError, match=r"pg_(dump|restore) is not installed here"):
+        call_command(command, file)
+
+
+def test_a_backup_gives_the_password_to_nobody_who_lists_processes(monkeypatch, tmp_path):
+    program = tmp_path / "pg_dump"
+    program.write_text('#!/bin/sh\necho "refused: $* with $PGPASSWORD" >&2; exit 1\n')
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setitem(connection.settings_dict, "PASSWORD", "s3cret words")
+
+    with pytest.raises(CommandError, match=r"refused: .* with s3cret words") as refused:
+        call_command("backup", tmp_path / "night.backup")
+
+    assert str(refused.value).count("s3cret") == 1
+    assert "connect_timeout=" in str(refused.value)
+    assert "sslmode=" in str(refused.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["pg_dump"]

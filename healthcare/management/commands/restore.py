@@ -1,0 +1,38 @@
+from pathlib import Path
+
+from django.core.management import BaseCommand, CommandError
+from django.db import connection
+
+from healthcare import backups
+
+
+class Command(BaseCommand):
+    help = (
+        "Replace EVERYTHING in the database by what FILE, made by `manage.py backup`, holds. Stop the server before. "
+        "A FILE that is damaged, of another project or of the other kind of database is refused; what fails half-way "
+        "changes nothing. Run `manage.py migrate` afterwards if the code is newer than FILE."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser):
+        parser.add_argument("file", metavar="FILE", type=Path, help="what to read")
+        parser.add_argument("--noinput", "--no-input", action="store_true", help="do not ask first")
+
+    def handle(self, *args, file, noinput, **options):
+        try:
+            backups.check(file)
+            if not noinput:
+                self.ask(file)
+            backups.restore(file)
+        except backups.FAILURES as error:
+            raise CommandError(f"Not restored from {file}: {error}") from error
+        self.stdout.write(f"Restored from {file}.")
+
+    def ask(self, file):
+        question = f"Everything in {connection.settings_dict['NAME']} is replaced by {file}. Type yes to go on: "
+        try:
+            answer = input(question)
+        except EOFError:
+            answer = ""
+        if answer != "yes":
+            raise backups.BackupError("not confirmed.")
