@@ -9,7 +9,7 @@ MANAGE := $(BIN)/python manage.py
 PG := DB_NAME=$${DB_NAME:-healthcare} DB_USER=$${DB_USER:-postgres} DB_PASSWORD=$${DB_PASSWORD:-} \
       DB_HOST=$${DB_HOST:-127.0.0.1} DB_PORT=$${DB_PORT:-5432}
 # The tests choose their own surroundings, whatever .env says.
-CLEAN := PRODUCTION=False DEBUG=False DATABASE_URL= CACHE_URL= SECRET_KEY= ALLOWED_HOSTS= PASSWORD_REJECT_COMMON=False
+CLEAN := PRODUCTION=False DEBUG=False DATABASE_URL= CACHE_URL= CORS_ALLOWED_ORIGINS= SECRET_KEY= ALLOWED_HOSTS= PASSWORD_REJECT_COMMON=False
 PRODUCTION_LIKE := PRODUCTION=True DB_LIVE=False SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
       ALLOWED_HOSTS=api.example.com PASSWORD_REJECT_COMMON=True
 PYTEST := $(BIN)/python -W error::ResourceWarning -m pytest -q -n 2 --dist loadfile --durations 3

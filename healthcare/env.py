@@ -41,6 +41,15 @@ def names(name, default=()):
     return [part.strip() for part in text(name).split(",") if part.strip()] or list(default)
 
 
+def origins(name):
+    """Return a comma-separated variable as a list of web origins (RFC 6454); raise ImproperlyConfigured for a wildcard,
+    a path or anything else that no browser sends as its origin."""
+    for origin in names(name):
+        if not re.fullmatch(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?", origin):
+            raise ImproperlyConfigured(f"{name} must list origins such as https://app.example.com, not {origin!r}.")
+    return names(name)
+
+
 def rate(name, default):
     """Return a variable such as `20/hour` as (count, seconds); raise ImproperlyConfigured for anything else."""
     match = re.fullmatch(r"([1-9][0-9]{0,8})/(second|minute|hour|day)", text(name, default))

@@ -275,6 +275,17 @@ if PRODUCTION:
     CSRF_COOKIE_SECURE = True
 CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS")
 
+# Other origins, by name only: https://github.com/adamchainz/django-cors-headers
+
+CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
+if CORS_ALLOWED_ORIGINS:
+    INSTALLED_APPS += ["corsheaders"]
+    # Outside of what answers by itself, so that errors can be read as well.
+    MIDDLEWARE.insert(1, "corsheaders.middleware.CorsMiddleware")
+    CORS_URLS_REGEX = "^/api/"
+    CORS_ALLOW_HEADERS = ["authorization", "content-type", "if-match", "if-none-match"]
+    CORS_EXPOSE_HEADERS = ["ETag", "Link", "Location", "Retry-After", "X-Request-ID"]
+
 # Logging: https://docs.djangoproject.com/en/5.2/topics/logging/
 
 LOGGING = {

@@ -15,9 +15,9 @@ LIVE = {"PRODUCTION": "True", "SECRET_KEY": KEY, "ALLOWED_HOSTS": "clinic.exampl
 URL = "postgresql://u:p@db.example/d"
 DATABASE = {"DB_LIVE": "True", "DB_NAME": "clinic", "DB_USER": "clinic"}
 # Empty is unset, and beats what a .env says.
-NAMES = ["PRODUCTION", "DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "TRUSTED_PROXIES", "PASSWORD_REJECT_COMMON"]
+NAMES = ["PRODUCTION", "DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "TRUSTED_PROXIES", "PASSWORD_REJECT_COMMON", "CACHE_URL"]
 DB = ["LIVE", "NAME", "USER", "PASSWORD", "HOST", "PORT", "SSLMODE", "TIMEOUT"]
-UNSET = dict.fromkeys([*NAMES, "DATABASE_URL", *(f"DB_{name}" for name in DB)], "")
+UNSET = dict.fromkeys([*NAMES, "CORS_ALLOWED_ORIGINS", "DATABASE_URL", *(f"DB_{name}" for name in DB)], "")
 
 # So that what such a process runs is measured too.
 COVERAGE = {name: value for name, value in os.environ.items() if name.startswith("COV")}
@@ -25,7 +25,7 @@ COVERAGE = {name: value for name, value in os.environ.items() if name.startswith
 
 def manage(*arguments, **environ):
     """Run manage.py as a process of its own, in this environment alone."""
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(  # noqa: S603, no shell, and the arguments are this file's own
         [sys.executable, "manage.py", *arguments],
         cwd=settings.BASE_DIR,
         env={"PATH": os.environ["PATH"], **COVERAGE, **UNSET, **environ},
@@ -37,7 +37,9 @@ def manage(*arguments, **environ):
 
 
 @pytest.mark.parametrize(
-    "environ", [{}, {"DEBUG": "True"}, LIVE, LIVE | DATABASE], ids=["local", "debug", "live", "all"]
+    "environ",
+    [{}, {"DEBUG": "True"}, LIVE, LIVE | DATABASE, {"CORS_ALLOWED_ORIGINS": "https://a.example,http://[::1]:80"}],
+    ids=["local", "debug", "live", "all", "origins"],
 )
 def test_a_sound_environment_starts(environ):
     process = manage("check", **environ)
@@ -65,6 +67,14 @@ def test_a_sound_environment_starts(environ):
         (DATABASE | {"DB_NAME": ""}, "DB_NAME is not set: DB_LIVE=True needs the name of a PostgreSQL database."),
         (DATABASE | {"DB_USER": " "}, "DB_USER is not set: DB_LIVE=True needs a PostgreSQL user."),
         (DATABASE | {"DB_PORT": "postgres"}, "DB_PORT must be a whole number"),
+        (
+            {"CORS_ALLOWED_ORIGINS": "*"},
+            "CORS_ALLOWED_ORIGINS must list origins such as https://app.example.com, not '*'.",
+        ),
+        ({"CORS_ALLOWED_ORIGINS": "https://*.example.com"}, "CORS_ALLOWED_ORIGINS must list origins"),
+        ({"CORS_ALLOWED_ORIGINS": "https://a.example, https://b.example/"}, "CORS_ALLOWED_ORIGINS must list origins"),
+        ({"CORS_ALLOWED_ORIGINS": "app.example"}, "CORS_ALLOWED_ORIGINS must list origins"),
+        ({"CORS_ALLOWED_ORIGINS": "null"}, "CORS_ALLOWED_ORIGINS must list origins"),
         (DATABASE | {"DATABASE_URL": "mysql://u:p@localhost/d"}, "DATABASE_URL must start with postgresql://."),
     ],
 )
@@ -120,6 +130,7 @@ def database(monkeypatch):
         (True, {"DB_HOST": "127.0.0.1", "DB_SSLMODE": "disable"}, "disable"),
         (True, {"DB_HOST": "db.example"}, "require"),
         (True, {"DB_HOST": "db.example", "DB_SSLMODE": "verify-full"}, "verify-full"),
+        (False, {"DATABASE_URL": f"{URL}?sslmode=verify-full"}, "verify-full"),
         (True, {"DATABASE_URL": URL}, "require"),
         (True, {"DATABASE_URL": f"{URL}?sslmode=verify-ca"}, "verify-ca"),
         (True, {"DATABASE_URL": f"{URL}?sslmode=require", "DB_SSLMODE": "verify-ca"}, "verify-ca"),
@@ -134,6 +145,11 @@ def test_a_database_elsewhere_is_reached_by_tls_in_production(database, producti
 def test_no_tls_to_a_database_elsewhere_stops_the_start_in_production(database, sslmode, url):
     with pytest.raises(ImproperlyConfigured, match=f"DB_SSLMODE is '{sslmode}'"):
         database(True, DB_HOST="db.example", DB_SSLMODE=sslmode, DATABASE_URL=url)
+
+
+def test_a_database_url_that_asks_for_no_tls_stops_the_start_in_production(database):
+    with pytest.raises(ImproperlyConfigured, match="DB_SSLMODE is 'disable'"):
+        database(True, DATABASE_URL=f"{URL}?sslmode=disable")
 
 
 def test_a_database_url_beats_the_five_variables(database):
