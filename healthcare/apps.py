@@ -3,3 +3,6 @@ from django.apps import AppConfig
 
 class HealthcareConfig(AppConfig):
     name = "healthcare"
+
+    def ready(self):
+        from healthcare import checks  # noqa: F401, registers them

@@ -50,6 +50,20 @@ def origins(name):
     return names(name)
 
 
+def redis_url(name):
+    """Return the URL of a Redis, empty where the variable is; raise ImproperlyConfigured for any other URL."""
+    url = text(name)
+    if url:
+        from redis import ConnectionPool
+
+        try:
+            ConnectionPool.from_url(url)
+        except ValueError:
+            # Not told as it is: a password may be in it.
+            raise ImproperlyConfigured(f"{name} must be like redis://127.0.0.1:6379/0.") from None
+    return url
+
+
 def rate(name, default):
     """Return a variable such as `20/hour` as (count, seconds); raise ImproperlyConfigured for anything else."""
     match = re.fullmatch(r"([1-9][0-9]{0,8})/(second|minute|hour|day)", text(name, default))

@@ -140,7 +140,7 @@ DATABASES = {"default": postgresql() if DB_LIVE else SQLITE}
 
 # Cache: https://docs.djangoproject.com/en/5.2/topics/cache/
 
-CACHE_URL = env.text("CACHE_URL")
+CACHE_URL = env.redis_url("CACHE_URL")
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}
     if CACHE_URL

@@ -67,6 +67,8 @@ def test_a_sound_environment_starts(environ):
         (DATABASE | {"DB_NAME": ""}, "DB_NAME is not set: DB_LIVE=True needs the name of a PostgreSQL database."),
         (DATABASE | {"DB_USER": " "}, "DB_USER is not set: DB_LIVE=True needs a PostgreSQL user."),
         (DATABASE | {"DB_PORT": "postgres"}, "DB_PORT must be a whole number"),
+        ({"CACHE_URL": "localhost:6379"}, "CACHE_URL must be like redis://127.0.0.1:6379/0."),
+        ({"CACHE_URL": f"redis://:{KEY}@localhost:x/0"}, "CACHE_URL must be like redis://127.0.0.1:6379/0."),
         (
             {"CORS_ALLOWED_ORIGINS": "*"},
             "CORS_ALLOWED_ORIGINS must list origins such as https://app.example.com, not '*'.",
@@ -84,6 +86,16 @@ def test_a_wrong_environment_stops_the_start_with_a_sentence_that_names_it(envir
     assert process.returncode != 0
     assert process.stderr.startswith(f"error: {sentence}")
     assert KEY[:31] not in process.stderr
+
+
+@pytest.mark.parametrize("command", [["check"], ["migrate", "--check"], ["runserver", "--noreload", "127.0.0.1:8550"]])
+def test_a_redis_that_does_not_answer_stops_the_start_and_is_named(command):
+    process = manage(*command, CACHE_URL=f"redis://:{KEY}@127.0.0.1:1/0")
+
+    assert process.returncode == 1
+    assert "CACHE_URL names a Redis that does not serve: Error 111 connecting to 127.0.0.1:1." in process.stderr
+    assert "Traceback" not in process.stderr
+    assert KEY not in process.stderr
 
 
 @pytest.mark.parametrize(("setting", "refused"), [("True", True), ("False", False), ("", False)])

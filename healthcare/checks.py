@@ -1,0 +1,19 @@
+"""What every start checks beside the settings themselves."""
+
+from django.conf import settings
+from django.core.cache import cache
+from django.core.checks import Error, Tags, register
+
+
+@register(Tags.caches)
+def redis_answers(app_configs, **kwargs):
+    """Ask the Redis of CACHE_URL once; one that goes away later is a 503."""
+    if not settings.CACHE_URL:
+        return []
+    from redis.exceptions import RedisError
+
+    try:
+        cache.get("anything")
+    except RedisError as error:
+        return [Error(f"CACHE_URL names a Redis that does not serve: {error}", id="healthcare.E001")]
+    return []
