@@ -12,10 +12,11 @@ PG := DB_NAME=$${DB_NAME:-healthcare} DB_USER=$${DB_USER:-postgres} DB_PASSWORD=
 CLEAN := PRODUCTION=False DEBUG=False DATABASE_URL= CACHE_URL= CORS_ALLOWED_ORIGINS= SECRET_KEY= ALLOWED_HOSTS= PASSWORD_REJECT_COMMON=False
 PRODUCTION_LIKE := PRODUCTION=True DB_LIVE=False SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
       ALLOWED_HOSTS=api.example.com PASSWORD_REJECT_COMMON=True
+AUDIT := $(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off --timeout 10 --requirement /dev/stdin
 PYTEST := $(BIN)/python -W error::ResourceWarning -m pytest -q -n 2 --dist loadfile --durations 3
 
 .DEFAULT_GOAL := help
-.PHONY: help coverage run serve clean-tokens test lint check test-sqlite test-postgresql
+.PHONY: help coverage run serve clean-tokens test lint check audit test-sqlite test-postgresql
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -57,6 +58,13 @@ check: .venv/.tests ## Check migrations, production settings and the OpenAPI doc
 	$(CLEAN) DB_LIVE=False $(MANAGE) makemigrations --check --dry-run
 	$(CLEAN) $(PRODUCTION_LIKE) $(MANAGE) check --deploy --fail-level WARNING
 	$(CLEAN) DB_LIVE=False $(MANAGE) spectacular --validate --fail-on-warn --file /dev/null
+
+# An advisory service that knows nothing against a release with holes was not reached, whatever pip-audit makes of it.
+audit: .venv/.tests ## Fail on known vulnerabilities in what is installed, where an advisory service answers
+	@for service in pypi osv; do \
+	  if echo Django==2.0 | $(AUDIT) -s $$service --format json 2>/dev/null | grep -q '"fix_versions"'; \
+	  then $(BIN)/python -m pip freeze | $(AUDIT) -s $$service --strict; exit; fi; \
+	done; echo "Not audited: neither PyPI's advisories nor osv.dev can be reached from here."
 
 coverage:
 	@$(BIN)/coverage report --fail-under 98 $$(test -f .postgresql-covered || echo "--omit=healthcare/db/postgresql/*")
