@@ -5,9 +5,8 @@ import time
 
 import psycopg2
 import pytest
-from django.db import OperationalError, connection, transaction
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 
 from doctors.models import Doctor
 from doctors.views import DoctorViewSet
@@ -105,6 +104,8 @@ def test_the_search_of_doctors_has_an_index():
 
     assert plan.count("Bitmap Index Scan on doctors_search") == 3
     assert "Seq Scan" not in plan
+
+
 @pytest.mark.parametrize("command", ["backup", "restore"])
 def test_a_missing_program_is_named(monkeypatch, tmp_path, command):
     file = tmp_path / "night.backup"
