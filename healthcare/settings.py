@@ -261,6 +261,9 @@ CONTENT_SECURITY_POLICY = (
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 X_FRAME_OPTIONS = "DENY"
+# The admin logs off whoever was idle for so long.
+SESSION_COOKIE_AGE = env.integer("ADMIN_IDLE_MINUTES", 30, minimum=1) * 60
+SESSION_SAVE_EVERY_REQUEST = True
 # How many proxies in front write X-Forwarded-For and X-Forwarded-Proto. With none, the headers are not believed.
 TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0)
 if TRUSTED_PROXIES:

@@ -2,8 +2,10 @@
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import User
 from conftest import DOCTOR, PASSWORD, PATIENT
@@ -56,6 +58,16 @@ def test_the_queries_of_a_list_do_not_grow_with_its_rows(staff_browser, make_use
 
     with django_assert_max_num_queries(8):
         staff_browser.get(reverse(f"admin:{page}_changelist"))
+
+
+def test_staff_who_were_idle_too_long_are_logged_off(staff_browser, settings):
+    before = staff_browser.get("/admin/")
+    Session.objects.update(expire_date=timezone.now())
+    after = staff_browser.get("/admin/")
+
+    assert (before.status_code, before.cookies["sessionid"]["max-age"]) == (200, settings.SESSION_COOKIE_AGE)
+    assert settings.SESSION_COOKIE_AGE == 30 * 60
+    assert (after.status_code, after.headers["Location"]) == (302, "/admin/login/?next=/admin/")
 
 
 def test_staff_log_in_by_e_mail_in_any_case(staff):

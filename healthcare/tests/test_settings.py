@@ -208,3 +208,18 @@ def test_a_local_key_is_made_once_and_readable_by_its_owner_alone(monkeypatch, t
     assert len(first.encode()) >= 32
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
     assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
+
+
+def test_production_speaks_https_alone_and_says_so():
+    asked = """if True:
+        from django.test import Client
+        plain = Client().get("/api/patients/", headers={"host": "clinic.example"})
+        tls = Client().get("/api/patients/", secure=True, headers={"host": "clinic.example"})
+        print(plain.status_code, plain["Location"], tls.status_code, tls["Strict-Transport-Security"])
+    """
+
+    process = manage("shell", "--verbosity", "0", "--command", asked, **LIVE)
+
+    assert process.stdout.split("\n")[0] == (
+        "301 https://clinic.example/api/patients/ 401 max-age=31536000; includeSubDomains; preload"
+    )
