@@ -40,7 +40,7 @@ class JWTAuthentication(authentication.JWTAuthentication):
         except ExpiredTokenError:
             raise AuthenticationFailed(EXPIRED) from None
         except TokenError as error:
-            raise AuthenticationFailed(f"{error}. Send the access token of /api/auth/login/.") from None
+            raise AuthenticationFailed(f"{error}. {WANTED}") from None
         if claims["exp"] <= time():
             raise AuthenticationFailed(EXPIRED)
         return self.user_of(claims), claims
@@ -53,13 +53,14 @@ class JWTAuthentication(authentication.JWTAuthentication):
         user_id = str(claims.get(api_settings.USER_ID_CLAIM))
         rows = user_by_id.rows(pk=int(user_id)) if user_id.isdecimal() else None
         if not rows:
-            raise AuthenticationFailed("The account of this token does not exist.")
+            raise AuthenticationFailed("The account of this token does not exist. Log in again.")
         user = User.from_db(None, FIELDS, rows[0])
         if not user.is_active:
-            raise AuthenticationFailed("The account of this token is deactivated.")
+            raise AuthenticationFailed("The account of this token is deactivated: only staff can activate it again.")
         if claims.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(user.password):
-            raise AuthenticationFailed("The password was changed since. Log in again.")
+            raise AuthenticationFailed("The password was changed after this token was issued. Log in again.")
         return user
 
 
-EXPIRED = "The access token has expired. Get a new one from /api/auth/refresh/."
+EXPIRED = "The access token has expired. Send the refresh token to /api/auth/refresh/ for a new one."
+WANTED = "Send the access token of /api/auth/login/, not the refresh token, whole and unchanged."

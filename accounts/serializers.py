@@ -9,11 +9,12 @@ from rest_framework_simplejwt.exceptions import TokenError
 
 from accounts import attempts
 from accounts.tokens import RefreshToken
-from healthcare.api.serializers import CharField, ModelSerializer
+from healthcare.api.serializers import CharField, ModelSerializer, Serializer
 
 User = get_user_model()
 # Bytes of work an attacker may ask of the password hash.
 PASSWORD_MAX = 128
+WANTED = "Send the newest refresh token, not the access token, or log in again."
 
 
 class PasswordField(CharField):
@@ -72,7 +73,7 @@ class RegisterSerializer(UserSerializer):
         OpenApiExample("Request", value={"email": "john@example.com", "password": "password123"}, request_only=True),
     ]
 )
-class LoginSerializer(serializers.Serializer):
+class LoginSerializer(Serializer):
     email = CharField(write_only=True, max_length=254)
     password = PasswordField()
 
@@ -89,7 +90,7 @@ class LoginSerializer(serializers.Serializer):
         OpenApiExample("Request", value={"refresh": "<the refresh token>"}, request_only=True),
     ]
 )
-class RefreshSerializer(serializers.Serializer):
+class RefreshSerializer(Serializer):
     refresh = CharField(write_only=True)
 
     def validate_refresh(self, value):
@@ -97,7 +98,7 @@ class RefreshSerializer(serializers.Serializer):
         try:
             return RefreshToken(value)
         except TokenError as error:
-            raise AuthenticationFailed(f"{error}. Log in again.") from None
+            raise AuthenticationFailed(f"{error}. {WANTED}") from None
 
 
 @extend_schema_serializer(
@@ -117,7 +118,7 @@ class TokenPairSerializer(serializers.Serializer):
         ),
     ]
 )
-class PasswordSerializer(serializers.Serializer):
+class PasswordSerializer(Serializer):
     old_password = PasswordField()
     new_password = PasswordField()
 
@@ -125,7 +126,7 @@ class PasswordSerializer(serializers.Serializer):
         request = self.context["request"]
         attempts.begin(request, f"user {request.user.pk}")
         if not request.user.check_password(value):
-            raise serializers.ValidationError("This is not your password.")
+            raise serializers.ValidationError("This is not your current password.")
         attempts.succeeded(request, f"user {request.user.pk}")
         return value
 

@@ -51,9 +51,9 @@ class RefreshToken(tokens.RefreshToken):
                 .first()
             )
             if user is None:
-                raise TokenError("The account of this token is gone or deactivated.")
+                raise TokenError("The account of this token is gone or deactivated: only staff can activate it again.")
             if self.payload.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(user.password):
-                raise TokenError("The password was changed since. Log in again.")
+                raise TokenError("The password was changed after this token was issued. Log in again.")
             known = OutstandingToken.objects.filter(jti=self.payload[api_settings.JTI_CLAIM])
             fresh = known.filter(blacklistedtoken__isnull=True).first()
             if fresh:
@@ -63,4 +63,4 @@ class RefreshToken(tokens.RefreshToken):
             BlacklistedToken.objects.bulk_create(
                 BlacklistedToken(token=token) for token in family.filter(blacklistedtoken__isnull=True)
             )
-        raise TokenError("This refresh token was used before. Log in again.")
+        raise TokenError("This refresh token was used before, and each works once. Log in again.")

@@ -14,6 +14,7 @@ GENDERS = ("male", "female", "other", "unknown")
 PHONE = r"^\+?[0-9]{7,15}\Z"
 PHONE_SEPARATORS = str.maketrans("", "", " -.()")
 
+GENDER_MESSAGE = f"Must be one of {', '.join(GENDERS)}, in any case."
 validate_phone = RegexValidator(PHONE, "Enter 7 to 15 digits, with or without a + in front.", code="invalid")
 
 
@@ -21,7 +22,9 @@ def validate_line(value):
     """Refuse text that is not one visible line: control characters, line separators, nothing but invisible ones."""
     categories = [unicodedata.category(character) for character in value]
     if any(category in {"Cc", "Cs", "Zl", "Zp"} for category in categories):
-        raise ValidationError("Control characters are not allowed.", code="control_characters")
+        raise ValidationError(
+            "Control characters, such as tabs and line ends, are not allowed.", code="control_characters"
+        )
     if all(category[0] in "CZ" for category in categories):
         raise ValidationError("This field may not be blank.", code="blank")
 
@@ -29,12 +32,14 @@ def validate_line(value):
 def validate_text(value):
     """Refuse control characters in text of several lines, but for tabs and line ends."""
     if any(unicodedata.category(character) == "Cc" and character not in "\t\r\n" for character in value):
-        raise ValidationError("Control characters are not allowed.", code="control_characters")
+        raise ValidationError(
+            "Control characters other than tabs and line ends are not allowed.", code="control_characters"
+        )
 
 
 def validate_gender(value):
     if value.lower() not in GENDERS:
-        raise ValidationError(f"Must be one of {', '.join(GENDERS)}, in any case.", code="invalid")
+        raise ValidationError(GENDER_MESSAGE, code="invalid")
 
 
 def plain_phone(value):

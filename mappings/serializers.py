@@ -44,9 +44,13 @@ class MappingSerializer(ModelSerializer):
         ids = {name: value if 0 < value <= BigIntegerField.MAX_BIGINT else 0 for name, value in attrs.items()}
         found = patient_and_doctor.rows(user=self.context["request"].user.pk, **ids)
         if not found:
-            raise serializers.ValidationError({"patient": [f"There is no patient {attrs['patient_id']}."]})
+            raise serializers.ValidationError(
+                {"patient": ["You have no patient with this id: GET /api/patients/ lists yours."]}
+            )
         if not found[0][0]:
-            raise serializers.ValidationError({"doctor": [f"There is no doctor {attrs['doctor_id']}."]})
+            raise serializers.ValidationError(
+                {"doctor": ["There is no doctor with this id: GET /api/doctors/ lists all."]}
+            )
         return attrs
 
 

@@ -97,7 +97,9 @@ def test_the_admin_is_the_same_door(staff):
 def test_a_stolen_access_token_does_not_guess_the_password(owner):
     body = {"old_password": "wrong-guess", "new_password": "another-pass-77"}
     for _ in range(3):
-        assert owner.post("/api/auth/password/", body).json() == {"old_password": ["This is not your password."]}
+        assert owner.post("/api/auth/password/", body).json() == {
+            "old_password": ["This is not your current password."]
+        }
 
     assert owner.post("/api/auth/password/", {**body, "old_password": PASSWORD}).status_code == 429
 

@@ -3,6 +3,7 @@
 import pytest
 
 from conftest import PASSWORD, ApiClient
+from healthcare.api import errors
 
 ME, LOGIN = "/api/auth/me/", "/api/auth/login/"
 OLIVE = {"name": "Olive Owner", "email": "olive.owner@example.com"}
@@ -46,9 +47,9 @@ def test_an_account_is_changed_without_its_password_or_privileges(owner):
     ("change", "errors"),
     [
         ({"name": " "}, {"name": ["This field may not be blank."]}),
-        ({"name": "a\u2028b"}, {"name": ["Control characters are not allowed."]}),
+        ({"name": "a\u2028b"}, {"name": ["Control characters, such as tabs and line ends, are not allowed."]}),
         ({"name": None}, {"name": ["This field may not be null."]}),
-        ({"email": "olive"}, {"email": ["Enter a valid email address."]}),
+        ({"email": "olive"}, {"email": ["Enter a valid email address, such as name@example.com."]}),
         ({"email": ""}, {"email": ["This field may not be blank."]}),
     ],
 )
@@ -83,4 +84,4 @@ def test_nobody_has_no_account(anonymous, method):
 
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
-    assert response.json() == {"detail": "Authentication credentials were not provided."}
+    assert errors.LOG_IN_FIRST in response.json()["detail"]

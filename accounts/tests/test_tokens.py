@@ -90,7 +90,7 @@ def test_unknown_wrong_and_inactive_are_the_same_answer_after_the_same_work(owne
     [
         ("", "This field may not be blank."),
         (None, "This field may not be null."),
-        (7, "Not a valid string."),
+        (7, "Not a valid string: send one text, in double quotes."),
         ("a\0b", "Null characters are not allowed."),
         ("\ud800", "Surrogate characters are not allowed: U+D800."),
     ],
@@ -270,8 +270,8 @@ def test_a_password_change_ends_every_token_issued_before(owner, tokens):
 @pytest.mark.parametrize(
     ("old", "new", "errors"),
     [
-        ("wrong password", NEW_PASSWORD, {"old_password": ["This is not your password."]}),
-        (PASSWORD + " ", NEW_PASSWORD, {"old_password": ["This is not your password."]}),
+        ("wrong password", NEW_PASSWORD, {"old_password": ["This is not your current password."]}),
+        (PASSWORD + " ", NEW_PASSWORD, {"old_password": ["This is not your current password."]}),
         (PASSWORD, "8273645190", {"new_password": ["This password is entirely numeric."]}),
         (PASSWORD, "olive.owner@example.com", {"new_password": ["The password is too similar to the e-mail."]}),
         (PASSWORD, "x" * 129, {"new_password": ["Ensure this field has no more than 128 characters."]}),

@@ -12,7 +12,7 @@ from mappings.models import Mapping
 from patients.models import Patient
 
 DOCTORS = reverse("doctors-list")
-FORBIDDEN = {"detail": "Only the user who added this doctor, or staff, may change it."}
+FORBIDDEN = {"detail": "Only the user who added this doctor, or staff, may change or delete it."}
 TAKEN = {"email": ["A doctor with this e-mail already exists."]}
 STALE = "It was changed since: read it again, then repeat the change with the new ETag."
 WRITES = [("PUT", {**DOCTOR, "name": "Eve"}), ("PATCH", {"name": "Eve"}), ("DELETE", None)]
@@ -96,19 +96,19 @@ def test_a_good_value_is_kept(owner, field, sent, kept):
     ("field", "value", "message"),
     [
         ("name", "", "This field may not be blank."),
-        ("age", 17, "Ensure this value is greater than or equal to 18."),
-        ("age", 121, "Ensure this value is less than or equal to 120."),
-        ("age", True, "A valid integer is required."),
-        ("age", "", "A valid integer is required."),
-        ("age", "٣٠", "A valid integer is required."),
+        ("age", 17, "Must be a whole number from 18 to 120."),
+        ("age", 121, "Must be a whole number from 18 to 120."),
+        ("age", True, "Must be a whole number from 18 to 120."),
+        ("age", "", "Must be a whole number from 18 to 120."),
+        ("age", "٣٠", "Must be a whole number from 18 to 120."),
         ("gender", "robot", "Must be one of male, female, other, unknown, in any case."),
-        ("gender", None, "This field may not be null."),
+        ("gender", None, "Must be one of male, female, other, unknown, in any case."),
         ("specialization", "S" * 101, "Ensure this field has no more than 100 characters."),
-        ("specialization", "Heart\nsurgeon", "Control characters are not allowed."),
+        ("specialization", "Heart\nsurgeon", "Control characters, such as tabs and line ends, are not allowed."),
         ("specialization", "\u200b", "This field may not be blank."),
         ("phone", "123456", "Enter 7 to 15 digits, with or without a + in front."),
         ("email", "", "This field may not be blank."),
-        ("email", "robert", "Enter a valid email address."),
+        ("email", "robert", "Enter a valid email address, such as name@example.com."),
         ("address", "x" * 1001, "Ensure this field has no more than 1000 characters."),
     ],
 )
@@ -204,7 +204,10 @@ def test_a_doctor_of_others_patients_stays_and_so_do_all_assignments(request, st
 
     response = client.delete(path_of(mapping.doctor))
 
-    assert (response.status_code, response.json()) == (409, {"detail": "It is still in use by others."})
+    assert (response.status_code, response.json()) == (
+        409,
+        {"detail": "Others still use it: it can be deleted once none of their mappings names it."},
+    )
     assert list(Mapping.objects.all()) == [mapping, others]
     assert Doctor.objects.get() == mapping.doctor
     assert not Mapping.history.filter(history_type="-").exists()

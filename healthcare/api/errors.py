@@ -11,16 +11,17 @@ from functools import cache
 
 from django.apps import apps
 from django.conf import settings
-from django.core.exceptions import SuspiciousOperation
+from django.core.exceptions import DisallowedHost, SuspiciousOperation
 from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, models
 from django.http import Http404, HttpResponse
+from django.utils.text import Truncator
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as drf_exception_handler
 from rest_framework.views import set_rollback
 
-from healthcare.api.json import encode
+from healthcare.api.json import JSONRenderer, encode
 
 log = logging.getLogger("healthcare.errors")
 
@@ -32,12 +33,18 @@ if settings.CACHE_URL:
     DATABASE_AWAY += (RedisError,)
 RETRY_AFTER_SECONDS = 2
 
+LOG_IN_FIRST = "Send the header Authorization: Bearer <access>, with the access token of /api/auth/login/."
+SEND_JSON = "Send JSON, with the header Content-Type: application/json."
+# The same for a path, a record that is not there, and one that is another user's.
+NOT_FOUND = "Not found: no such path, or no such record that you may see. /api/docs/ lists the paths."
+DEFECT = "Something went wrong on this server. To report it, quote the X-Request-ID header of this answer."
+
 
 class Conflict(exceptions.APIException):
     """The request conflicts with what others depend on (RFC 9110, section 15.5.10)."""
 
     status_code = status.HTTP_409_CONFLICT
-    default_detail = "It is still in use by others."
+    default_detail = "Others still use it: it can be deleted once none of their mappings names it."
     default_code = "conflict"
 
 
@@ -58,10 +65,18 @@ class DatabaseUnavailable(exceptions.APIException):
 
 def exception_handler(error, context):
     """Turn whatever a view raised into the answer the contract has for it; only a defect becomes a 500."""
-    if isinstance(error, Http404):
-        error = exceptions.NotFound()
+    # Also where an answer would be YAML: the schema's.
+    context["request"].accepted_renderer, context["request"].accepted_media_type = JSONRenderer(), "application/json"
+    if isinstance(error, Http404 | exceptions.NotFound):
+        error = exceptions.NotFound(NOT_FOUND)
+    elif isinstance(error, exceptions.NotAuthenticated):
+        advise(error, LOG_IN_FIRST)
+    elif isinstance(error, exceptions.UnsupportedMediaType):
+        advise(error, SEND_JSON)
+    elif isinstance(error, exceptions.MethodNotAllowed):
+        advise(error, f"Allowed here: {', '.join(context['view'].allowed_methods)}.")
     elif isinstance(error, SuspiciousOperation):
-        error = exceptions.ParseError("The request is not acceptable.")
+        error = exceptions.ParseError("The request has too many parameters, or a malformed one.")
     elif isinstance(error, models.ProtectedError):
         error = Conflict()
     elif isinstance(error, IntegrityError):
@@ -73,8 +88,13 @@ def exception_handler(error, context):
     if response is None:
         log.error("server error", extra={"data": _request_id(context["request"])}, exc_info=error)
         set_rollback()
-        response = Response({"detail": "Something went wrong here."}, status=500)
+        response = Response({"detail": DEFECT}, status=500)
     return response
+
+
+def advise(error, advice):
+    """Add to what DRF says is wrong, which may quote the client at length, what is right."""
+    error.detail = exceptions.ErrorDetail(f"{Truncator(error.detail).chars(120)} {advice}", error.get_codes())
 
 
 def _request_id(request):
@@ -142,11 +162,13 @@ def json_error(status_code, detail, **headers):
 
 def not_found(request, *args, **kwargs):
     """Answer a path that is nowhere, in JSON under /api/ (404)."""
-    return json_error(404, "Not found.")
+    return json_error(404, NOT_FOUND)
 
 
 def bad_request(request, exception):
     """Answer what Django found suspicious, in JSON everywhere (400)."""
+    if isinstance(exception, DisallowedHost):
+        return json_error(400, "Invalid Host header: this server answers to those in ALLOWED_HOSTS.")
     return json_error(400, "Bad request.")
 
 
@@ -157,4 +179,4 @@ def server_error(request):
     if isinstance(sys.exc_info()[1], IntegrityError):
         return json_error(409, "Somebody else changed this at the same moment. Go back and try again.")
     log.error("server error", extra={"data": _request_id(request)}, exc_info=sys.exc_info())
-    return json_error(500, "Something went wrong here.")
+    return json_error(500, DEFECT)

@@ -34,7 +34,8 @@ def ready(request):
     except Error:
         return json_error(503, "The database does not answer.", **NO_STORE, **{"Retry-After": "2"})
     if missing:
-        return json_error(503, f"{len(missing)} migrations are not applied.", **NO_STORE, **{"Retry-After": "2"})
+        detail = f"{len(missing)} migrations are not applied: run manage.py migrate."
+        return json_error(503, detail, **NO_STORE, **{"Retry-After": "2"})
     return json_response(encode({"status": "ready"}), **NO_STORE)
 
 

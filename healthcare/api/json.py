@@ -35,15 +35,16 @@ class JSONParser(parsers.BaseParser):
         if len(body) > limit:
             raise PayloadTooLarge
         if body.count(b"[") + body.count(b"{") > MAX_DEPTH and depth(body) > MAX_DEPTH:
-            raise exceptions.ParseError("The body is nested too deeply.")
+            raise exceptions.ParseError(f"The body is nested too deeply: at most {MAX_DEPTH} levels are allowed.")
         try:
             return json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
         except UnicodeDecodeError:
             raise exceptions.ParseError("The body is not UTF-8.") from None
         except json.JSONDecodeError as error:
             raise exceptions.ParseError(f"The body is not JSON: {error}.") from None
-        except ValueError as error:
-            raise exceptions.ParseError(f"The body is not acceptable JSON: {error}.") from None
+        except ValueError:
+            # Python's limit, whose message is about Python.
+            raise exceptions.ParseError("The body is not acceptable JSON: a number has too many digits.") from None
 
 
 def depth(body):
@@ -58,12 +59,12 @@ def depth(body):
 def _unique(pairs):
     result = dict(pairs)
     if len(result) < len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise exceptions.ParseError("The body is not acceptable JSON: a key stands twice in one object.")
     return result
 
 
 def _refuse(constant):
-    raise ValueError(f"{constant} is not a JSON number")
+    raise exceptions.ParseError(f"The body is not acceptable JSON: {constant} is not a JSON number.")
 
 
 # A key of a request may hold a lone surrogate, which the error that names it cannot encode.

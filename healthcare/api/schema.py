@@ -6,7 +6,9 @@ Examples stand on the serializers, summaries come from the action and the model,
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from rest_framework import exceptions
 
+from healthcare.api import errors
 from healthcare.api.lists import CURSOR, LIMIT, MAX_LIMIT, ORDERING, SEARCH, GenderFilter, IntegerFilter
 from healthcare.api.serializers import DetailSerializer
 from healthcare.fields import GENDERS
@@ -21,18 +23,18 @@ SUMMARIES = {
     "history": "The history of a {one}",
 }
 ERRORS = {
-    401: ("Who are you?", "Authentication credentials were not provided."),
-    403: ("You may see it, but not change it.", "Only the user who added this doctor, or staff, may change it."),
-    404: ("It does not exist for you.", "Not found."),
-    409: ("Others depend on it.", "It is still in use by others."),
-    412: (
-        "You edited an old version.",
-        "It was changed since: read it again, then repeat the change with the new ETag.",
+    401: ("Who are you?", f"{exceptions.NotAuthenticated.default_detail} {errors.LOG_IN_FIRST}"),
+    403: (
+        "You may see it, but not change it.",
+        "Only the user who added this doctor, or staff, may change or delete it.",
     ),
+    404: ("It does not exist for you.", errors.NOT_FOUND),
+    409: ("Others depend on it.", errors.Conflict.default_detail),
+    412: ("You edited an old version.", errors.PreconditionFailed.default_detail),
     413: ("The body is too large.", "The body is larger than 1048576 bytes."),
-    415: ("The body is not JSON.", 'Unsupported media type "text/plain" in request.'),
+    415: ("The body is not JSON.", f'Unsupported media type "text/plain" in request. {errors.SEND_JSON}'),
     429: ("Too many requests: see `Retry-After`.", "Request was throttled. Expected available in 60 seconds."),
-    503: ("The database is away: see `Retry-After`.", "The database is not available. Try again in a moment."),
+    503: ("The database is away: see `Retry-After`.", errors.DatabaseUnavailable.default_detail),
 }
 INVALID = {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}}
 

@@ -1,17 +1,22 @@
 """Serializers that take what JSON says literally, and whose answer is a plain list of columns."""
 
 import re
+from collections.abc import Mapping
 from copy import copy
 from functools import cache
 
 from django.db import models
 from rest_framework import serializers
+from rest_framework.fields import empty
+from rest_framework.settings import api_settings
 
 from healthcare import fields
 
 
 class CharField(serializers.CharField):
     """A JSON string. DRF would take a number for one."""
+
+    default_error_messages = {"invalid": "Not a valid string: send one text, in double quotes."}
 
     def to_internal_value(self, data):
         if not isinstance(data, str):
@@ -20,7 +25,11 @@ class CharField(serializers.CharField):
 
 
 class EmailField(CharField, serializers.EmailField):
-    pass
+    default_error_messages = {"invalid": "Enter a valid email address, such as name@example.com."}
+
+
+class GenderField(CharField):
+    default_error_messages = dict.fromkeys(["invalid", "blank", "null"], fields.GENDER_MESSAGE)
 
 
 class PhoneField(CharField):
@@ -33,13 +42,33 @@ class PhoneField(CharField):
 class IntegerField(serializers.IntegerField):
     """A JSON integer, or a string of ASCII digits. DRF would take `true`, `3.0` and `"٣"` too."""
 
+    default_error_messages = {"invalid": "Must be a whole number."}
+
+    def __init__(self, **kwargs):
+        lowest, highest = kwargs.get("min_value"), kwargs.get("max_value")
+        if None not in (lowest, highest):
+            message = f"Must be a whole number from {lowest} to {highest}."
+            kwargs["error_messages"] = dict.fromkeys(["invalid", "min_value", "max_value"], message)
+        super().__init__(**kwargs)
+
     def to_internal_value(self, data):
         if type(data) is int or (isinstance(data, str) and re.fullmatch(r"-?[0-9]{1,18}", data)):
             return int(data)
         return self.fail("invalid")
 
 
-class ModelSerializer(serializers.ModelSerializer):
+class Serializer(serializers.Serializer):
+    """A Serializer that says in JSON's words what a body is."""
+
+    def run_validation(self, data=empty):
+        if not isinstance(data, Mapping):
+            raise serializers.ValidationError(
+                {api_settings.NON_FIELD_ERRORS_KEY: ['The body must be a JSON object: {"key": value, ...}.']}
+            )
+        return super().run_validation(data)
+
+
+class ModelSerializer(Serializer, serializers.ModelSerializer):
     """A ModelSerializer of strict fields that leaves uniqueness to the database."""
 
     serializer_field_mapping = {
@@ -49,6 +78,7 @@ class ModelSerializer(serializers.ModelSerializer):
         models.EmailField: EmailField,
         models.PositiveSmallIntegerField: IntegerField,
         fields.PhoneField: PhoneField,
+        fields.GenderField: GenderField,
     }
 
     def get_fields(self):

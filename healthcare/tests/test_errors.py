@@ -33,7 +33,10 @@ def test_what_django_finds_suspicious_is_refused_in_json(db):
 
     response = client.get("/admin/", headers={"Host": "evil.example.com"})
 
-    assert (response.status_code, response.json()) == (400, {"detail": "Bad request."})
+    assert (response.status_code, response.json()) == (
+        400,
+        {"detail": "Invalid Host header: this server answers to those in ALLOWED_HOSTS."},
+    )
 
 
 def test_an_unknown_constraint_is_a_conflict():

@@ -62,7 +62,10 @@ def test_not_ready_while_a_migration_is_missing():
 
     response = ApiClient().get("/readyz")
 
-    assert (response.status_code, response.json()) == (503, {"detail": "1 migrations are not applied."})
+    assert (response.status_code, response.json()) == (
+        503,
+        {"detail": "1 migrations are not applied: run manage.py migrate."},
+    )
     assert int(response.headers["Retry-After"]) > 0
 
 

@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 
 from conftest import DOCTOR, PATIENT, ApiClient
 from doctors.models import Doctor
+from healthcare.api import errors
 from mappings.models import Mapping
 from patients.models import Patient
 from patients.views import PatientViewSet
@@ -16,7 +17,7 @@ JOHN = {"name": "John Doe", "email": "john@example.com", "password": "password12
 WRITES = ["/api/auth/register/", "/api/patients/", "/api/doctors/", "/api/mappings/"]
 RECORDS = ["/api/patients/{}/", "/api/doctors/{}/", "/api/mappings/{}/"]
 READS = [*RECORDS, "/api/patients/{}/doctors/", "/api/doctors/{}/patients/", "/api/patients/{}/history/"]
-NOT_FOUND = {"detail": "Not found."}
+NOT_FOUND = {"detail": errors.NOT_FOUND}
 
 
 def stored():
@@ -41,17 +42,20 @@ def assert_json(response, status):
         (b'{"name": "\x00"}', "The body is not JSON"),
         (b'{"name": "\xff"}', "The body is not UTF-8."),
         (json.dumps(JOHN).encode("utf-16"), "The body is not UTF-8."),
-        (b"[" * 33, "The body is nested too deeply."),
-        (b'{"x": ' + b"[" * 32 + b"]" * 32 + b"}", "The body is nested too deeply."),
-        (b"[" * 1_000, "The body is nested too deeply."),
-        (b"[" * 200_000, "The body is nested too deeply."),
-        (b'{"name":' * 100_000, "The body is nested too deeply."),
-        (b'{"name": ' + b"[" * 200_000 + b"]" * 200_000 + b"}", "The body is nested too deeply."),
+        (b"[" * 33, "The body is nested too deeply: at most 32 levels are allowed."),
+        (b'{"x": ' + b"[" * 32 + b"]" * 32 + b"}", "The body is nested too deeply: at most 32 levels are allowed."),
+        (b"[" * 1_000, "The body is nested too deeply: at most 32 levels are allowed."),
+        (b"[" * 200_000, "The body is nested too deeply: at most 32 levels are allowed."),
+        (b'{"name":' * 100_000, "The body is nested too deeply: at most 32 levels are allowed."),
+        (
+            b'{"name": ' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+            "The body is nested too deeply: at most 32 levels are allowed.",
+        ),
         (b'{"name": "a", "name": "b"}', "The body is not acceptable JSON: a key stands twice in one object."),
         (b'{"x": {"y": 1, "y": 1}}', "The body is not acceptable JSON: a key stands twice in one object."),
         (b'{"age": NaN}', "The body is not acceptable JSON: NaN is not a JSON number."),
         (b'{"age": -Infinity}', "The body is not acceptable JSON: -Infinity is not a JSON number."),
-        (b'{"age": ' + b"1" * 5_000 + b"}", "The body is not acceptable JSON"),
+        (b'{"age": ' + b"1" * 5_000 + b"}", "The body is not acceptable JSON: a number has too many digits."),
     ],
     ids=range(17),
 )
@@ -127,7 +131,7 @@ def test_a_body_of_another_type_is_refused(owner, path, content_type):
     response = owner.post(path, raw=b"name=John", content_type=content_type)
 
     assert_json(response, 415)
-    assert response.json() == {"detail": f'Unsupported media type "{content_type}" in request.'}
+    assert response.json() == {"detail": f'Unsupported media type "{content_type}" in request. {errors.SEND_JSON}'}
     assert stored() == before
 
 
@@ -179,7 +183,7 @@ def test_a_path_without_its_slash_is_the_same_path(owner):
 
 @pytest.mark.parametrize("path", ["/api/patients/", "/api/doctors/", "/api/mappings/", "/api/auth/me/", *READS])
 @pytest.mark.parametrize(
-    ("query", "errors"),
+    ("query", "problems"),
     [
         ("search=%00", {"detail": "The query string holds a NUL character."}),
         ("search=%ff", {"detail": "The query string is not UTF-8."}),
@@ -189,7 +193,7 @@ def test_a_path_without_its_slash_is_the_same_path(owner):
         ("Ordering=id", {"Ordering": ["Unknown query parameter. Known here: "]}),
     ],
 )
-def test_a_query_string_that_is_not_understood_is_refused(owner, mapping, path, query, errors):
+def test_a_query_string_that_is_not_understood_is_refused(owner, mapping, path, query, problems):
     record = mapping.doctor if "doctors/{}" in path else mapping.patient
 
     response = owner.get(f"{path.format(record.pk)}?{query}")
@@ -197,8 +201,8 @@ def test_a_query_string_that_is_not_understood_is_refused(owner, mapping, path, 
     if path == "/api/mappings/{}/":
         assert owner.get(path.format(record.pk)).status_code == 200
     assert_json(response, 400)
-    assert response.json().keys() == errors.keys()
-    for field, expected in errors.items():
+    assert response.json().keys() == problems.keys()
+    for field, expected in problems.items():
         assert str(response.json()[field]).startswith(str(expected).rstrip("']"))
 
 
@@ -233,7 +237,7 @@ def test_an_unknown_verb_is_refused_with_those_that_are_known(owner, patient, do
     response = owner.request(method, path.format(doctor.pk if "doctors/{" in path else patient.pk))
 
     assert_json(response, 405)
-    assert response.json() == {"detail": f'Method "{method}" not allowed.'}
+    assert response.json() == {"detail": f'Method "{method}" not allowed. Allowed here: {response.headers["Allow"]}.'}
     assert set(response.headers["Allow"].split(", ")) - {"OPTIONS"} == allowed
 
 

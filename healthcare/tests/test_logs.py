@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from conftest import DOCTOR, PATIENT, ApiClient
-from healthcare.api import lists
+from healthcare.api import errors, lists
 from healthcare.logs import JSONFormatter
 from patients.models import Patient
 from patients.views import PatientViewSet
@@ -148,7 +148,7 @@ def test_a_defect_is_logged_with_its_traceback_under_the_id_of_the_request(owner
     response = owner.post("/api/patients/", PATIENT | {"name": "canary"})
 
     text, (defect, request) = log()
-    assert (response.status_code, response.json()) == (500, {"detail": "Something went wrong here."})
+    assert (response.status_code, response.json()) == (500, {"detail": errors.DEFECT})
     assert (defect["level"], defect["event"], request["status"]) == ("error", "server error", 500)
     assert defect["request_id"] == request["request_id"] == response.headers["X-Request-ID"]
     assert "in fail" in defect["traceback"]

@@ -4,6 +4,7 @@ import pytest
 from django.urls import resolve, reverse
 
 from conftest import ApiClient
+from healthcare.api import errors
 
 PATHS = [
     ("auth:register", "/api/auth/register/"),
@@ -42,7 +43,7 @@ def test_nobody_gets_past_a_path_that_is_not_open(anonymous, django_assert_num_q
 
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
-    assert response.json() == {"detail": "Authentication credentials were not provided."}
+    assert errors.LOG_IN_FIRST in response.json()["detail"]
 
 
 def test_the_front_door_leads_to_the_docs():

@@ -5,6 +5,7 @@ from django.urls import get_resolver, resolve
 
 from conftest import DOCTOR, PATIENT
 from doctors.models import Doctor
+from healthcare.api import errors
 from mappings.models import Mapping
 from patients.models import Patient
 
@@ -109,7 +110,7 @@ def test_an_id_that_is_none_is_not_found(owner, ids, path, number):
     response = owner.get(path.format(**dict.fromkeys(ids, number)))
 
     assert response.status_code == 404
-    assert response.json() == {"detail": "Not found."}
+    assert response.json() == {"detail": errors.NOT_FOUND}
 
 
 def test_the_table_holds_every_endpoint_that_is_not_public_or_of_an_account():

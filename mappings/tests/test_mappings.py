@@ -9,14 +9,19 @@ from django.urls import reverse
 
 from conftest import DOCTOR, PATIENT
 from doctors.models import Doctor
+from healthcare.api import errors
 from mappings.models import Mapping
 from patients.models import Patient
 
 MAPPINGS = reverse("mappings-list")
 NOWHERE = 10**9
-NOT_FOUND = {"detail": "Not found."}
+NOT_FOUND = {"detail": errors.NOT_FOUND}
 TAKEN = {"non_field_errors": ["This doctor is already assigned to this patient."]}
-INTEGER = "A valid integer is required."
+INTEGER = "Must be a whole number."
+MISSING = {
+    "patient": "You have no patient with this id: GET /api/patients/ lists yours.",
+    "doctor": "There is no doctor with this id: GET /api/doctors/ lists all.",
+}
 
 
 def path_of(number):
@@ -102,7 +107,7 @@ def test_an_id_is_a_whole_number(owner, patient, doctor, field, raw):
 def test_what_does_not_exist_cannot_be_assigned(owner, patient, doctor, field, number):
     response = owner.post(MAPPINGS, {"patient": patient.pk, "doctor": doctor.pk, field: number})
 
-    assert (response.status_code, response.json()) == (400, {field: [f"There is no {field} {number}."]})
+    assert (response.status_code, response.json()) == (400, {field: [MISSING[field]]})
     assert not Mapping.objects.exists()
 
 

@@ -114,10 +114,11 @@ def test_refused_rows_are_named_and_the_others_stored(owner, csv_file):
     assert names() == ["Ann", "Bob Jones"]
     assert out == "2 added, 0 already there, 3 refused.\n"
     assert err.splitlines() == [
-        "line 4: age: A valid integer is required.",
+        "line 4: age: Must be a whole number from 0 to 150.",
         "line 4: gender: Must be one of male, female, other, unknown, in any case.",
         "line 5: row: 3 cells, but 6 columns.",
-        "line 7: name: Control characters are not allowed. Null characters are not allowed.",
+        "line 7: name: Control characters, such as tabs and line ends, are not allowed. "
+        "Null characters are not allowed.",
         "3 of 5 rows were refused.",
     ]
 
@@ -228,7 +229,7 @@ def test_a_dry_run_tells_and_stores_nothing(owner, patient, csv_file):
 
     assert said == (
         "Dry run, nothing stored: 1 added, 1 already there, 1 refused.\n",
-        "line 4: age: A valid integer is required.\n1 of 3 rows were refused.",
+        "line 4: age: Must be a whole number from 0 to 150.\n1 of 3 rows were refused.",
     )
     assert (names(), Patient.history.count()) == (["Alice Smith"], 1)
 
