@@ -13,6 +13,7 @@ from django.db import models
 GENDERS = ("male", "female", "other", "unknown")
 PHONE = r"^\+?[0-9]{7,15}\Z"
 PHONE_SEPARATORS = str.maketrans("", "", " -.()")
+PHONE_AS_WRITTEN = r"^[ .()-]*(\+[ .()-]*)?([0-9][ .()-]*){7,15}$"
 
 GENDER_MESSAGE = f"Must be one of {', '.join(GENDERS)}, in any case."
 validate_phone = RegexValidator(PHONE, "Enter 7 to 15 digits, with or without a + in front.", code="invalid")

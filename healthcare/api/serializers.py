@@ -6,6 +6,7 @@ from copy import copy
 from functools import cache
 
 from django.db import models
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 from rest_framework.settings import api_settings
@@ -32,8 +33,13 @@ class GenderField(CharField):
     default_error_messages = dict.fromkeys(["invalid", "blank", "null"], fields.GENDER_MESSAGE)
 
 
+@extend_schema_field({"type": "string", "pattern": fields.PHONE_AS_WRITTEN})
 class PhoneField(CharField):
     """A phone number with or without separators; their dropping is what the value becomes."""
+
+    def __init__(self, **kwargs):
+        # The digits are counted by the pattern, and after the separators are dropped.
+        super().__init__(**{**kwargs, "max_length": None})
 
     def to_internal_value(self, data):
         return fields.plain_phone(super().to_internal_value(data))
@@ -58,7 +64,7 @@ class IntegerField(serializers.IntegerField):
 
 
 class Serializer(serializers.Serializer):
-    """A Serializer that says in JSON's words what a body is."""
+    # Says in JSON's words what a body is. No docstring: OpenAPI would tell it of every subclass.
 
     def run_validation(self, data=empty):
         if not isinstance(data, Mapping):
@@ -69,7 +75,7 @@ class Serializer(serializers.Serializer):
 
 
 class ModelSerializer(Serializer, serializers.ModelSerializer):
-    """A ModelSerializer of strict fields that leaves uniqueness to the database."""
+    # Of strict fields; leaves uniqueness to the database.
 
     serializer_field_mapping = {
         **serializers.ModelSerializer.serializer_field_mapping,
