@@ -10,13 +10,18 @@ PG := DB_NAME=$${DB_NAME:-healthcare} DB_USER=$${DB_USER:-postgres} DB_PASSWORD=
       DB_HOST=$${DB_HOST:-127.0.0.1} DB_PORT=$${DB_PORT:-5432}
 # The tests choose their own surroundings, whatever .env says.
 CLEAN := PRODUCTION=False DEBUG=False DATABASE_URL= CACHE_URL= CORS_ALLOWED_ORIGINS= SECRET_KEY= ALLOWED_HOSTS= PASSWORD_REJECT_COMMON=False
+PG_ANSWERS := $(PG) $(BIN)/python -c 'import os, psycopg2; psycopg2.connect(dbname="postgres", user=os.environ["DB_USER"], password=os.environ["DB_PASSWORD"], host=os.environ["DB_HOST"], port=os.environ["DB_PORT"], connect_timeout=3)' 2>/dev/null
 PRODUCTION_LIKE := PRODUCTION=True DB_LIVE=False SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
       ALLOWED_HOSTS=api.example.com PASSWORD_REJECT_COMMON=True
 AUDIT := $(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off --timeout 10 --requirement /dev/stdin
+# Twice on one server, as nobody empties theirs between two runs.
+NEWMAN := npx --yes newman@6.2.2 run samples/healthcare.postman_collection.json \
+      --environment samples/healthcare.postman_environment.json --iteration-count 2 \
+      --reporter-cli-no-banner --reporter-cli-no-success-assertions
 PYTEST := $(BIN)/python -W error::ResourceWarning -m pytest -q -n 2 --dist loadfile --durations 3
 
 .DEFAULT_GOAL := help
-.PHONY: help coverage run serve clean-tokens test lint check audit test-sqlite test-postgresql
+.PHONY: help coverage run serve clean-tokens test lint check audit test-sqlite test-postgresql postman
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -74,7 +79,15 @@ test-sqlite: .venv/.tests ## Test on SQLite, with coverage
 	$(CLEAN) DB_LIVE=False $(PYTEST) --cov --cov-report=
 
 test-postgresql: .venv/.tests ## Test on the PostgreSQL of the DB_* variables, if one answers
-	@if $(PG) $(BIN)/python -c 'import os, psycopg2; psycopg2.connect(dbname="postgres", user=os.environ["DB_USER"], password=os.environ["DB_PASSWORD"], host=os.environ["DB_HOST"], port=os.environ["DB_PORT"], connect_timeout=3)' 2>/dev/null; \
+	@if $(PG_ANSWERS); \
 	then $(CLEAN) $(PG) DB_LIVE=True $(PYTEST) --cov --cov-append --cov-report= && touch .postgresql-covered; \
 	elif [ -n "$$REQUIRE_POSTGRESQL" ]; then echo "error: no PostgreSQL answers" >&2; exit 1; \
 	else echo "Left out: the tests on PostgreSQL, as none answers where DB_HOST and DB_PORT say (127.0.0.1:5432 if unset)."; fi
+
+postman: .venv/.runtime ## Run the Postman collection on SQLite, and on PostgreSQL where one answers (needs Node.js)
+	@command -v npx >/dev/null || { echo "error: make postman needs Node.js 16 or later with npx: https://nodejs.org" >&2; exit 1; }
+	@$(CLEAN) DB_LIVE=False .ci/with-server sh -c '$(NEWMAN) --env-var base_url=$$BASE'
+	@if $(PG_ANSWERS); \
+	then $(CLEAN) $(PG) DB_LIVE=True .ci/with-server sh -c '$(NEWMAN) --env-var base_url=$$BASE'; \
+	elif [ -n "$$REQUIRE_POSTGRESQL" ]; then echo "error: no PostgreSQL answers" >&2; exit 1; \
+	else echo "Left out: the collection on PostgreSQL, as none answers where DB_HOST and DB_PORT say (127.0.0.1:5432 if unset)."; fi
