@@ -1,8 +1,20 @@
 from django.contrib import admin
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 
 from accounts.models import User
+
+
+class LogInForm(AdminAuthenticationForm):
+    # Django's says that the e-mail may be case-sensitive.
+    error_messages = {
+        **AdminAuthenticationForm.error_messages,
+        "invalid_login": "No active staff account with this e-mail and password.",
+    }
+
+
+admin.site.login_form = LogInForm
 
 
 class UserAddForm(AdminUserCreationForm):

@@ -78,6 +78,15 @@ def test_staff_log_in_by_e_mail_in_any_case(staff):
     assert response.headers["Location"] == "/admin/"
 
 
+@pytest.mark.parametrize(("who", "password"), [("staff", "wrong"), ("owner", PASSWORD)])
+def test_a_log_in_that_is_refused_says_who_may(request, who, password):
+    email = request.getfixturevalue(who).user.email
+
+    page = Client().post(reverse("admin:login"), {"username": email, "password": password}).content.decode()
+
+    assert "No active staff account with this e-mail and password." in page
+
+
 def test_what_staff_add_carries_their_name_and_is_normalised(staff_browser, staff):
     form = {**PATIENT, "phone": "+1 (987) 654-3210", "user": staff.user.pk}
 
