@@ -103,9 +103,8 @@ class ThrottledMiddleware:
 
     def process_exception(self, request, exception):
         if isinstance(exception, Throttled):
-            text = f"{exception.detail} Try again in {math.ceil(exception.wait)} seconds."
             headers = {"Retry-After": str(math.ceil(exception.wait))}
-            return HttpResponse(text, status=429, content_type="text/plain", headers=headers)
+            return HttpResponse(str(exception.detail), status=429, content_type="text/plain", headers=headers)
         return None
 
 
@@ -136,8 +135,8 @@ class ApiMiddleware:
         request.path_info = path
         try:
             request.get_host()
-        except DisallowedHost:
-            response = errors.json_error(400, "Invalid Host header: this server answers to those in ALLOWED_HOSTS.")
+        except DisallowedHost as error:
+            response = errors.bad_request(request, error)
         else:
             response = self.get_response(request)
         if not response.has_header("Cache-Control"):

@@ -40,6 +40,8 @@ SEARCH, ORDERING, LIMIT, CURSOR = "search", "ordering", "limit", "cursor"
 class IntegerFormField(forms.IntegerField):
     """A whole number in ASCII digits. Django's takes any script's digits, and `3.0` for 3."""
 
+    default_error_messages = {"invalid": "Must be a whole number."}
+
     def to_python(self, value):
         if value and not re.fullmatch(r"-?[0-9]{1,18}", value):
             raise DjangoValidationError(self.error_messages["invalid"], code="invalid")
@@ -77,13 +79,13 @@ def query_parameters(request, allowed):
         raise ValidationError({"detail": "The query string is not UTF-8."}) from None
     if "\0" in text:
         raise ValidationError({"detail": "The query string holds a NUL character."})
-    known = ", ".join(sorted(allowed)) or "none"
+    known = f"Known here: {', '.join(sorted(allowed))}." if allowed else "This path takes none."
     problems = {}
     for name, values in request.GET.lists():
         if name not in allowed:
-            problems[name] = [f"Unknown query parameter. Known here: {known}."]
+            problems[name] = [f"Unknown query parameter. {known}"]
         elif len(values) > 1:
-            problems[name] = ["Given more than once."]
+            problems[name] = ["Given more than once: send it once."]
     if problems:
         raise ValidationError(problems)
     return request.GET.dict()

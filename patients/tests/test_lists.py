@@ -182,7 +182,7 @@ UNKNOWN = "Unknown query parameter. Known here: age, age_max, age_min, cursor, g
             (f"limit={bad}", "limit", LIMIT)
             for bad in ("0", "1001", "-1", "abc", "", "1.0", "%D9%A3", "9" * 30, "1%0A")
         ),
-        ("limit=2&limit=3", "limit", "Given more than once."),
+        ("limit=2&limit=3", "limit", "Given more than once: send it once."),
         (f"cursor={cursor(1, 1)}", "limit", "A cursor needs the limit it came with."),
         *((f"limit=2&cursor={bad}", "cursor", CURSOR) for bad in ("", "!", "AAAA", "%C3%A9", "W10", "bnVsbA", "e30")),
         *(
@@ -216,10 +216,10 @@ UNKNOWN = "Unknown query parameter. Known here: age, age_max, age_min, cursor, g
         *((f"{name}=1", name, UNKNOWN) for name in ("page", "user", "Age", "age__gt", "")),
         ("gender=robot", "gender", "Must be one of male, female, other, unknown, in any case."),
         *(
-            (f"age={bad}", "age", "Enter a whole number.")
+            (f"age={bad}", "age", "Must be a whole number.")
             for bad in ("thirty", "3.0", "%D9%A3", "1_0", "true", "9" * 19)
         ),
-        ("age_min=x&age_max=9", "age_min", "Enter a whole number."),
+        ("age_min=x&age_max=9", "age_min", "Must be a whole number."),
         ("search=%00", "detail", "The query string holds a NUL character."),
         ("search=%FF", "detail", "The query string is not UTF-8."),
     ],
@@ -235,7 +235,7 @@ def test_a_single_patient_takes_no_query(owner, patient):
     response = owner.get(reverse("patients-detail", args=[patient.pk]) + "?limit=1")
 
     assert response.status_code == 400
-    assert response.json() == {"limit": ["Unknown query parameter. Known here: none."]}
+    assert response.json() == {"limit": ["Unknown query parameter. This path takes none."]}
 
 
 # Costs
