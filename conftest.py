@@ -52,7 +52,7 @@ class ApiClient:
             headers.setdefault("Authorization", f"Bearer {self.token}")
         content = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         content_type = headers.pop("content_type", "application/json")
-        client = Client(raise_request_exception=False)
+        client = Client(enforce_csrf_checks=True, raise_request_exception=False)
         return client.generic(method, path, content, content_type=content_type, headers=headers)
 
     def get(self, path, **headers):

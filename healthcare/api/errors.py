@@ -15,6 +15,7 @@ from django.core.exceptions import DisallowedHost, SuspiciousOperation
 from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, models
 from django.http import Http404, HttpResponse
 from django.utils.text import Truncator
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
@@ -160,8 +161,9 @@ def json_error(status_code, detail, **headers):
     )
 
 
+@csrf_exempt
 def not_found(request, *args, **kwargs):
-    """Answer a path that is nowhere, in JSON under /api/ (404)."""
+    """Answer a path that is nowhere, in JSON under /api/ (404), whatever the verb."""
     return json_error(404, NOT_FOUND)
 
 
