@@ -85,6 +85,9 @@ def exception_handler(error, context):
     elif isinstance(error, DATABASE_AWAY):
         log.error("database unavailable", extra={"data": _request_id(context["request"])}, exc_info=error)
         error = DatabaseUnavailable()
+    # Also where the view itself answers something else: the docs and the schema.
+    context["request"].accepted_renderer = JSONRenderer()
+    context["request"].accepted_media_type = JSONRenderer.media_type
     response = drf_exception_handler(error, context)
     if response is None:
         log.error("server error", extra={"data": _request_id(context["request"])}, exc_info=error)

@@ -41,5 +41,39 @@ def test_the_documentation_is_open_to_everybody(anonymous, path):
     assert anonymous.get(path).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "accept", "content_type"),
+    [
+        ("/api/docs/", "text/html", "text/html; charset=utf-8"),
+        ("/api/docs/", "*/*", "text/html; charset=utf-8"),
+        ("/api/schema/", "*/*", "application/vnd.oai.openapi; charset=utf-8"),
+        ("/api/schema/", "application/json", "application/json"),
+        ("/api/schema/?format=json", "*/*", "application/vnd.oai.openapi+json"),
+    ],
+)
+def test_the_documentation_comes_as_it_is_asked_for(anonymous, path, accept, content_type):
+    response = anonymous.get(path, Accept=accept)
+
+    assert (response.status_code, response.headers["Content-Type"]) == (200, content_type)
+
+
+@pytest.mark.parametrize("path", ["/api/docs/", "/api/schema/"])
+@pytest.mark.parametrize(
+    ("method", "query", "accept", "status"),
+    [
+        ("GET", "", "image/png", 406),
+        ("GET", "", "nonsense", 406),
+        ("GET", "?format=xml", "*/*", 404),
+        ("POST", "", "*/*", 405),
+        ("OPTIONS", "", "*/*", 405),
+    ],
+)
+def test_an_error_of_the_documentation_is_json(anonymous, path, method, query, accept, status):
+    response = anonymous.request(method, path + query, Accept=accept)
+
+    assert (response.status_code, response.headers["Content-Type"]) == (status, "application/json")
+    assert list(response.json()) == ["detail"]
+
+
 def test_the_front_page_leads_to_the_documentation(anonymous):
     assert anonymous.get("/").headers["Location"] == "/api/docs/"
