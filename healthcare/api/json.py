@@ -108,7 +108,9 @@ class AlwaysJSON(negotiation.BaseContentNegotiation):
     """Answer JSON whatever `Accept` says: there is nothing else to choose from."""
 
     def select_parser(self, request, parsers):
-        return negotiation.DefaultContentNegotiation().select_parser(request, parsers)
+        # To the letter: DRF would take `*/*` for JSON too.
+        media_type = request.content_type.partition(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == media_type), None)
 
     def select_renderer(self, request, renderers, format_suffix=None):
         return renderers[0], renderers[0].media_type

@@ -123,7 +123,15 @@ def test_a_body_has_at_most_a_megabyte(owner, extra, status):
 
 @pytest.mark.parametrize("path", WRITES)
 @pytest.mark.parametrize(
-    "content_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "nonsense"]
+    "content_type",
+    [
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "text/plain",
+        "nonsense",
+        "*/*",
+        "application/*",
+    ],
 )
 def test_a_body_of_another_type_is_refused(owner, path, content_type):
     before = stored()
