@@ -39,6 +39,8 @@ def check_password_rules(field, password, user):
     ]
 )
 class UserSerializer(ModelSerializer):
+    """An account."""
+
     class Meta:
         model = User
         fields = ["id", "name", "email"]
@@ -55,6 +57,8 @@ class UserSerializer(ModelSerializer):
     ]
 )
 class RegisterSerializer(UserSerializer):
+    """A new account."""
+
     password = PasswordField()
 
     class Meta(UserSerializer.Meta):

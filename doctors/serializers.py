@@ -38,6 +38,8 @@ from healthcare.api.serializers import ModelSerializer
     ]
 )
 class DoctorSerializer(ModelSerializer):
+    """An entry of the directory."""
+
     class Meta:
         model = Doctor
         fields = [

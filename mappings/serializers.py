@@ -31,6 +31,8 @@ patient_and_doctor = CompiledQuery(
     ]
 )
 class MappingSerializer(ModelSerializer):
+    """A doctor assigned to a patient."""
+
     patient = IntegerField(source="patient_id")
     doctor = IntegerField(source="doctor_id")
 

@@ -36,6 +36,8 @@ from patients.models import Patient
     ]
 )
 class PatientSerializer(ModelSerializer):
+    """A person in your care."""
+
     class Meta:
         model = Patient
         fields = ["id", "name", "age", "gender", "phone", "address", "email", "created_at", "user"]

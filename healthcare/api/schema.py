@@ -3,15 +3,15 @@
 Examples stand on the serializers, summaries come from the action and the model, descriptions from docstrings.
 """
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 from rest_framework import exceptions
 
 from healthcare.api import errors
-from healthcare.api.lists import CURSOR, LIMIT, MAX_LIMIT, ORDERING, SEARCH, GenderFilter, IntegerFilter
+from healthcare.api.lists import CURSOR, LIMIT, MAX_LIMIT, MAX_SEARCH, ORDERING, SEARCH, GenderFilter, IntegerFilter
 from healthcare.api.serializers import DetailSerializer
-from healthcare.fields import GENDERS
+from healthcare.fields import GENDER, GENDERS, validate_gender, validate_line, validate_phone, validate_text
 
 SUMMARIES = {
     "list": "List the {many}",
@@ -37,6 +37,15 @@ ERRORS = {
     503: ("The database is away: see `Retry-After`.", errors.DatabaseUnavailable.default_detail),
 }
 INVALID = {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}}
+# What a query parameter may hold.
+INTEGER = {"type": "integer", "minimum": 1 - 10**18, "maximum": 10**18 - 1}
+TEXT = {"type": "string", "pattern": r"^[^\u0000]*$"}
+# What a text in a request may hold, where the separators of a phone number are dropped before it is looked at.
+BANNED = [
+    (validate_line, r"\u0000-\u001f\u007f-\u009f\u2028\u2029"),
+    (validate_text, r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"),
+]
+WHOLE = [(validate_gender, GENDER), (validate_phone, r"[ .()-]*(\+[ .()-]*)?([0-9][ .()-]*){7,15}")]
 
 
 class JWTScheme(OpenApiAuthenticationExtension):
@@ -45,6 +54,30 @@ class JWTScheme(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema):
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+class TextField(OpenApiSerializerFieldExtension):
+    """A text in a request: one pattern says what it may be, white space included that is dropped from its ends."""
+
+    target_class = "healthcare.api.serializers.CharField"
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema, direction):
+        schema = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
+        if direction == "request" and "format" not in schema:
+            schema["pattern"] = self.pattern()
+        return schema
+
+    def pattern(self):
+        field = self.target
+        space = r"\s" if field.trim_whitespace else ""
+        text = next((pattern for validator, pattern in WHOLE if validator in field.validators), None)
+        if text is None:
+            banned = next((banned for validator, banned in BANNED if validator in field.validators), r"\u0000")
+            more = f"{{0,{field.max_length - 1}}}" if field.max_length else "*"
+            text = f"[^{banned}{space}][^{banned}]{more}"
+        ends = space and f"{space}*"
+        return f"^{ends}({text}){'?' if field.allow_blank else ''}{ends}$"
 
 
 class Schema(AutoSchema):
@@ -97,13 +130,15 @@ class Schema(AutoSchema):
         for name, item in (listing.filterset.base_filters if listing.filterset else {}).items():
             yield OpenApiParameter(
                 name,
-                int if isinstance(item, IntegerFilter) else str,
+                INTEGER if isinstance(item, IntegerFilter) else TEXT,
                 enum=GENDERS if isinstance(item, GenderFilter) else None,
                 description=item.extra.get("label") or item.label or "",
             )
         if listing.search:
             yield OpenApiParameter(
-                SEARCH, str, description=f"Text to find, in any case, in: {', '.join(listing.search)}."
+                SEARCH,
+                {**TEXT, "maxLength": MAX_SEARCH},
+                description=f"Text to find, in any case, in: {', '.join(listing.search)}.",
             )
         order = [sign + name for name in listing.ordering for sign in ("", "-")]
         yield OpenApiParameter(ORDERING, str, enum=order, description="`-` for descending.")
@@ -112,7 +147,20 @@ class Schema(AutoSchema):
             {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
             description="Rows a page; the `Link` header leads on. Without it, everything.",
         )
-        yield OpenApiParameter(CURSOR, str, description="Where a page starts: follow `Link` instead of making one.")
+        yield OpenApiParameter(CURSOR, TEXT, description="Where a page starts: follow `Link` instead of making one.")
+
+    def _insert_field_validators(self, field, schema):
+        # Lengths are those of the text without the white space at its ends, so the pattern has them.
+        if "pattern" not in schema:
+            super()._insert_field_validators(field, schema)
+
+    def _get_parameters(self):
+        parameters = super()._get_parameters()
+        for parameter in parameters:
+            # A filter that is given empty filters nothing.
+            if self.listing and parameter["name"] in self.listing.filters:
+                parameter["allowEmptyValue"] = True
+        return parameters
 
     # Answers
 

@@ -6,7 +6,6 @@ from copy import copy
 from functools import cache
 
 from django.db import models
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 from rest_framework.settings import api_settings
@@ -33,7 +32,6 @@ class GenderField(CharField):
     default_error_messages = dict.fromkeys(["invalid", "blank", "null"], fields.GENDER_MESSAGE)
 
 
-@extend_schema_field({"type": "string", "pattern": fields.PHONE_AS_WRITTEN})
 class PhoneField(CharField):
     """A phone number with or without separators; their dropping is what the value becomes."""
 

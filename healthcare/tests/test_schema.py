@@ -1,12 +1,15 @@
 """The OpenAPI document and the page that shows it."""
 
+import re
+
 import pytest
 from drf_spectacular.generators import SchemaGenerator
 
+from conftest import PATIENT
+
+DOCUMENT = SchemaGenerator().get_schema(public=True)
 OPERATIONS = [
-    (path, method, operation)
-    for path, item in SchemaGenerator().get_schema(public=True)["paths"].items()
-    for method, operation in item.items()
+    (path, method, operation) for path, item in DOCUMENT["paths"].items() for method, operation in item.items()
 ]
 
 
@@ -27,6 +30,37 @@ def test_a_body_has_an_example_that_can_be_sent_as_it_stands(path, method, opera
         assert "requestBody" not in operation
     else:
         assert operation["requestBody"]["content"]["application/json"]["examples"]
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "good"),
+    [
+        ("name", " Alice\n", True),
+        ("name", "x" * 100 + " ", True),
+        ("name", "x" * 101, False),
+        ("name", " \t", False),
+        ("name", "Al\x07ice", False),
+        ("name", "Al\u2028ice", False),
+        ("gender", "feMALE ", True),
+        ("gender", "un\u212anown", False),
+        ("gender", "", False),
+        ("phone", " +1 (987) 654-3210", True),
+        ("phone", "98765+43210", False),
+        ("phone", "1" * 16, False),
+        ("address", "", True),
+        ("address", " two\r\nlines\t", True),
+        ("address", "x" * 1001, False),
+        ("address", "be\x07ll", False),
+    ],
+)
+def test_the_pattern_of_a_field_allows_what_the_api_takes(owner, field, text, good):
+    pattern = DOCUMENT["components"]["schemas"]["PatientRequest"]["properties"][field]["pattern"]
+
+    response = owner.post("/api/patients/", PATIENT | {field: text})
+
+    assert bool(re.search(pattern, text)) is good
+    assert response.status_code == (201 if good else 400)
+    assert good or list(response.json()) == [field]
 
 
 def test_the_two_meanings_of_a_mapping_path_are_told():
