@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 WORKERS ?= 2
+CASES ?= 2000
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 # Where the tests look for PostgreSQL; any other is named by setting these.
@@ -21,7 +22,7 @@ NEWMAN := npx --yes newman@6.2.2 run samples/healthcare.postman_collection.json 
 PYTEST := $(BIN)/python -W error::ResourceWarning -m pytest -q -n 2 --dist loadfile --durations 3
 
 .DEFAULT_GOAL := help
-.PHONY: help coverage run serve clean-tokens test lint check audit test-sqlite test-postgresql postman
+.PHONY: help coverage run serve clean-tokens test lint check audit test-sqlite test-postgresql postman fuzz
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -70,6 +71,13 @@ audit: .venv/.tests ## Fail on known vulnerabilities in what is installed, where
 	  if echo Django==2.0 | $(AUDIT) -s $$service --format json 2>/dev/null | grep -q '"fix_versions"'; \
 	  then $(BIN)/python -m pip freeze | $(AUDIT) -s $$service --strict; exit; fi; \
 	done; echo "Not audited: neither PyPI's advisories nor osv.dev can be reached from here."
+
+.venv/.fuzz: requirements-fuzz.txt .venv/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
+	@touch $@
+
+fuzz: .venv/.fuzz ## Fuzz the API by its OpenAPI document (CASES=2000; DB_LIVE=True for PostgreSQL)
+	$(CLEAN) $(PG) .ci/fuzz/run $(CASES) $(PORT)
 
 coverage:
 	@$(BIN)/coverage report --fail-under 98 $$(test -f .postgresql-covered || echo "--omit=healthcare/db/postgresql/*")
