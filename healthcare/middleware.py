@@ -122,7 +122,7 @@ class ContentSecurityPolicyMiddleware:
 
 
 class ApiMiddleware:
-    """Under /api/: refuse a foreign host in JSON, take a path without its slash, keep answers out of caches."""
+    """Under /api/: refuse what is not understood, take a path without its slash, keep answers out of caches."""
 
     def __init__(self, get_response):
         self.get_response = get_response
@@ -133,12 +133,17 @@ class ApiMiddleware:
             return self.get_response(request)
         # Taken as it is meant: a redirect would lose the body of a POST.
         request.path_info = path
-        try:
-            request.get_host()
-        except DisallowedHost as error:
-            response = errors.bad_request(request, error)
-        else:
-            response = self.get_response(request)
+        response = self._refusal(request) or self.get_response(request)
         if not response.has_header("Cache-Control"):
             response["Cache-Control"] = "no-store"
         return response
+
+    def _refusal(self, request):
+        try:
+            request.get_host()
+        except DisallowedHost as error:
+            return errors.bad_request(request, error)
+        # Django reads as much as Content-Length says: a body in chunks would be taken for an empty one.
+        if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
+            return errors.json_error(411, errors.SEND_LENGTH)
+        return None

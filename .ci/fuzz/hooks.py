@@ -4,7 +4,7 @@ import re
 
 import schemathesis
 
-STORED = r"already exists|exists already|already assigned|There is no |This is not your password"
+STORED = r"already exists|exists already|already assigned|There is no |You have no |This is not your current"
 CONFIGURED = r"password is too|entirely numeric|too common"
 # Text of nothing but invisible characters; a cursor is opaque, and one parameter cannot require another.
 BEYOND_A_SCHEMA = r"may not be blank|Not a cursor of this list|cursor needs the limit"

@@ -37,6 +37,7 @@ RETRY_AFTER_SECONDS = 2
 LOG_IN_FIRST = "Send the header Authorization: Bearer <access>, with the access token of /api/auth/login/."
 SEND_JSON = "Send JSON, with the header Content-Type: application/json."
 # The same for a path, a record that is not there, and one that is another user's.
+SEND_LENGTH = "Send a Content-Length: a body in chunks is not read."
 NOT_FOUND = "Not found: no such path, or no such record that you may see. /api/docs/ lists the paths."
 DEFECT = "Something went wrong on this server. To report it, quote the X-Request-ID header of this answer."
 

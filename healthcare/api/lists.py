@@ -168,6 +168,9 @@ class Listing:
     # What is asked for
 
     def _narrowed(self, parameters, queryset):
+        empty = [name for name in parameters if name in self.filters and not parameters[name].strip()]
+        if empty:
+            raise ValidationError({name: ["Give it a value, or leave it out."] for name in empty})
         filterset = self.filterset and self.filterset(data=parameters, queryset=queryset)
         if filterset:
             if not filterset.is_valid():

@@ -31,6 +31,7 @@ ERRORS = {
     404: ("It does not exist for you.", errors.NOT_FOUND),
     409: ("Others depend on it.", errors.Conflict.default_detail),
     412: ("You edited an old version.", errors.PreconditionFailed.default_detail),
+    411: ("The body came in chunks.", errors.SEND_LENGTH),
     413: ("The body is too large.", "The body is larger than 1048576 bytes."),
     415: ("The body is not JSON.", f'Unsupported media type "text/plain" in request. {errors.SEND_JSON}'),
     429: ("Too many requests: see `Retry-After`.", "Request was throttled. Expected available in 60 seconds."),
@@ -154,14 +155,6 @@ class Schema(AutoSchema):
         if "pattern" not in schema:
             super()._insert_field_validators(field, schema)
 
-    def _get_parameters(self):
-        parameters = super()._get_parameters()
-        for parameter in parameters:
-            # A filter that is given empty filters nothing.
-            if self.listing and parameter["name"] in self.listing.filters:
-                parameter["allowEmptyValue"] = True
-        return parameters
-
     # Answers
 
     def get_response_serializers(self):
@@ -199,7 +192,7 @@ class Schema(AutoSchema):
         if not public or self.path.endswith(("login/", "refresh/")):
             yield 401
         if self.method in ("POST", "PUT", "PATCH"):
-            yield from (413, 415)
+            yield from (411, 413, 415)
         if "{" in self.path:
             yield 404
         if self.action in ("update", "partial_update", "destroy") and self._is_tagged():

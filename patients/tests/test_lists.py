@@ -169,6 +169,7 @@ def test_a_list_of_one_chunk_is_not_streamed(owner, people, monkeypatch):
 
 # Bad input
 
+EMPTY = "Give it a value, or leave it out."
 LIMIT = "Must be a whole number from 1 to 1000."
 CURSOR = "Not a cursor of this list: follow the Link header."
 ORDERING = "Must be one of id, name, age, created_at, with - for descending."
@@ -182,6 +183,8 @@ UNKNOWN = "Unknown query parameter. Known here: age, age_max, age_min, cursor, g
             (f"limit={bad}", "limit", LIMIT)
             for bad in ("0", "1001", "-1", "abc", "", "1.0", "%D9%A3", "9" * 30, "1%0A")
         ),
+        ("age=", "age", EMPTY),
+        ("gender=%20&age=3", "gender", EMPTY),
         ("limit=2&limit=3", "limit", "Given more than once: send it once."),
         (f"cursor={cursor(1, 1)}", "limit", "A cursor needs the limit it came with."),
         *((f"limit=2&cursor={bad}", "cursor", CURSOR) for bad in ("", "!", "AAAA", "%C3%A9", "W10", "bnVsbA", "e30")),
