@@ -8,7 +8,6 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client, RequestFactory
 
 from conftest import ApiClient
-from healthcare.wsgi import application
 
 
 @pytest.fixture
@@ -112,6 +111,9 @@ def test_the_api_is_back_with_the_database(owner, away, monkeypatch):
 
 @pytest.mark.django_db(transaction=True)
 def test_the_application_that_servers_import_answers():
+    # Not before there is a database: importing it opens a connection.
+    from healthcare.wsgi import application
+
     answered = []
 
     body = application(RequestFactory().get("/healthz").environ, lambda status, headers: answered.append(status))
