@@ -4,6 +4,7 @@ PYTHON ?= python3
 PORT ?= 8000
 WORKERS ?= 2
 CASES ?= 2000
+ROUNDS ?= 1
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 # Where the tests look for PostgreSQL; any other is named by setting these.
@@ -22,7 +23,7 @@ NEWMAN := npx --yes newman@6.2.2 run samples/healthcare.postman_collection.json 
 PYTEST := $(BIN)/python -W error::ResourceWarning -m pytest -q -n 2 --dist loadfile --durations 3
 
 .DEFAULT_GOAL := help
-.PHONY: help coverage run serve clean-tokens test lint check audit test-sqlite test-postgresql postman fuzz
+.PHONY: help coverage run serve clean-tokens test lint check audit test-sqlite test-postgresql postman fuzz faults
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -55,6 +56,9 @@ clean-tokens: .venv/.runtime ## Delete expired tokens, sessions and counters: ru
 	$(MANAGE) clean_expired
 
 test: lint check test-sqlite test-postgresql coverage ## Lint, check, and test on SQLite and on PostgreSQL
+
+faults: .venv/.tests ## Kill, freeze, fill up and race the real servers (ROUNDS=50 for long)
+	$(BIN)/python -m faults --rounds $(ROUNDS)
 
 lint: .venv/.tests ## Check style and formatting
 	$(BIN)/ruff check .

@@ -1,0 +1,74 @@
+"""Run the faults and print the table: python -m faults [--rounds N] [--only NAME ...].
+
+REQUIRE_ALL=1: a fault that must be left out for want of a tool is a failure.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import time
+import traceback
+
+from faults import caches, disks, memory, outages, poolers, proxy, races, shutdown
+from faults.report import MissingToolError, Row, heading
+from faults.world import World
+
+SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
+BOTH, LIVE = (SQLITE, POSTGRESQL), (POSTGRESQL,)
+FAULTS = {
+    "app-killed": (outages.app_killed, BOTH),
+    "postgresql-killed": (outages.postgresql_killed, LIVE),
+    "postgresql-stopped": (outages.postgresql_stopped, LIVE),
+    "postgresql-restarted": (outages.postgresql_restarted, LIVE),
+    "postgresql-frozen": (outages.postgresql_frozen, LIVE),
+    "disk-full": (disks.full, BOTH),
+    "terminated": (shutdown.terminated, BOTH),
+    "terminated-nginx": (shutdown.terminated_behind_nginx, (SQLITE,)),
+    "slow-clients": (proxy.slow_clients, (SQLITE,)),
+    "memory": (memory.listed, BOTH),
+    "races": (races.raced, BOTH),
+    "pooler": (poolers.pooled, LIVE),
+    "redis": (caches.redis_away, (SQLITE,)),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="how many kills and outages; of each race 20 times as many"
+    )
+    parser.add_argument("--only", nargs="+", choices=FAULTS, default=FAULTS, metavar="NAME", help=", ".join(FAULTS))
+    parser.add_argument("--port", type=int, default=8400, help="the first of the ports that may be used")
+    options = parser.parse_args()
+    # Ended from outside, too, nothing of ours stays.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    started, rows = time.monotonic(), []
+    print(*heading(), sep="\n", flush=True)
+    with World(options.rounds, options.port) as world:
+        for name in options.only:
+            fault, kinds = FAULTS[name]
+            for kind in kinds:
+                rows.append(run(fault, world, kind))
+                print(*rows[-1].lines(), sep="\n", flush=True)
+    failed = [row for row in rows if row.failed]
+    left_out = [row for row in rows if row.left_out]
+    print(f"{len(rows)} rows in {time.monotonic() - started:.0f} s: {len(failed)} failed, {len(left_out)} left out.")
+    return bool(failed or (left_out and os.environ.get("REQUIRE_ALL")))
+
+
+def run(fault, world, kind):
+    """Do one fault to one database; whatever breaks in doing it is a broken row, and the next one goes on."""
+    row = Row(fault.__doc__.partition("\n")[0].rstrip(".:"), kind)
+    try:
+        fault(world, row, kind)
+    except MissingToolError as missing:
+        row.left_out = str(missing)
+    except Exception as error:
+        traceback.print_exc()
+        row.broken.append(f"{type(error).__name__}: {error}")
+    return row
+
+
+if __name__ == "__main__":
+    sys.exit(main())

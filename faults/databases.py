@@ -1,0 +1,178 @@
+"""Databases of our own: SQLite in a copy of the project, PostgreSQL in a cluster that is ours to kill."""
+
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+from pathlib import Path
+
+import psycopg2
+
+from faults import processes
+from faults.report import MissingToolError
+from healthcare.db.functions import fold
+
+BOOT_SECONDS = 30
+
+
+class SQLite:
+    """The database file of one copy of the project."""
+
+    name = "SQLite"
+    environment = {"DB_LIVE": "False"}
+
+    def __init__(self, path):
+        self.path = path
+
+    def rows(self, sql):
+        with closing(sqlite3.connect(self.path, timeout=20)) as connection:
+            # The indexes are made of it.
+            connection.create_function("FOLD", 1, lambda text: text and fold(text), deterministic=True)
+            connection.create_function("REGEXP", 2, lambda pattern, text: bool(re.search(pattern, str(text))))
+            return connection.execute(sql).fetchall()
+
+    def damage(self):
+        """Return what SQLite finds wrong with its own file."""
+        return [found for (found,) in self.rows("PRAGMA integrity_check") if found != "ok"]
+
+
+class PostgreSQL:
+    """One database of our cluster."""
+
+    name = "PostgreSQL"
+
+    def __init__(self, cluster, database):
+        self.cluster, self.database = cluster, database
+        self.environment = self.reached_at(cluster.port)
+
+    def reached_at(self, port):
+        return {
+            "DB_LIVE": "True",
+            "DB_NAME": self.database,
+            "DB_USER": "postgres",
+            "DB_HOST": "127.0.0.1",
+            "DB_PORT": str(port),
+        }
+
+    def rows(self, sql):
+        with closing(self.cluster.connect(self.database)) as connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall()
+
+    def damage(self):
+        """Return what `pg_amcheck` finds wrong with every table and index."""
+        checked = subprocess.run(
+            [
+                *(self.cluster.bin / "pg_amcheck", "--install-missing", "--heapallindexed"),
+                *("--host", "127.0.0.1", "--port", str(self.cluster.port), "--username", "postgres", self.database),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return [] if checked.returncode == 0 else [checked.stdout + checked.stderr]
+
+
+class Cluster:
+    """A PostgreSQL server in a folder of its own. Its signals are those that `pg_ctl stop` sends."""
+
+    FAST, IMMEDIATE, KILL = signal.SIGINT, signal.SIGQUIT, signal.SIGKILL
+
+    def __init__(self, folder, port):
+        self.bin, self.port = binaries(), port
+        self.data = folder / "data"
+        self.log = folder / "postgresql.log"
+        self.owner = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+        self.process = None
+        self.data.mkdir(mode=0o700)
+        if self.owner:
+            shutil.chown(self.data, "postgres", "postgres")
+        subprocess.run(
+            [
+                self.bin / "initdb",
+                "--pgdata",
+                self.data,
+                "--username",
+                "postgres",
+                "--auth",
+                "trust",
+                "--encoding=UTF8",
+            ],
+            **self.owner,
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        with (self.data / "postgresql.conf").open("a") as conf:
+            conf.write(f"listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\n")
+            conf.write("max_wal_size = 256MB\nshared_buffers = 64MB\n")
+
+    def start(self):
+        """Start the server and wait until it takes connections, however long its recovery takes."""
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [self.bin / "postgres", "-D", self.data],
+                **self.owner,
+                cwd="/",
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        processes.wait_until(self.answers, BOOT_SECONDS, "PostgreSQL does not start", self.log)
+        return time.monotonic()
+
+    def connect(self, database="postgres"):
+        connection = psycopg2.connect(
+            dbname=database, user="postgres", host="127.0.0.1", port=self.port, connect_timeout=3
+        )
+        connection.autocommit = True
+        return connection
+
+    def answers(self):
+        try:
+            self.connect().close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    def pids(self):
+        return processes.tree(self.process.pid)
+
+    def freeze(self):
+        """Stop every process of the server without ending any: sockets stay open, and nobody answers."""
+        # The postmaster first, so that it makes no new ones.
+        for pid in self.pids():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self):
+        for pid in self.pids():
+            os.kill(pid, signal.SIGCONT)
+
+    def stop(self, how=IMMEDIATE):
+        """End the server: FAST and IMMEDIATE ask the postmaster, KILL ends each process at once."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        pids = self.pids()
+        if how == self.KILL:
+            processes.kill(pids)
+        else:
+            self.thaw()
+            self.process.send_signal(how)
+        try:
+            self.process.wait(BOOT_SECONDS)
+        finally:
+            processes.kill(pids)
+        # Its port is free only when its children are gone as well.
+        processes.wait_until(lambda: not any(map(processes.alive, pids)), BOOT_SECONDS, "PostgreSQL does not end")
+
+
+def binaries():
+    """Return the folder of PostgreSQL's server programs; raise MissingToolError where it is not installed."""
+    for path in [*sorted(Path("/usr/lib/postgresql").glob("*/bin")), *map(Path, os.get_exec_path())][::-1]:
+        if (path.resolve() / "initdb").exists() and (path.resolve() / "postgres").exists():
+            return (path / "initdb").resolve().parent
+    raise MissingToolError("PostgreSQL's initdb is not on this machine")

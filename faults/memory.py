@@ -1,0 +1,96 @@
+"""A user with 100,000 patients lists them, ten times at once: what it costs the workers, and how soon it begins."""
+
+import subprocess
+import sys
+import time
+from functools import partial
+
+from faults import processes
+from faults.client import at_once, must, tally, user
+
+PATIENTS = 100_000
+LISTS = 10
+GROWTH_MEGABYTES = 50
+FIRST_BYTE_SECONDS = 1
+PIECE = 256 * 1024
+# What a slow reader reads a second.
+SLOW_PIECES = 8
+SEED = """
+from accounts.models import User
+from patients.models import Patient
+owner = User.objects.get(email="{email}")
+Patient.objects.bulk_create(
+    [Patient(user=owner, name=f"Patient {{n}}", age=n % 100, gender="female", phone=str(5550000000 + n),
+             address="12 Long Street, Somewhere", email=f"patient{{n}}@example.com") for n in range({number})],
+    batch_size=5000,
+)
+"""
+
+
+def seed(app, owner, number):
+    """Store so many patients of `owner`, in bulk and without history."""
+    code = SEED.format(email=owner.account["email"], number=number)
+    shell = [sys.executable, "manage.py", "shell", "--verbosity", "0", "--command", code]
+    subprocess.run(shell, cwd=app.folder, env=app.environment, check=True)
+
+
+def listed(world, row, kind):
+    """A user with 100,000 patients lists them.
+
+    Twice alone, then ten times at once, then ten times at once by clients that read slowly. The first byte comes
+    within a second, every list is whole, and no worker grows by 50 MB over its size after ordinary work.
+    """
+    with world.app(kind) as app:
+        owner = user(app.port)
+        seed(app, owner, PATIENTS)
+        warm(owner)
+        workers = app.workers()
+        for pid in workers:
+            processes.forget_peak(pid)
+        before = {pid: processes.memory(pid, "VmRSS") for pid in workers}
+        whole = must(owner.get("/api/patients/"), 200)
+        alone = [read(owner) for _ in range(2)]
+        together = at_once(*[partial(read, owner)] * LISTS)
+        slowly = at_once(*[partial(read, owner, PIECE, 1 / SLOW_PIECES)] * LISTS)
+        row.require(app.workers() == workers, "a worker was restarted")
+        growth = max(processes.memory(pid, "VmHWM") - before[pid] for pid in workers)
+        row.require(growth < GROWTH_MEGABYTES, f"a worker grew by {growth:.0f} MB, the limit is {GROWTH_MEGABYTES}")
+        sizes = {size for _, size in [*alone, *together, *slowly]}
+        row.require(
+            len(whole) == PATIENTS and len(sizes) == 1, f"a list was not whole: {len(whole)} rows, {sizes} bytes"
+        )
+        firsts = {"alone": alone, "ten": together, "ten slow": slowly}
+        slowest = {name: max(first for first, _ in lists) for name, lists in firsts.items()}
+        for name, seconds in slowest.items():
+            row.require(seconds < FIRST_BYTE_SECONDS, f"{name}: the first byte came after {seconds:.1f} s")
+        row.require(not app.errors(), f"{len(app.errors())} answers were 500")
+        row.sent = f"the list of {PATIENTS:,} patients: 2 alone, {LISTS} at once, {LISTS} at once read slowly"
+        row.answered = (
+            f"{max(sizes) / 1e6:.0f} MB each; first byte "
+            + ", ".join(f"{seconds:.2f} s ({name})" for name, seconds in slowest.items())
+            + f"; a worker grew by {growth:.0f} MB, from {max(before.values()):.0f}"
+        )
+
+
+def warm(client):
+    """Let every thread of every worker do ordinary work: log-ins, pages, single records."""
+    for path in ("/api/patients/?limit=1000", "/api/doctors/", "/api/auth/me/"):
+        for _ in range(5):
+            answers = at_once(*[partial(client.get, path)] * 16)
+            if {answer.status for answer in answers} != {200}:
+                raise RuntimeError(f"warming up: {tally(answers)}")
+
+
+def read(client, piece=1 << 20, pause=0):
+    """Read the whole list; return the seconds until its first byte, and its length."""
+    connection = client.connect()
+    started = time.monotonic()
+    connection.request("GET", "/api/patients/", headers=client.headers({}))
+    response = connection.getresponse()
+    size = len(response.read(1))
+    first = time.monotonic() - started
+    while part := response.read(piece):
+        size += len(part)
+        time.sleep(pause)
+    connection.close()
+    return first, size

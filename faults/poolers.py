@@ -1,0 +1,103 @@
+"""PgBouncer between the app and PostgreSQL: every transaction may meet another connection."""
+
+import shutil
+import subprocess
+from contextlib import contextmanager
+from functools import partial
+
+from faults import processes
+from faults.client import at_once, doctor, patient, tally, user
+
+POOL = 3
+CLIENTS = 16
+PATIENTS = 30
+INI = """
+[databases]
+* = host=127.0.0.1 port={server} user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = {pool}
+logfile = {folder}/pgbouncer.log
+"""
+
+
+@contextmanager
+def pgbouncer(world):
+    """Run PgBouncer in transaction mode in front of our cluster; give its port and its log."""
+    folder, port = world.new_folder(), world.port()
+    (folder / "pgbouncer.ini").write_text(INI.format(server=world.cluster.port, port=port, pool=POOL, folder=folder))
+    # It refuses to run as root.
+    if world.cluster.owner:
+        shutil.chown(folder, "postgres", "postgres")
+    process = subprocess.Popen(
+        [processes.program("pgbouncer"), "--quiet", folder / "pgbouncer.ini"],
+        **world.cluster.owner,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    log = folder / "pgbouncer.log"
+    try:
+        processes.wait_until(lambda: processes.listening(port), 10, "PgBouncer does not start")
+        yield port, log
+    finally:
+        process.kill()
+        process.wait()
+
+
+def pooled(world, row, kind):
+    """PgBouncer in transaction mode.
+
+    A pool of three connections; sixteen clients at once register, log in, renew, create, change, read, list, search,
+    assign, look at histories and delete. Every answer is the one expected.
+    """
+    with pgbouncer(world) as (port, log):
+        database = world.new_postgresql(world.cluster, "pooled", "migrated")
+        with world.app(kind, database=database, **database.reached_at(port)) as app:
+            workers = app.workers()
+            rounds = [at_once(*[partial(everything, app.port)] * CLIENTS) for _ in range(world.rounds)]
+            answers = [told for clients in rounds for calls in clients for told in calls]
+            wrong = [answer for answer, expected in answers if answer.status != expected]
+            row.require(not wrong, f"{tally(wrong)}: {wrong and wrong[0].body[:200]}")
+            row.require(app.workers() == workers, "a worker was restarted")
+            row.require(not app.errors(), f"{len(app.errors())} answers were 500")
+            trouble = [line for line in log.read_text().splitlines() if "ERROR" in line or "WARNING" in line]
+            row.require(not trouble, f"PgBouncer's log: {trouble[:2]}")
+            row.sent = f"{len(answers)} requests of every kind from {CLIENTS} clients, a pool of {POOL}"
+            row.answered = tally([answer for answer, _ in answers])
+
+
+def everything(port):
+    """Make every kind of call; return each answer with the status it should have."""
+    api = user(port)
+    told = []
+
+    def call(method, path, body=None, expected=200):
+        told.append((api.request(method, f"/api/{path}", body), expected))
+        return told[-1][0]
+
+    def created(path, body):
+        answer = call("POST", path, body, 201)
+        return answer.json().get("id", 0)
+
+    ours = [created("patients/", patient(number)) for number in range(PATIENTS)]
+    theirs = created("doctors/", doctor(f"-of-{api.id}"))
+    mapping = created("mappings/", {"patient": ours[0], "doctor": theirs})
+    call("POST", "auth/refresh/", {"refresh": api.pair["refresh"]})
+    for path in ("patients/", "patients/?search=patient&ordering=-age&limit=7", "doctors/", "mappings/", "auth/me/"):
+        call("GET", path)
+    call("PUT", f"patients/{ours[0]}/", patient(1000))
+    call("PATCH", f"patients/{ours[0]}/", {"age": 31})
+    for path in (f"patients/{ours[0]}/", f"patients/{ours[0]}/history/", f"patients/{ours[0]}/doctors/"):
+        call("GET", path)
+    call("GET", f"doctors/{theirs}/patients/")
+    call("DELETE", f"mappings/{mapping}/")
+    call("DELETE", f"doctors/{theirs}/")
+    call("GET", f"doctors/{theirs}/", expected=404)
+    call("POST", "patients/", patient(1), 400)
+    for pk in ours:
+        call("DELETE", f"patients/{pk}/")
+    return told

@@ -1,0 +1,117 @@
+"""The nginx of deploy/nginx.conf before the app: clients that stop half way, bodies too large, an app that is away."""
+
+import os
+import socket
+import ssl
+import statistics
+import subprocess
+import time
+from contextlib import suppress
+
+from faults import processes
+from faults.client import Api, tally, user
+from faults.world import ROOT
+
+SLOW_CLIENTS = 100
+SERVED_SECONDS = 1
+HALF_A_REQUEST = (
+    "POST /api/patients/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    'Authorization: Bearer {token}\r\nContent-Length: 1000\r\n\r\n{{"name": "Half'
+)
+
+
+class Nginx:
+    """nginx with the project's own configuration, but for its ports, its certificate and its folders."""
+
+    def __init__(self, world, upstream):
+        self.folder, self.port, self.plain_port = world.new_folder(), world.port(), world.port()
+        self.log = self.folder / "nginx.log"
+        conf = (ROOT / "deploy" / "nginx.conf").read_text()
+        for ours, here in {
+            "listen 80 ": f"listen 127.0.0.1:{self.plain_port} ",
+            "listen 443 ": f"listen 127.0.0.1:{self.port} ",
+            "127.0.0.1:8000": f"127.0.0.1:{upstream}",
+            "/etc/nginx/tls": str(self.folder),
+            "http {": f"http {{ client_body_temp_path {self.folder}/body; proxy_temp_path {self.folder}/proxy;",
+        }.items():
+            if ours not in conf:
+                raise RuntimeError(f"deploy/nginx.conf has no {ours!r} any more")
+            conf = conf.replace(ours, here)
+        (self.folder / "nginx.conf").write_text(conf)
+
+    def __enter__(self):
+        self.certify()
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(processes.program("nginx"), "-p", self.folder, "-c", self.folder / "nginx.conf"),
+                    *("-g", f"daemon off; pid {self.folder}/pid; {'user root;' if os.geteuid() == 0 else ''}"),
+                ],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        processes.wait_until(lambda: Api(self.port, tls=True).get("/healthz").status, 10, "no nginx", self.log)
+        return self
+
+    def __exit__(self, *error):
+        pids = processes.tree(self.process.pid)
+        self.process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(5)
+        processes.kill(pids)
+
+    def certify(self):
+        files = ["-keyout", self.folder / "privkey.pem", "-out", self.folder / "fullchain.pem"]
+        kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost"]
+        openssl = [processes.program("openssl"), "req", "-x509", "-days", "1", *kind, *files]
+        subprocess.run(openssl, capture_output=True, check=True)
+
+
+def slow_clients(world, row, kind):
+    """100 clients send half a body and stop, through nginx.
+
+    Others are served meanwhile, a read and a log-in each within a second. A body over 1 MB is 413, and with the app
+    ended nginx itself says 503 with Retry-After, both in JSON.
+    """
+    with world.app(kind, TRUSTED_PROXIES="1") as app, Nginx(world, app.port) as nginx:
+        client = user(nginx.port, tls=True)
+        alone = served(row, client)
+        stuck = [half_a_request(nginx.port, client.token) for _ in range(SLOW_CLIENTS)]
+        time.sleep(0.5)
+        beside = served(row, client)
+        for name, seconds in beside.items():
+            row.require(seconds < SERVED_SECONDS, f"a {name} took {seconds:.2f} s beside {SLOW_CLIENTS} slow clients")
+        for connection in stuck:
+            connection.close()
+        large = client.post("/api/patients/", {"name": "x" * 1024 * 1024})
+        row.require(large.status == 413 and "detail" in large.json(), f"a body too large: {large.name} {large.body!r}")
+        app.kill()
+        away = client.get("/api/patients/")
+        row.require(away.promised_503, f"the app ended: {away.name} {away.body!r}")
+        row.require(not app.errors(), f"{len(app.errors())} answers were 500")
+        row.sent = f"{SLOW_CLIENTS} half bodies; 5 reads, 5 log-ins; 1 MB and more; a read with the app ended"
+        row.answered = (
+            "; ".join(f"{name} {alone[name] * 1000:.0f} ms alone, {beside[name] * 1000:.0f} beside" for name in alone)
+            + f"; {tally([large, away])}"
+        )
+
+
+def served(row, client):
+    """Return the median seconds of a read and of a log-in."""
+    seconds = {}
+    for name, call in {
+        "read": lambda: client.get("/api/patients/"),
+        "log-in": lambda: client.post("/api/auth/login/", client.account),
+    }.items():
+        answers = [call() for _ in range(5)]
+        row.require(all(answer.status == 200 for answer in answers), f"a {name} was answered {tally(answers)}")
+        seconds[name] = statistics.median(answer.seconds for answer in answers)
+    return seconds
+
+
+def half_a_request(port, token):
+    context = ssl._create_unverified_context()  # the certificate is made for the run
+    connection = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="localhost")
+    connection.sendall(HALF_A_REQUEST.format(token=token).encode())
+    return connection
