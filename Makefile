@@ -49,7 +49,7 @@ serve: .venv/.runtime ## Serve as in production (PORT=8000, WORKERS=2), behind t
 	$(MANAGE) migrate --check
 	@if $(BIN)/python -c 'from healthcare import settings; raise SystemExit(not settings.PRODUCTION)'; \
 	then $(MANAGE) collectstatic --noinput --verbosity 0; fi
-	exec $(BIN)/granian --interface wsgi --host 127.0.0.1 --port $(PORT) --workers $(WORKERS) --blocking-threads 4 \
+	exec $(BIN)/granian --interface wsgi --host 127.0.0.1 --port $(PORT) --workers $(WORKERS) --blocking-threads 16 \
 	  --no-access-log --respawn-failed-workers --workers-kill-timeout 30 healthcare.wsgi:application
 
 clean-tokens: .venv/.runtime ## Delete expired tokens, sessions and counters: run it every night
