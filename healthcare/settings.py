@@ -153,7 +153,7 @@ AUTH_USER_MODEL = "accounts.User"
 # The e-mail is unique by a constraint on its lower-case form, which this check cannot see.
 SILENCED_SYSTEM_CHECKS = ["auth.W004"]
 AUTHENTICATION_BACKENDS = ["accounts.backends.GuardedBackend"]
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+PASSWORD_HASHERS = ["accounts.hashers.Argon2PasswordHasher"]
 PASSWORD_REJECT_COMMON = env.boolean("PASSWORD_REJECT_COMMON")
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},

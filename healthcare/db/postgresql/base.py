@@ -13,8 +13,8 @@ from django.conf import settings
 from django.db.backends.postgresql import base
 from psycopg2 import extensions
 
-# Requests queue behind one that waits for a silent server, and must not wait as long again: once anything timed out, a
-# new connection is given so long only; once a connection timed out, new ones are refused at once for so long.
+# Requests queue behind one that waits for a silent server, and must not wait as long again: once anything timed out, new
+# connections are refused at once for so long, and after that, for DB_TIMEOUT seconds, each is given so long only.
 PROBE_SECONDS = REFUSE_SECONDS = 1.0
 
 _EVENTS = {
@@ -31,7 +31,7 @@ class TimedOut(psycopg2.OperationalError):
 
 def wait(connection):
     """Wait for `connection` to finish what it does; raise TimedOut after DB_TIMEOUT seconds, or sooner (see above)."""
-    global _suspect_until
+    global _suspect_until, _refuse_until
     started = time.monotonic()
     probing = connection.status == extensions.STATUS_SETUP and started < _suspect_until
     seconds = PROBE_SECONDS if probing else settings.DB_TIMEOUT
@@ -39,8 +39,9 @@ def wait(connection):
         poller = select.poll()
         poller.register(connection.fileno(), _EVENTS[state])
         if not poller.poll(max(0, started + seconds - time.monotonic()) * 1000):
+            _refuse_until = time.monotonic() + REFUSE_SECONDS
             if not probing:
-                _suspect_until = time.monotonic() + settings.DB_TIMEOUT
+                _suspect_until = _refuse_until + settings.DB_TIMEOUT
             raise TimedOut(f"the database did not answer within {seconds:g} s")
 
 
@@ -49,14 +50,9 @@ extensions.set_wait_callback(wait)
 
 class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params):
-        global _refuse_until
         if time.monotonic() < _refuse_until:
             raise psycopg2.OperationalError("the database did not answer a moment ago")
-        try:
-            return super().get_new_connection(conn_params)
-        except TimedOut:
-            _refuse_until = time.monotonic() + REFUSE_SECONDS
-            raise
+        return super().get_new_connection(conn_params)
 
     def is_usable(self):
         """Tell whether the connection still works.
