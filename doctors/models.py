@@ -76,5 +76,8 @@ class Doctor(models.Model):
 
     def remove(self, user):
         """Delete the doctor and the assignments to `user`'s own patients; raise ProtectedError while others remain."""
-        self.mappings.filter(patient__user=user).delete()
+        own = self.mappings.filter(patient__user=user)
+        # Locked first, or a mapping that somebody else deletes meanwhile would be deleted twice in the history.
+        list(own.select_for_update(of=("self",)))
+        own.delete()
         self.delete()

@@ -1,8 +1,5 @@
-from rest_framework.permissions import IsAuthenticated
-
 from doctors.filters import DoctorFilter
 from doctors.models import Doctor
-from doctors.permissions import IsKeeperOrReadOnly
 from doctors.serializers import DoctorSerializer
 from healthcare.api.history import HistoryMixin
 from healthcare.api.viewsets import RecordViewSet
@@ -11,7 +8,7 @@ from healthcare.api.viewsets import RecordViewSet
 class DoctorViewSet(HistoryMixin, RecordViewSet):
     model = Doctor
     serializer_class = DoctorSerializer
-    permission_classes = [IsAuthenticated, IsKeeperOrReadOnly]
+    refusal = "Only the user who added this doctor, or staff, may change or delete it."
     filterset_class = DoctorFilter
     search_fields = ("name", "specialization", "email")
     ordering_fields = ("id", "name", "age", "created_at")

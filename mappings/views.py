@@ -73,7 +73,9 @@ class DoctorPatientsViewSet(StrictQueryMixin, viewsets.GenericViewSet):
 
     query_parameters = None
     serializer_class = PatientSerializer
-    doctor = CompiledQuery(lambda: Doctor.objects.visible_to(Slot("user")).filter(pk=Slot("pk")).values_list("pk"))
+    doctor = CompiledQuery(
+        lambda: Doctor.objects.visible_to(Slot("user")).filter(pk=Slot("pk")).order_by().values_list("pk")
+    )
 
     @classmethod
     @cache
@@ -90,6 +92,6 @@ class DoctorPatientsViewSet(StrictQueryMixin, viewsets.GenericViewSet):
     def retrieve(self, request, *args, **kwargs):
         """Those of one's own patients who are assigned to the doctor."""
         pk = int(kwargs["pk"])
-        if not self.doctor.rows(pk=pk):
+        if not self.doctor.rows(user=request.user.pk, pk=pk):
             raise exceptions.NotFound
         return self.listing().respond(request, user=request.user, pk=pk)

@@ -10,6 +10,7 @@ class PatientViewSet(HistoryMixin, RecordViewSet):
     serializer_class = PatientSerializer
     filterset_class = PatientFilter
     search_fields = ("name", "phone", "email", "address")
+    grouped_by = "user_id"
     ordering_fields = ("id", "name", "age", "created_at")
 
     def may_read_history(self, user, newest):

@@ -6,16 +6,17 @@ with a `Slot` where a value will stand, and from then on only runs it. `Compiled
 change into its history in one statement, which is its own transaction: one round trip where the plain path takes up to
 five. The querysets stay the one place that says who may see or change a row.
 
-The price: the shape of a query must not depend on the values (no `None` in a slot), and writes call neither `save()`
-nor signals. What this path cannot decide (why no row was there to change) is left to the plain one.
+The price: the shape of a query must not depend on the values (no `None` in a slot), writes call neither `save()` nor
+signals, and what they return is what psycopg2 makes of it. What this path cannot decide (why no row was there to
+change) is left to the plain one. A server frozen after it got a statement may carry it out later, as with any COMMIT.
 """
 
 from contextlib import nullcontext
 from functools import cache, cached_property
 
+from django.conf import settings
 from django.db import connection, models, transaction
 from django.db.models import Value
-from django.utils import timezone
 
 CREATED, CHANGED, DELETED = "+", "~", "-"
 
@@ -95,28 +96,33 @@ class CompiledWrites:
         return self._run(DELETED, user_id, {}, pk)
 
     def _run(self, kind, user_id, values, pk=None):
-        sql, fields, subject, changes = self._statement(kind, *values)
-        params = [field.get_db_prep_save(values[field.attname], connection) for field in fields]
-        params += filled(subject, {"user": user_id, "pk": pk})
-        params += [timezone.now(), kind, user_id] * changes
+        sql, fields, where, histories = self._statement(kind, *values)
+        # Milliseconds, fewer than the client waits: the server would go on waiting for a lock, and then store what the
+        # client was told to try again.
+        params = [settings.DB_TIMEOUT * 900]
+        params += [field.get_db_prep_save(values[field.attname], connection) for field in fields]
+        params += filled(where, {"user": user_id, "pk": pk})
+        params += [kind, user_id] * histories
         # Alone, the statement is its own transaction; within another (a test's), a refusal must not spoil that one.
         with transaction.atomic() if connection.in_atomic_block else nullcontext(), connection.cursor() as cursor:
             cursor.execute(sql, params)
-            row = cursor.fetchone()
-        return row and dict(zip(self.columns, row, strict=True))
+            answer = cursor.fetchone()
+        return answer and dict(zip(self.columns, answer, strict=True))
 
     def _build(self, kind, *names):
-        """Return (SQL, the fields whose values it takes, the subject's parameters, how many rows' worth of history)."""
+        """Return (SQL, the fields whose values it takes, the parameters of its WHERE, how many histories it writes)."""
         fields = [self.model._meta.get_field(name) for name in names]
-        table, row = quoted(self.model._meta.db_table), quoted(self.model._meta.pk.column)
-        subject, subject_params = ("", []) if kind == CREATED else self._subject.compiled[:2]
+        table, pk = quoted(self.model._meta.db_table), quoted(self.model._meta.pk.column)
         if kind == CREATED:
-            change = f"INSERT INTO {table} ({listed(fields)}) VALUES ({', '.join(['%s'] * len(fields))})"
-        elif kind == CHANGED:
-            assignments = ", ".join(f"{quoted(field.column)} = %s" for field in fields)
-            change = f"UPDATE {table} SET {assignments} WHERE {row} IN ({subject})"
+            change, where = f"INSERT INTO {table} ({listed(fields)}) VALUES ({', '.join(['%s'] * len(fields))})", []
         else:
-            change = f"DELETE FROM {table} WHERE {row} IN ({subject})"
+            subject, where, *_ = self._subject.compiled
+            # Locked where it is looked for: only then PostgreSQL asks again whose row it is, after waiting for whoever
+            # is changing it (https://www.postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMITTED).
+            subject += f" FOR {'NO KEY UPDATE' if kind == CHANGED else 'UPDATE'} OF {table}"
+            assignments = ", ".join(f"{quoted(field.column)} = %s" for field in fields)
+            change = f"UPDATE {table} SET {assignments}" if kind == CHANGED else f"DELETE FROM {table}"
+            change += f" WHERE {pk} IN ({subject})"
         parts, histories = [], [into_history(self.model, "changed")]
         for number, relation in enumerate(self.model._meta.related_objects if kind == DELETED else ()):
             other, column = relation.related_model, quoted(relation.field.column)
@@ -124,24 +130,26 @@ class CompiledWrites:
                 gone = f"gone_{number}"
                 parts.append(
                     f"{gone} AS (DELETE FROM {quoted(other._meta.db_table)} WHERE {column} IN"
-                    f" (SELECT {row} FROM changed) RETURNING *)"
+                    f" (SELECT {pk} FROM changed) RETURNING *)"
                 )
                 histories.insert(0, into_history(other, gone))
                 parts.append(f"told_{number} AS ({histories[0]})")
             else:
-                change += f" AND NOT EXISTS (SELECT FROM {quoted(other._meta.db_table)} WHERE {column} = {table}.{row})"
+                change += f" AND NOT EXISTS (SELECT FROM {quoted(other._meta.db_table)} WHERE {column} = {table}.{pk})"
         with_parts = ", ".join([f"changed AS ({change} RETURNING *)", *parts])
         answer = ", ".join(map(quoted, self.columns.values()))
-        return f"WITH {with_parts} {histories[-1]} RETURNING {answer}", fields, subject_params, len(histories)
+        sql = f"SET LOCAL lock_timeout = %s; WITH {with_parts} {histories[-1]} RETURNING {answer}"
+        return sql, fields, where, len(histories)
 
 
 def into_history(model, source):
     """Return the statement that writes the rows of `source`, columns of `model`, into its history."""
     history = model.history.model
     columns = listed(history.tracked_fields)
+    # The time after all waiting, so that versions have the order of their moments.
     return (
         f"INSERT INTO {quoted(history._meta.db_table)} ({columns}, history_date, history_type, history_user_id)"
-        f" SELECT {columns}, %s, %s, %s FROM {source}"
+        f" SELECT {columns}, clock_timestamp(), %s, %s FROM {source}"
     )
 
 

@@ -96,6 +96,8 @@ class Order(NamedTuple):
 
     field: Field
     descending: bool
+    # The column that is the same in every row, where an index has it in front of the id.
+    grouped_by: str | None = None
 
     def page(self, queryset, columns, after=None):
         """Return the rows of `columns` in this order that come after the one with `after`, its (value, id)."""
@@ -109,7 +111,9 @@ class Order(NamedTuple):
             key = F(name).desc(nulls_last=True) if self.descending else F(name).asc(nulls_last=True)
         else:
             key = F(name).desc() if self.descending else F(name).asc()
-        return [key] if name == "id" else [key, "-id" if self.descending else "id"]
+        if name != "id":
+            return [key, "-id" if self.descending else "id"]
+        return [f"-{self.grouped_by}" if self.descending else self.grouped_by, key] if self.grouped_by else [key]
 
     def _beyond(self, value, last_id):
         """Return the condition of the rows that come after the one with `value` and `last_id`; null comes last."""
@@ -128,11 +132,12 @@ class Listing:
     """One list endpoint: what it may be filtered, searched and ordered by, and which columns it answers.
 
     `queryset(**scope)` returns the rows of a scope, such as those `visible_to` a user; `serializer` has the columns,
-    the id first; `search` names text columns, `ordering` any columns.
+    the id first; `search` names text columns, `ordering` any columns, `grouped_by` the one of `Order`.
     """
 
-    def __init__(self, queryset, serializer, filterset=None, search=(), ordering=("id",)):
-        self.queryset, self.filterset, self.search, self.ordering = queryset, filterset, search, ordering
+    def __init__(self, queryset, serializer, filterset=None, search=(), ordering=("id",), grouped_by=None):
+        self.queryset, self.filterset, self.search = queryset, filterset, search
+        self.ordering, self.grouped_by = ordering, grouped_by
         self.model, self.columns = serializer.Meta.model, serializer.columns()
         self.moments = [
             index
@@ -187,7 +192,7 @@ class Listing:
         column = wanted.removeprefix("-")
         if column not in self.ordering:
             raise ValidationError({ORDERING: [f"Must be one of {', '.join(self.ordering)}, with - for descending."]})
-        return Order(self.model._meta.get_field(column), wanted.startswith("-"))
+        return Order(self.model._meta.get_field(column), wanted.startswith("-"), self.grouped_by)
 
     def _limit(self, parameters):
         given = parameters.get(LIMIT)

@@ -1,4 +1,4 @@
-"""The viewset every resource is made of: reads by compiled SQL, writes in one transaction with their history."""
+"""The viewset every resource is made of: reads by compiled SQL, each write in one transaction with its history."""
 
 import hashlib
 from contextlib import suppress
@@ -52,12 +52,14 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
     """Create, list, read, change and delete the records of one model.
 
     A subclass gives `model`, `serializer_class` and what its lists take (`filterset_class`, `search_fields`,
-    `ordering_fields`). Who may see a row is the model's `visible_to(user)`; who may change it, `permission_classes`.
+    `ordering_fields`; `grouped_by` names the column that, with the id, is the index of the list). Who may see a row is
+    the model's `visible_to(user)`; who may change it, `changeable(user)`: DRF's object permissions are not asked.
     """
 
     model = None
     filterset_class = None
     search_fields = ()
+    grouped_by = None
     ordering_fields = ("id",)
     lookup_value_regex = ID
 
@@ -79,6 +81,7 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
             cls.filterset_class,
             cls.search_fields,
             cls.ordering_fields,
+            cls.grouped_by,
         )
 
     @classmethod
@@ -108,8 +111,10 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
 
     @classmethod
     def changeable(cls, user):
-        """Return the rows `user` may change: as a rule, those they may see."""
+        """Return the rows `user` may change: as a rule, those they may see. Others answer 403 with `refusal`."""
         return cls.model.objects.visible_to(user)
+
+    refusal = None
 
     @classmethod
     @cache
@@ -117,8 +122,9 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
         """Return the compiled writes of one record, or None where the database has no such statements."""
         if connection.vendor != "postgresql":
             return None
-        subject = cls.changeable(Slot("user")).filter(pk=Slot("pk"))
-        return CompiledWrites(cls.model, cls.serializer_class.columns(), lambda: subject)
+        return CompiledWrites(
+            cls.model, cls.serializer_class.columns(), lambda: cls.changeable(Slot("user")).filter(pk=Slot("pk"))
+        )
 
     def create(self, request, *args, **kwargs):
         serializer = self.get_serializer(data=request.data)
@@ -172,9 +178,11 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
 
         Raises NotFound (404), PermissionDenied (403), PreconditionFailed (412).
         """
-        rows = self.get_queryset().select_for_update(of=("self",), no_key=no_key)
-        instance = get_object_or_404(rows, pk=self.kwargs["pk"])
-        self.check_object_permissions(self.request, instance)
+        changeable = self.changeable(self.request.user).select_for_update(of=("self",), no_key=no_key)
+        instance = changeable.filter(pk=self.kwargs["pk"]).first()
+        if not instance:
+            get_object_or_404(self.get_queryset(), pk=self.kwargs["pk"])
+            raise exceptions.PermissionDenied(self.refusal)
         if_match = self.request.META.get("HTTP_IF_MATCH")
         if if_match and not matches(if_match, etag_of(encode(self.serializer_class.answer(instance)))):
             raise PreconditionFailed

@@ -1,10 +1,15 @@
 """The fast path of writes answers and stores what the plain path does. Collected where PostgreSQL is tested."""
 
-from contextlib import contextmanager
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 
+import psycopg2
 import pytest
+from django.db import connection, connections
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from conftest import DOCTOR, PATIENT
@@ -39,7 +44,7 @@ def without(row, *names):
     return {name: value for name, value in row.items() if name not in names}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     method=st.sampled_from(["POST", "PUT", "PATCH", "DELETE"]),
     changes=BODY,
@@ -91,6 +96,67 @@ def test_the_same_request_has_the_same_answer_and_the_same_rows_on_both_paths(
 
 
 MOMENT = timezone.now()
+
+
+@contextmanager
+def somebody_else(statement, *parameters):
+    """Have another connection run a statement and keep its locks for the time of the block; commit at its end."""
+    where = connection.get_connection_params() | {"cursor_factory": None}
+    with closing(psycopg2.connect(**where)) as other, other.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        yield cursor
+        other.commit()
+
+
+@contextmanager
+def under_way(call):
+    """Have `call` wait for a lock in a thread of its own; give the future of its answer."""
+    with ThreadPoolExecutor(1) as thread:
+        future = thread.submit(call)
+        time.sleep(0.4)
+        assert not future.done()
+        yield future
+        thread.submit(connections.close_all)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_a_record_given_to_somebody_else_meanwhile_is_no_longer_found(owner, stranger, patient, method):
+    with ExitStack() as waiting:
+        with somebody_else("UPDATE patients_patient SET user_id = %s WHERE id = %s", stranger.user.pk, patient.pk):
+            future = waiting.enter_context(
+                under_way(lambda: owner.request(method, f"/api/patients/{patient.pk}/", PATIENT | {"name": "Late"}))
+            )
+        response = future.result()
+
+    assert response.status_code == 404
+    assert list(Patient.objects.values_list("name", "user")) == [(PATIENT["name"], stranger.user.pk)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_write_that_was_answered_503_is_not_stored_later(owner, patient, settings):
+    settings.DB_TIMEOUT = 1
+
+    with somebody_else("UPDATE patients_patient SET age = 31 WHERE id = %s", patient.pk):
+        response = owner.put(f"/api/patients/{patient.pk}/", PATIENT | {"name": "Told 503"})
+    time.sleep(0.5)
+
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
+    assert list(Patient.objects.values_list("name", "age")) == [(PATIENT["name"], 31)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_versions_have_the_order_of_their_moments(owner, patient):
+    with ExitStack() as waiting:
+        with somebody_else("UPDATE patients_patient SET age = 31 WHERE id = %s", patient.pk) as cursor:
+            future = waiting.enter_context(
+                under_way(lambda: owner.patch(f"/api/patients/{patient.pk}/", {"name": "Second"}))
+            )
+            cursor.execute("SELECT clock_timestamp()")
+            (before,) = cursor.fetchone()
+        assert future.result().status_code == 200
+
+    assert HistoricalPatient.objects.filter(name="Second").get().history_date > before
 
 
 def test_a_write_of_a_user_is_one_statement(owner, patient, doctor, django_assert_num_queries):

@@ -8,9 +8,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection, transaction
 
+from conftest import PATIENT
 from doctors.models import Doctor
 from doctors.views import DoctorViewSet
+from healthcare.api.lists import Order
 from healthcare.db.postgresql import base
+from patients.models import Patient
+from patients.views import PatientViewSet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -128,3 +132,18 @@ def test_a_backup_gives_the_password_to_nobody_who_lists_processes(monkeypatch, 
     assert "connect_timeout=" in str(refused.value)
     assert "sslmode=" in str(refused.value)
     assert [path.name for path in tmp_path.iterdir()] == ["pg_dump"]
+
+
+@pytest.mark.parametrize("ordering", ["id", "-id"])
+def test_the_first_page_of_a_user_does_not_walk_the_patients_of_others(owner, stranger, ordering):
+    """Where a user's patients came last, walking all by their id finds them after everybody else's."""
+    for user, count in ((stranger.user, 3000), (owner.user, 500)):
+        Patient.objects.bulk_create(Patient(user=user, **PATIENT | {"phone": f"{10**9 + n}"}) for n in range(count))
+    order = Order(Patient._meta.pk, ordering == "-id", PatientViewSet.grouped_by)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE patients_patient")
+
+    plan = order.page(Patient.objects.visible_to(owner.user), ["id"])[:51].explain()
+
+    assert "using patients_of_user" in plan
+    assert "Sort" not in plan

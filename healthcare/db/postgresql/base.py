@@ -13,8 +13,8 @@ from django.conf import settings
 from django.db.backends.postgresql import base
 from psycopg2 import extensions
 
-# Requests queue behind one that waits for a silent server, and must not wait as long again: once anything timed out, new
-# connections are refused at once for so long, and after that, for DB_TIMEOUT seconds, each is given so long only.
+# Requests queue behind one that waits for a silent server, and must not wait as long again: once anything timed out,
+# new connections are refused at once for so long, and after that, for DB_TIMEOUT seconds, each is given so long only.
 PROBE_SECONDS = REFUSE_SECONDS = 1.0
 
 _EVENTS = {
