@@ -5,6 +5,7 @@ PORT ?= 8000
 WORKERS ?= 2
 CASES ?= 2000
 ROUNDS ?= 1
+APP ?= healthcare.wsgi:application
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 # Where the tests look for PostgreSQL; any other is named by setting these.
@@ -23,7 +24,7 @@ NEWMAN := npx --yes newman@6.2.2 run samples/healthcare.postman_collection.json 
 PYTEST := $(BIN)/python -W error::ResourceWarning -m pytest -q -n 2 --dist loadfile --durations 3
 
 .DEFAULT_GOAL := help
-.PHONY: help coverage run serve clean-tokens test lint check audit test-sqlite test-postgresql postman fuzz faults
+.PHONY: help coverage run serve clean-tokens test lint check audit test-sqlite test-postgresql postman fuzz faults bench bench-scale
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -50,7 +51,7 @@ serve: .venv/.runtime ## Serve as in production (PORT=8000, WORKERS=2), behind t
 	@if $(BIN)/python -c 'from healthcare import settings; raise SystemExit(not settings.PRODUCTION)'; \
 	then $(MANAGE) collectstatic --noinput --verbosity 0; fi
 	exec $(BIN)/granian --interface wsgi --host 127.0.0.1 --port $(PORT) --workers $(WORKERS) --blocking-threads 16 \
-	  --no-access-log --respawn-failed-workers --workers-kill-timeout 30 healthcare.wsgi:application
+	  --no-access-log --respawn-failed-workers --workers-kill-timeout 30 $(APP)
 
 clean-tokens: .venv/.runtime ## Delete expired tokens, sessions and counters: run it every night
 	$(MANAGE) clean_expired
@@ -59,6 +60,16 @@ test: lint check test-sqlite test-postgresql coverage ## Lint, check, and test o
 
 faults: .venv/.tests ## Kill, freeze, fill up and race the real servers (ROUNDS=50 for long)
 	$(BIN)/python -m faults --rounds $(ROUNDS)
+.venv-bench/.peers: requirements.txt benchmarks/requirements.txt
+	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	@touch $@
+
+bench: .venv/.runtime .venv-bench/.peers ## Measure beside peers on PostgreSQL, into benchmarks/RESULTS.md (ROUNDS=5, SECONDS=3)
+	$(PG) .venv-bench/bin/python -m benchmarks bench --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
+
+bench-scale: .venv/.runtime .venv-bench/.peers ## Measure with 1,000 and with 1,000,000 patients (ROUNDS=5, SECONDS=3)
+	$(PG) .venv-bench/bin/python -m benchmarks scale --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
 
 lint: .venv/.tests ## Check style and formatting
 	$(BIN)/ruff check .
