@@ -1,0 +1,1 @@
+"""FastAPI as its documentation teaches: SQLAlchemy's async ORM on asyncpg, pydantic models, dependencies."""

@@ -1,0 +1,68 @@
+"""What a field may hold: the project's own rules, for peers that have no Django fields. Each returns the value to keep.
+
+Raises ValueError with the message.
+"""
+
+import re
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from healthcare import fields
+
+OLDEST = 150
+_PHONE = re.compile(fields.PHONE)
+
+
+def _held(check, value, message=None):
+    try:
+        check(value)
+    except ValidationError as error:
+        raise ValueError(message or error.message) from None
+    return value
+
+
+def line(value):
+    value = text(value, 100, trim=True)
+    if not value:
+        raise ValueError("This field may not be blank.")
+    return _held(fields.validate_line, value)
+
+
+def address(value):
+    return _held(fields.validate_text, text(value, 1000))
+
+
+def email(value):
+    value = text(value, 254, trim=True)
+    return _held(validate_email, value, "Enter a valid email address.") if value else value
+
+
+def gender(value):
+    return _held(fields.validate_gender, text(value, 7, trim=True))
+
+
+def phone(value):
+    value = fields.plain_phone(text(value, 1000))
+    if not _PHONE.match(value):
+        raise ValueError("Enter 7 to 15 digits, with or without a + in front.")
+    return value
+
+
+def age(value):
+    if type(value) is not int and not (isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value)):
+        raise ValueError("A valid integer is required.")
+    if not 0 <= int(value) <= OLDEST:
+        raise ValueError(f"Must be from 0 to {OLDEST}.")
+    return int(value)
+
+
+def text(value, longest, trim=False):
+    if not isinstance(value, str):
+        raise ValueError("Not a valid string.")
+    if "\0" in value:
+        raise ValueError("Null characters are not allowed.")
+    value = value.strip() if trim else value
+    if len(value) > longest:
+        raise ValueError(f"Ensure this field has no more than {longest} characters.")
+    return value
