@@ -1,0 +1,1 @@
+"""How fast the project is, beside its peers: `make bench`, and as it grows: `make bench-scale`."""

@@ -1,0 +1,84 @@
+"""Measures the project beside its peers: the same data, the same answers, in turns."""
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+
+from benchmarks import load, report, seed
+from benchmarks.cases import CASES, PER_SECOND, one
+from benchmarks.compare import same_answers
+from benchmarks.report import say
+from benchmarks.servers import WORKERS, all_servers, environment
+
+WARM_UP = 1
+MANY_CONNECTIONS = 100
+
+
+def run(rounds, seconds):
+    """Seed, start, compare, measure, and write RESULTS.md and results.svg."""
+    load.require_wrk()
+    busy = os.getloadavg()[0]
+    servers = all_servers()
+    template = seed.database("template")
+    say("Seeding one database for each server ...")
+    seed.migrate(template, environment(template))
+    seed.fill(template)
+    with ExitStack() as stack:
+        stack.callback(seed.drop, template, *(server.database for server in servers))
+        for server in servers:
+            seed.create(server.database, template)
+        for server in servers:
+            say(f"Starting {server.title} at port {server.port} ...")
+            stack.enter_context(server)
+        compared = same_answers(servers)
+        say(f"{compared} requests, good and bad: the same answers from all.")
+        measured, crowded, hashes = rounds_of(servers, rounds, seconds)
+    say("\n" + report.bench(servers, measured, crowded, hashes, compared, rounds, seconds, busy))
+
+
+def rounds_of(servers, rounds, seconds):
+    """Measure all cases on all servers; return what every round saw.
+
+    {case: {server: [Measured]}}, {server: [Measured at 100 connections]}, [hashes a second].
+    """
+    measured = {case.name: {s.name: [] for s in servers if s.name not in case.without} for case in CASES}
+    crowded, hashes = {server.name: [] for server in servers}, []
+    for turn in range(rounds):
+        say(f"\nRound {turn + 1} of {rounds}, requests a second" + "".join(f"{s.title:>16}" for s in servers))
+        # Nobody is always first.
+        order = servers[turn % len(servers) :] + servers[: turn % len(servers)]
+        for case in CASES:
+            for server in order:
+                if server.name in measured[case.name]:
+                    measured[case.name][server.name].append(measure(server, case, seconds))
+            rates = (measured[case.name].get(server.name, [])[-1:] for server in servers)
+            say(f"{case.title:<39}" + "".join(f"{rate[0].rate:>16,.0f}" if rate else f"{'-':>16}" for rate in rates))
+            if case.name == "login":
+                hashes.append(hashes_alone(seconds))
+                say(f"{'  the password hash alone':<39}{hashes[-1]:>16,.0f}")
+        for server in order:
+            crowded[server.name].append(load.send(server.port, one(0, 0), seconds, MANY_CONNECTIONS))
+    return measured, crowded, hashes
+
+
+def measure(server, case, seconds):
+    """Warm the server up and measure one case; undo what it wrote."""
+    seconds *= case.longer
+    if case.writes:
+        seed.reset(server.database, PER_SECOND * (WARM_UP + seconds) if case.disposable else 0)
+    for start, duration in ((0, WARM_UP), (PER_SECOND * WARM_UP, seconds)):
+        requests = case.requests(start, PER_SECOND * duration)
+        if server.name == "project":
+            # The project writes history always, and takes no query parameter it does not know.
+            requests = [request._replace(path=request.path.removesuffix("?history=1")) for request in requests]
+        measured = load.send(server.port, requests, duration, case.connections)
+        server.settle()
+    if not measured.rate:
+        raise RuntimeError(f"{server.title} answered no {case.title} within {seconds} s: take more SECONDS")
+    return measured
+
+
+def hashes_alone(seconds):
+    """Return how many passwords as many processes as there are workers verify in a second."""
+    with ProcessPoolExecutor(WORKERS) as pool:
+        return sum(pool.map(seed.hashes_per_second, [seconds] * WORKERS))

@@ -1,0 +1,49 @@
+"""Measures with wrk (https://github.com/wg/wrk), and takes no measurement in which a request failed."""
+
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.servers import HOST
+
+SCRIPT = Path(__file__).with_name("load.lua")
+CONNECTIONS = 16
+
+
+class Request(NamedTuple):
+    method: str
+    path: str
+    token: str = ""
+    body: str = ""
+
+
+class Measured(NamedTuple):
+    """What one run of wrk saw; p50 and p99 in milliseconds."""
+
+    rate: float
+    p50: float
+    p99: float
+
+
+def send(port, requests, seconds, connections=CONNECTIONS):
+    """Send `requests` around and around for whole `seconds`; raise RuntimeError where one was not answered by 2xx."""
+    with tempfile.NamedTemporaryFile("w", prefix="bench-", suffix=".tsv") as lines:
+        lines.writelines("\t".join(request) + "\n" for request in requests)
+        lines.flush()
+        url = f"http://{HOST}:{port}"
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", SCRIPT, url, "--"]
+        run = subprocess.run([*command, lines.name], capture_output=True, text=True, check=False)  # noqa: S603
+    if run.returncode:
+        raise RuntimeError(f"wrk failed: {run.stdout}{run.stderr}")
+    seen = json.loads(run.stdout.strip().splitlines()[-1])
+    if seen["failed"] or seen["broken"]:
+        raise RuntimeError(f"{seen['failed']} of {seen['requests']} answers were errors, {seen['broken']} broken off")
+    return Measured(seen["requests"] / seen["seconds"], seen["p50"], seen["p99"])
+
+
+def require_wrk():
+    if not shutil.which("wrk"):
+        raise SystemExit("error: wrk is needed (apt install wrk)")

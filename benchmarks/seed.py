@@ -1,0 +1,196 @@
+"""The databases of a run: made by the project's own migrations, filled by SQL, the same for every server."""
+
+import hashlib
+import os
+import secrets
+import subprocess
+import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import argon2
+import jwt
+import psycopg2
+
+SERVER = {
+    "DB_HOST": os.environ.get("DB_HOST", "127.0.0.1"),
+    "DB_PORT": os.environ.get("DB_PORT", "5432"),
+    "DB_USER": os.environ.get("DB_USER", "postgres"),
+    "DB_PASSWORD": os.environ.get("DB_PASSWORD", ""),
+}
+SECRET_KEY = secrets.token_urlsafe(50)
+PASSWORD = "correct horse battery"  # noqa: S105, of made-up users in a made-up database
+# The parameters of django.contrib.auth.hashers.Argon2PasswordHasher, which every server here uses.
+HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=102_400, parallelism=8)
+HASH = HASHER.hash(PASSWORD)
+
+# Whose data is measured: FEW has 100 patients, MANY has 100,000, all writing is WRITER's, DIRECTORY keeps the doctors.
+FEW, MANY, WRITER, DIRECTORY = 1, 2, 3, 4
+LOGINS = range(5, 105)
+MANY_PATIENTS = 100_000
+DOCTORS = 1_000
+# Ids of WRITER's: 100 patients that stay, and from DISPOSABLE on those that a measurement deletes.
+WRITERS = range(200_001, 200_101)
+DISPOSABLE = 1_000_001
+MADE = 10_000_000
+
+
+def database(name):
+    return f"bench_healthcare_{name}"
+
+
+def connect(name="postgres"):
+    """Return a connection in autocommit mode, which VACUUM and CREATE DATABASE need."""
+    connection = psycopg2.connect(
+        dbname=name,
+        host=SERVER["DB_HOST"],
+        port=SERVER["DB_PORT"],
+        user=SERVER["DB_USER"],
+        password=SERVER["DB_PASSWORD"],
+    )
+    connection.autocommit = True
+    return connection
+
+
+def run(name, *statements):
+    with closing(connect(name)) as connection, connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def create(name, template="template0"):
+    run("postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name} TEMPLATE {template}")
+
+
+def drop(*names):
+    run("postgres", *(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in names))
+
+
+def migrate(name, environment):
+    """Create a database with the project's own tables."""
+    create(name)
+    command = [".venv/bin/python", "manage.py", "migrate", "--verbosity", "0"]
+    subprocess.run(command, env=environment, check=True)  # noqa: S603, a command of this file
+
+
+# Rows
+
+
+def users(first, last):
+    return f"""
+        INSERT INTO accounts_user (id, name, email, password, is_active, is_staff, is_superuser, date_joined)
+        SELECT n, 'User ' || n, 'user' || n || '@example.com', 'argon2{HASH}', true, false, false, now()
+        FROM generate_series({first}, {last}) n
+    """  # noqa: S608, nothing in it comes from outside
+
+
+def patients(first, last, user):
+    """Return the INSERT of patients with these ids; `user` is SQL that may use their id, n."""
+    return f"""
+        INSERT INTO patients_patient (id, name, age, gender, phone, address, email, created_at, user_id)
+        SELECT n, 'Patient ' || n, n % 100, (ARRAY['male', 'Female', 'other'])[n % 3 + 1], '+49' || 100000000 + n,
+               n || ' Main Street' || chr(10) || 'Springfield', 'patient' || n || '@example.com',
+               timestamptz '2026-01-01 12:00:00.123456Z' + n * interval '1 second', {user}
+        FROM generate_series({first}, {last}) n
+    """  # noqa: S608, nothing in it comes from outside
+
+
+def doctors(last):
+    return f"""
+        INSERT INTO doctors_doctor
+            (id, name, age, gender, specialization, email, phone, address, created_at, user_id)
+        SELECT n, 'Dr. Number ' || n, 30 + n % 60, (ARRAY['male', 'female', ''])[n % 3 + 1],
+               (ARRAY['Cardiologist', 'Neurologist', 'Surgeon'])[n % 3 + 1], 'doctor' || n || '@example.com',
+               '+49' || 200000000 + n, n || ' High Street',
+               timestamptz '2026-01-01 12:00:00.123456Z' + n * interval '1 second', {DIRECTORY}
+        FROM generate_series(1, {last}) n
+    """  # noqa: S608, nothing in it comes from outside
+
+
+def mappings(where, each=3):
+    """Return the INSERT that assigns `each` doctors to every patient that `where` names."""
+    return f"""
+        INSERT INTO mappings_mapping (patient_id, doctor_id, user_id, assigned_at)
+        SELECT patient.id, (patient.id * 7 + k) % {DOCTORS} + 1, patient.user_id,
+               timestamptz '2026-02-01 12:00:00.123456Z' + k * interval '1 second'
+        FROM patients_patient patient, generate_series(1, {each}) k WHERE {where} ORDER BY patient.id, k
+    """  # noqa: S608, nothing in it comes from outside
+
+
+HISTORY = {
+    "patients_patient": ("patients_historicalpatient", "name, age, gender, phone, address, email, created_at"),
+    "doctors_doctor": (
+        "doctors_historicaldoctor",
+        "name, age, gender, specialization, email, phone, address, created_at",
+    ),
+    "mappings_mapping": ("mappings_historicalmapping", "patient_id, doctor_id, assigned_at"),
+}
+
+
+def history(table, where="true"):
+    """Return the INSERT of the first version of every row that `where` names."""
+    versions, columns = HISTORY[table]
+    return f"""
+        INSERT INTO {versions} (id, {columns}, user_id, history_date, history_type, history_user_id)
+        SELECT id, {columns}, user_id, now(), '+', user_id FROM {table} WHERE {where}
+    """  # noqa: S608, nothing in it comes from outside
+
+
+def next_ids(table, value=MADE):
+    return f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {value})"
+
+
+def fill(name):
+    """Fill the database that the project and its peers are measured on."""
+    run(
+        name,
+        users(1, LOGINS[-1]),
+        patients(1, 100, str(FEW)),
+        patients(101, 100 + MANY_PATIENTS, str(MANY)),
+        patients(WRITERS[0], WRITERS[-1], str(WRITER)),
+        doctors(DOCTORS),
+        mappings(f"user_id = {FEW}"),
+        *(history(table) for table in HISTORY),
+        *(next_ids(table) for table in ("accounts_user", "patients_patient", "doctors_doctor")),
+        "VACUUM ANALYZE",
+    )
+
+
+def reset(name, disposable=0):
+    """Undo what measured writes left behind; make `disposable` patients to delete."""
+    tables = ("mappings_historicalmapping", "mappings_mapping", "patients_historicalpatient", "patients_patient")
+    run(
+        name,
+        *(f"DELETE FROM {table} WHERE user_id = {WRITER}" for table in tables),  # noqa: S608, names from above
+        "TRUNCATE token_blacklist_blacklistedtoken, token_blacklist_outstandingtoken",
+        patients(WRITERS[0], WRITERS[-1], str(WRITER)),
+        patients(DISPOSABLE, DISPOSABLE + disposable - 1, str(WRITER)),
+        history("patients_patient", f"user_id = {WRITER}"),
+        f"VACUUM ANALYZE {', '.join(tables)}",
+    )
+
+
+# Tokens
+
+
+def token(user, **claims):
+    """Return an access token as the project issues it, good for the whole run."""
+    now = datetime.now(UTC)
+    payload = {
+        "token_type": "access",
+        "exp": now + timedelta(hours=6),
+        "iat": now,
+        "jti": secrets.token_hex(16),
+        "user_id": str(user),
+        "hash_password": hashlib.md5(f"argon2{HASH}".encode()).hexdigest().upper(),  # noqa: S324, SimpleJWT's claim
+    }
+    return jwt.encode({**payload, **claims}, SECRET_KEY, "HS256")
+
+
+def hashes_per_second(seconds):
+    """Return how often one process verifies the password in a second."""
+    count, started = 0, time.perf_counter()
+    while (passed := time.perf_counter() - started) < seconds:
+        HASHER.verify(HASH, PASSWORD)
+        count += 1
+    return count / passed

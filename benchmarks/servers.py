@@ -1,0 +1,166 @@
+"""Starts the project and its peers, each with the same number of workers, and stops them again."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from pathlib import Path
+
+from benchmarks import seed
+
+ROOT = Path(__file__).resolve().parent.parent
+PEERS = Path(sys.executable).parent
+HOST = "127.0.0.1"
+FIRST_PORT = int(os.environ.get("BENCH_PORT", "8600"))
+WORKERS = 2
+START_SECONDS = 90
+# As behind deploy/nginx.conf. Every server gets them, one believes them.
+PROXY_HEADERS = {"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "https"}
+# PRODUCTION=True, but for rates that no measurement reaches. What .env says does not count.
+ENVIRONMENT = {
+    "PRODUCTION": "True",
+    "DEBUG": "False",
+    "ALLOWED_HOSTS": HOST,
+    "TRUSTED_PROXIES": "1",
+    "RATE_USER": "999999999/minute",
+    "RATE_ANONYMOUS": "999999999/minute",
+    "LOGIN_FAILURES": "999999999",
+    "PASSWORD_REJECT_COMMON": "True",
+    "SECRET_KEY": seed.SECRET_KEY,
+    "DB_LIVE": "True",
+    "DATABASE_URL": "",
+    "CACHE_URL": "",
+    **seed.SERVER,
+}
+
+
+def environment(database):
+    return {**os.environ, **ENVIRONMENT, "DB_NAME": database}
+
+
+@dataclass
+class Server:
+    """One server on one database. `command` may hold {port}."""
+
+    name: str
+    title: str
+    database: str
+    command: list[str]
+    port: int
+    # What it is asked until it answers.
+    path: str = "/api/patients/"
+    headers: dict = field(default_factory=dict)
+    log: Path = field(default_factory=lambda: Path(tempfile.mkstemp(prefix="bench-", suffix=".log")[1]))
+
+    def __enter__(self):
+        command = [part.format(port=self.port) for part in self.command]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(  # noqa: S603, a command of this file
+                command, cwd=ROOT, env=environment(self.database), stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            self.wait()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *error):
+        os.killpg(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self.log.unlink(missing_ok=True)
+
+    def wait(self):
+        """Wait until the server answers; raise RuntimeError with its log where it ends or takes too long."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                return self.request("GET", self.path, headers=self.headers)
+            except OSError:
+                time.sleep(0.02)
+        raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text()[-4000:]}")
+
+    def request(self, method, path, body=None, headers=None):
+        """Return (status, headers, body) of one request on a connection of its own."""
+        connection = HTTPConnection(HOST, self.port, timeout=30)
+        try:
+            kind = {"Content-Type": "application/json"} if body is not None else {}
+            connection.request(method, path, body, {**PROXY_HEADERS, **kind, **(headers or {})})
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def processes(self):
+        """Return {process id: CPU ticks} of the server and its workers."""
+        stats = {path.name: _stat(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()}
+        session = str(self.process.pid)
+        return {pid: int(stat[11]) + int(stat[12]) for pid, stat in stats.items() if stat[3:4] == [session]}
+
+    def settle(self):
+        """Wait until the server has finished what the load generator no longer waits for."""
+        before = None
+        while (now := self.processes()) != before:
+            before = now
+            time.sleep(0.2)
+
+    def workers(self):
+        """Return the process ids of the workers: the largest processes of the server."""
+        return sorted(self.processes(), key=lambda pid: -memory(pid))[:WORKERS]
+
+
+def _stat(pid):
+    """Return the fields of /proc/<pid>/stat that follow the command: state, parent, group, session."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except OSError:
+        return []
+
+
+def memory(pid, key="VmRSS"):
+    """Return the resident memory of a process in MB, or with VmHWM its highest since `forget_peak`."""
+    try:
+        found = re.search(rf"^{key}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    except OSError:
+        return 0.0
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def forget_peak(pid):
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def serve(application=None):
+    """Return the command of `make serve`, for the project or for another application on the very same server."""
+    command = ["make", "--silent", "serve", "PORT={port}", f"WORKERS={WORKERS}"]
+    return command + ([f"APP={application}"] if application else [])
+
+
+def project(database, port=FIRST_PORT):
+    return Server("project", "this project", database, serve(), port)
+
+
+def all_servers():
+    """Return the project and its peers, each on a database of its own."""
+    drf = f"{PEERS}/gunicorn --workers {WORKERS} --bind {HOST}:{{port}} benchmarks.peers.drf.wsgi:application"
+    fastapi = (
+        f"{PEERS}/uvicorn --workers {WORKERS} --loop uvloop --http httptools --no-access-log "
+        f"--host {HOST} --port {{port}} benchmarks.peers.fastapi_app.main:app"
+    )
+    return [
+        project(seed.database("project")),
+        Server("drf", "usual DRF", seed.database("drf"), drf.split(), FIRST_PORT + 1),
+        Server("fastapi", "FastAPI", seed.database("fastapi"), fastapi.split(), FIRST_PORT + 2),
+        Server(
+            "limit", "limit", seed.database("limit"), serve("benchmarks.peers.limit.app:application"), FIRST_PORT + 3
+        ),
+    ]
