@@ -73,6 +73,8 @@ def measure(server, case, seconds):
             requests = [request._replace(path=request.path.removesuffix("?history=1")) for request in requests]
         measured = load.send(server.port, requests, duration, case.connections)
         server.settle()
+    if case.name == "history" and (missing := seed.unversioned(server.database)):
+        raise RuntimeError(f"{server.title} left {missing} patients without history")
     if not measured.rate:
         raise RuntimeError(f"{server.title} answered no {case.title} within {seconds} s: take more SECONDS")
     return measured

@@ -133,8 +133,9 @@ def bench(servers, measured, crowded, hashes, compared, rounds, seconds, busy):
 {table(head, rows)}
 
 Medians of {rounds} rounds, {seconds} s each after a warm-up, the order of the servers turned from round to round;
-ratios are those within a round, in brackets the lowest and the highest. {WORKERS} workers each, {CONNECTIONS} connections
-(log-in: 4, for three times as long), load generator and PostgreSQL on the same cores. No answer was an error.
+ratios are those within a round, in brackets the lowest and the highest. {WORKERS} workers each, {CONNECTIONS}
+connections (log-in: 4, for three times as long), load generator and PostgreSQL on the same cores. No answer was an
+error.
 
 {goals(reached(measured, crowded, hashes))}
 
