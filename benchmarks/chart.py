@@ -4,7 +4,7 @@ from html import escape
 
 from benchmarks.cases import CASES
 
-SHOWN = ("one", "list", "page", "history", "update", "doctors")
+SHOWN = ("one", "list", "page", "create", "update", "doctors")
 COLORS = {"project": "#2f81f7", "drf": "#d29922", "fastapi": "#3fb950", "limit": "#8b949e"}
 COLUMNS, WIDTH, MARGIN = 2, 900, 24
 LABEL, BAR, STEP, PANEL = 92, 14, 20, 124

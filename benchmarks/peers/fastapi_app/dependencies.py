@@ -24,7 +24,9 @@ engine = create_async_engine(
         host=os.environ["DB_HOST"],
         port=int(os.environ["DB_PORT"]),
         database=os.environ["DB_NAME"],
-    )
+    ),
+    # With the default of 5, busy moments would open and close connections beyond it.
+    pool_size=16,
 )
 new_session = async_sessionmaker(engine, expire_on_commit=False)
 hasher = argon2.PasswordHasher(time_cost=2, memory_cost=102_400, parallelism=8)
