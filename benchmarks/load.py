@@ -21,11 +21,16 @@ class Request(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What one run of wrk saw; p50 and p99 in milliseconds."""
+    """What one run of wrk saw: requests a second and in all, p50 and p99 in milliseconds.
+
+    `cpu` is what a request cost the server's own processes, in microseconds, where that was looked at.
+    """
 
     rate: float
+    requests: int
     p50: float
     p99: float
+    cpu: float = 0.0
 
 
 def send(port, requests, seconds, connections=CONNECTIONS):
@@ -41,7 +46,7 @@ def send(port, requests, seconds, connections=CONNECTIONS):
     seen = json.loads(run.stdout.strip().splitlines()[-1])
     if seen["failed"] or seen["broken"]:
         raise RuntimeError(f"{seen['failed']} of {seen['requests']} answers were errors, {seen['broken']} broken off")
-    return Measured(seen["requests"] / seen["seconds"], seen["p50"], seen["p99"])
+    return Measured(seen["requests"] / seen["seconds"], seen["requests"], seen["p50"], seen["p99"])
 
 
 def require_wrk():

@@ -120,6 +120,16 @@ def bench(servers, measured, crowded, hashes, compared, rounds, seconds, busy):
         ]
         for server in servers
     ]
+    costs = [
+        [
+            case.title,
+            *(
+                f"{median(r.cpu for r in runs):,.0f}" if (runs := measured[case.name].get(s.name)) else "-"
+                for s in servers
+            ),
+        ]
+        for case in CASES
+    ]
     chart.draw(servers, rates, HERE / "results.svg")
     return write(
         "bench",
@@ -138,6 +148,10 @@ connections (log-in: 4, for three times as long), load generator and PostgreSQL 
 error.
 
 {goals(reached(measured, crowded, hashes))}
+
+CPU that a request takes of the server's own processes, in microseconds; it depends least on what else the machine does:
+
+{table(["", *(server.title for server in servers)], costs)}
 
 One patient at 100 connections, in milliseconds:
 

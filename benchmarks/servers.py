@@ -19,6 +19,7 @@ HOST = "127.0.0.1"
 FIRST_PORT = int(os.environ.get("BENCH_PORT", "8600"))
 WORKERS = 2
 START_SECONDS = 90
+TICKS = os.sysconf("SC_CLK_TCK")
 # As behind deploy/nginx.conf. Every server gets them, one believes them.
 PROXY_HEADERS = {"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "https"}
 # PRODUCTION=True, but for rates that no measurement reaches. What .env says does not count.
@@ -101,17 +102,18 @@ class Server:
             connection.close()
 
     def processes(self):
-        """Return {process id: CPU ticks} of the server and its workers."""
+        """Return {process id: seconds of CPU so far} of the server and its workers."""
         stats = {path.name: _stat(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()}
         session = str(self.process.pid)
-        return {pid: int(stat[11]) + int(stat[12]) for pid, stat in stats.items() if stat[3:4] == [session]}
+        return {pid: (int(stat[11]) + int(stat[12])) / TICKS for pid, stat in stats.items() if stat[3:4] == [session]}
 
     def settle(self):
-        """Wait until the server has finished what the load generator no longer waits for."""
+        """Wait until the server has done what nobody waits for any longer; return its seconds of CPU so far."""
         before = None
         while (now := self.processes()) != before:
             before = now
             time.sleep(0.2)
+        return sum(now.values())
 
     def workers(self):
         """Return the process ids of the workers: the largest processes of the server."""
