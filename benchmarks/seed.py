@@ -22,7 +22,8 @@ SECRET_KEY = secrets.token_urlsafe(50)
 PASSWORD = "correct horse battery"  # noqa: S105, of made-up users in a made-up database
 # The parameters of django.contrib.auth.hashers.Argon2PasswordHasher, which every server here uses.
 HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=102_400, parallelism=8)
-HASH = HASHER.hash(PASSWORD)
+# With a salt as long as Django's, or its first log-in would hash once more, for a longer one.
+HASH = HASHER.hash(PASSWORD, salt=secrets.token_urlsafe(16).encode())
 
 # Whose data is measured: FEW has 100 patients, MANY has 100,000, all writing is WRITER's, DIRECTORY keeps the doctors.
 FEW, MANY, WRITER, DIRECTORY = 1, 2, 3, 4
