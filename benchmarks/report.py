@@ -159,8 +159,8 @@ One patient at 100 connections, in milliseconds:
 
 What is compared: every server reads and writes the project's own tables, made by its migrations, in a database of its
 own with the same rows: a user with 100 patients, one with 100,000, {seed.DOCTORS:,} doctors. Before the clock starts,
-{compared} requests, good and bad, are sent to all of them, and the answers must be the same: byte for byte, and for 400
-and 401 status and keys. All read the user's row at every request and check that it is active and has the password the
+{compared} requests, good and bad, are sent to all of them, and the answers must be the same: byte for byte, and for
+errors status and keys. All read the user's row at every request and check that it is active and has the password the
 token was issued for; all keep the same field rules, the same ownership, the same Argon2 parameters.
 
 - **this project**: `make serve` with `PRODUCTION=True`, rates too wide to be met. It alone writes every version to the
