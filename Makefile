@@ -4,7 +4,6 @@ PYTHON ?= python3
 PORT ?= 8000
 WORKERS ?= 2
 CASES ?= 2000
-ROUNDS ?= 1
 APP ?= healthcare.wsgi:application
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
@@ -59,7 +58,7 @@ clean-tokens: .venv/.runtime ## Delete expired tokens, sessions and counters: ru
 test: lint check test-sqlite test-postgresql coverage ## Lint, check, and test on SQLite and on PostgreSQL
 
 faults: .venv/.tests ## Kill, freeze, fill up and race the real servers (ROUNDS=50 for long)
-	$(BIN)/python -m faults --rounds $(ROUNDS)
+	$(BIN)/python -m faults --rounds $(or $(ROUNDS),1)
 .venv-bench/.peers: requirements.txt benchmarks/requirements.txt
 	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
