@@ -31,6 +31,12 @@ def verified(raw_token):
 class JWTAuthentication(authentication.JWTAuthentication):
     """SimpleJWT's, with each token verified once and the user read by compiled SQL; raises AuthenticationFailed."""
 
+    # DRF makes one for every request; SimpleJWT's would look up the user model each time, which nothing here reads.
+    user_model = User
+
+    def __init__(self):
+        pass
+
     def authenticate(self, request):
         scheme, _, raw_token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
         if scheme.lower() != "bearer":

@@ -14,7 +14,7 @@ import re
 from functools import cache, partial, reduce
 from operator import or_
 from typing import NamedTuple
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlencode
 
 from django import forms
 from django.core.exceptions import ValidationError as DjangoValidationError
@@ -167,7 +167,7 @@ class Listing:
             return StreamingHttpResponse(self._stream(request.id, page, order, rows), content_type="application/json")
         response = HttpResponse(self._encoded(rows[: limit or CHUNK]), content_type="application/json")
         if limit and len(rows) > limit:
-            response["Link"] = self._next(request, order, rows[limit - 1])
+            response["Link"] = self._next(request, parameters, order, rows[limit - 1])
         return response
 
     # What is asked for
@@ -249,10 +249,10 @@ class Listing:
     def _key(self, order, row):
         return row[self._selected(order).index(order.field.attname)], row[0]
 
-    def _next(self, request, order, row):
-        query = request.GET.copy()
-        query[CURSOR] = base64.urlsafe_b64encode(encode(self._key(order, row))).decode().rstrip("=")
-        return f'<{request.build_absolute_uri(request.path)}?{query.urlencode()}>; rel="next"'
+    def _next(self, request, parameters, order, row):
+        cursor = base64.urlsafe_b64encode(encode(self._key(order, row))).decode().rstrip("=")
+        query = urlencode({**parameters, CURSOR: cursor})
+        return f'<{request.scheme}://{request.get_host()}{request.path}?{query}>; rel="next"'
 
     # The bytes
 
