@@ -1,6 +1,7 @@
 # Two targets matter: `make run` serves the project, `make test` checks all of it. `make help` lists the rest.
 
 PYTHON ?= python3
+HOST ?= 127.0.0.1
 PORT ?= 8000
 WORKERS ?= 2
 CASES ?= 2000
@@ -45,12 +46,10 @@ run: .venv/.runtime ## Install, migrate and serve on SQLite (PORT=8000; DB_LIVE=
 	@echo "Admin  http://127.0.0.1:$(PORT)/admin/   (log-in: $(MANAGE) createsuperuser)"
 	$(MANAGE) runserver --noreload 127.0.0.1:$(PORT)
 
-serve: .venv/.runtime ## Serve as in production (PORT=8000, WORKERS=2), behind the nginx of deploy/nginx.conf
-	$(MANAGE) migrate --check
+serve: .venv/.runtime ## Serve as in production (HOST=127.0.0.1, PORT=8000, WORKERS=2), behind the nginx of deploy/nginx.conf
 	@if $(BIN)/python -c 'from healthcare import settings; raise SystemExit(not settings.PRODUCTION)'; \
 	then $(MANAGE) collectstatic --noinput --verbosity 0; fi
-	exec $(BIN)/granian --interface wsgi --host 127.0.0.1 --port $(PORT) --workers $(WORKERS) --blocking-threads 16 \
-	  --no-access-log --respawn-failed-workers --workers-kill-timeout 30 $(APP)
+	PATH="$(CURDIR)/$(BIN):$$PATH" HOST=$(HOST) PORT=$(PORT) WORKERS=$(WORKERS) exec deploy/serve.sh
 
 clean-tokens: .venv/.runtime ## Delete expired tokens, sessions and counters: run it every night
 	$(MANAGE) clean_expired
