@@ -1,0 +1,85 @@
+"""What deploy/ names is there: paths, variables, and an environment the project starts in."""
+
+import re
+
+import pytest
+import yaml
+
+from healthcare.settings import BASE_DIR
+from healthcare.tests.test_settings import KEY, manage
+
+COMPOSE = yaml.safe_load((BASE_DIR / "deploy/compose.yaml").read_text())
+RENDER = yaml.safe_load((BASE_DIR / "deploy/render.yaml").read_text())
+APP = COMPOSE["services"]["app"]
+WEB = RENDER["services"][0]
+# What is secret or the host's own, and so not in the files.
+OWN = {"SECRET_KEY": KEY, "ALLOWED_HOSTS": "api.example.com", "PASSWORD_REJECT_COMMON": "True"}
+DATABASE_URL = "postgresql://clinic:secret@database.example/clinic"
+
+known = set(re.findall(r"^#([A-Z_]+)=", (BASE_DIR / ".env.example").read_text(), re.MULTILINE))
+
+
+def test_every_path_that_deploy_names_exists():
+    dockerfile = BASE_DIR / APP["build"]["dockerfile"]
+    copied = re.findall(r"^COPY (\S+)", dockerfile.read_text(), re.MULTILINE)
+    (command,) = re.findall(r'^CMD \["(.+)"\]', dockerfile.read_text(), re.MULTILINE)
+    mounted = [volume.split(":")[0] for volume in COMPOSE["services"]["nginx"]["volumes"] if "nginx.conf" in volume]
+    paths = [dockerfile, BASE_DIR / WEB["dockerfilePath"], BASE_DIR / command]
+    paths += [BASE_DIR / path for path in copied] + [BASE_DIR / "deploy" / path for path in mounted]
+
+    missing = [path for path in paths if not path.exists()]
+
+    assert missing == []
+    assert len(paths) == 6
+
+
+def test_compose_replaces_the_address_that_nginx_conf_has():
+    (address,) = re.findall(r"s/([^/]+)/", " ".join(COMPOSE["services"]["nginx"]["command"]))
+
+    found = (BASE_DIR / "deploy/nginx.conf").read_text().count(f"server {address};")
+
+    assert found == 1
+
+
+@pytest.mark.parametrize(
+    "variables", [APP["environment"], [entry["key"] for entry in WEB["envVars"]]], ids=["compose", "render"]
+)
+def test_every_variable_that_deploy_sets_is_in_the_example(variables):
+    unknown = set(variables) - known
+
+    assert unknown == set()
+
+
+def test_the_environment_of_compose_starts_in_production():
+    # No Redis is here to answer.
+    environment = APP["environment"] | OWN | {"CACHE_URL": ""}
+
+    process = manage("check", "--deploy", "--fail-level", "WARNING", **environment)
+
+    assert (process.returncode, process.stderr) == (0, "")
+
+
+def test_the_environment_of_render_starts_in_production():
+    environment = {entry["key"]: entry["value"] for entry in WEB["envVars"] if "value" in entry}
+
+    process = manage("check", "--deploy", "--fail-level", "WARNING", **environment, **OWN, DATABASE_URL=DATABASE_URL)
+
+    assert (process.returncode, process.stderr) == (0, "")
+
+
+def test_nginx_alone_is_published_and_reaches_the_world():
+    published = [name for name, service in COMPOSE["services"].items() if "ports" in service]
+    outside = [name for name, service in COMPOSE["services"].items() if "outside" in service.get("networks", [])]
+
+    assert (published, outside) == (["nginx"], ["nginx"])
+    assert COMPOSE["networks"]["inside"] == {"internal": True}
+    assert COMPOSE["services"]["database"]["network_mode"] == "none"
+
+
+def test_no_image_holds_what_git_ignores():
+    ignored = [line.strip("/") for line in (BASE_DIR / ".gitignore").read_text().splitlines()]
+    left_out = [line.removeprefix("**/") for line in (BASE_DIR / ".dockerignore").read_text().splitlines()]
+
+    missing = set(ignored) - set(left_out)
+
+    assert missing == set()
