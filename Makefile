@@ -24,7 +24,7 @@ NEWMAN := npx --yes newman@6.2.2 run samples/healthcare.postman_collection.json 
 PYTEST := $(BIN)/python -W error::ResourceWarning -m pytest -q -n 2 --dist loadfile --durations 3
 
 .DEFAULT_GOAL := help
-.PHONY: help coverage run serve clean-tokens test lint check audit test-sqlite test-postgresql postman fuzz faults bench bench-scale
+.PHONY: help coverage run serve clean-tokens test lint check audit test-sqlite test-postgresql postman fuzz faults bench bench-scale install
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -38,6 +38,8 @@ help: ## List the targets
 .venv/.tests: requirements.txt requirements-dev.txt .venv/.runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
+
+install: .venv/.runtime ## Make .venv and install what the project runs on
 
 run: .venv/.runtime ## Install, migrate and serve on SQLite (PORT=8000; DB_LIVE=True for PostgreSQL)
 	$(MANAGE) migrate --verbosity 0
