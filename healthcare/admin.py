@@ -1,8 +1,15 @@
 """What the admins of all records share: the acting user on every change, one transaction, history, restore."""
 
+from typing import Any
+
+from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
 from simple_history.admin import SimpleHistoryAdmin
 
 
@@ -13,17 +20,17 @@ class RecordAdmin(SimpleHistoryAdmin):
     show_full_result_count = False
     save_on_top = True
 
-    def get_changeform_initial_data(self, request):
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"user": request.user.pk, **super().get_changeform_initial_data(request)}
 
-    def get_object(self, request, object_id, from_field=None):
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Model | None:
         """Return the record, locked while it is being saved, so that one deleted meanwhile does not come back."""
         record = super().get_object(request, object_id, from_field)
         if record and request.method == "POST":
             return self.get_queryset(request).select_for_update(of=("self",)).filter(pk=record.pk).first()
         return record
 
-    def save_model(self, request, obj, form, change):
+    def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
         obj._history_user = request.user
         obj.save(force_update=change, force_insert=not change)
 
@@ -40,27 +47,27 @@ class HistoryAdmin(admin.ModelAdmin):
     actions = ["restore"]
 
     @admin.display(description="record")
-    def record(self, version):
+    def record(self, version: Any) -> str:
         return getattr(version, "name", None) or f"patient {version.patient_id}, doctor {version.doctor_id}"
 
-    def has_add_permission(self, request):
+    def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request, obj=None):
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_delete_permission(self, request, obj=None):
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_view_permission(self, request, obj=None):
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         model = self.model.instance_type
         return request.user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}")
 
-    def has_module_permission(self, request):
+    def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
 
     @admin.action(description="Restore the selected deleted records", permissions=["view"])
-    def restore(self, request, queryset):
+    def restore(self, request: HttpRequest, queryset: QuerySet) -> None:
         model = self.model.instance_type
         if not request.user.has_perm(f"{model._meta.app_label}.add_{model._meta.model_name}"):
             raise PermissionDenied
@@ -73,7 +80,7 @@ class HistoryAdmin(admin.ModelAdmin):
                 self.message_user(request, f"{model._meta.verbose_name.capitalize()} {version.id} is back.")
 
 
-def restore(version, user):
+def restore(version: Any, user: AbstractBaseUser | AnonymousUser) -> None:
     """Bring back the record that `version` says was deleted, with its id; raise ValidationError if it can't be."""
     with transaction.atomic():
         if version.history_type != "-":

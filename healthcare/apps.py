@@ -4,5 +4,5 @@ from django.apps import AppConfig
 class HealthcareConfig(AppConfig):
     name = "healthcare"
 
-    def ready(self):
+    def ready(self) -> None:
         from healthcare import checks  # noqa: F401, registers them

@@ -27,14 +27,14 @@ FAILURES = (BackupError, Error, sqlite3.Error, OSError)
 class SQLite:
     """By SQLite's online backup: one consistent state, whoever writes meanwhile (https://www.sqlite.org/backup.html)."""
 
-    def write(self, path):
+    def write(self, path: Path) -> None:
         connection.ensure_connection()
         with closing(sqlite3.connect(path)) as copy:
             connection.connection.backup(copy)
             # The copy of a database in WAL mode is in it too, and would need to write beside itself to be read.
             copy.execute("PRAGMA journal_mode=DELETE")
 
-    def check(self, path):
+    def check(self, path: Path) -> None:
         with closing(self._opened(path)) as copy:
             demand_tables(path, {name for (name,) in copy.execute("SELECT name FROM sqlite_master")})
             # Indexes are made of it.
@@ -46,22 +46,22 @@ class SQLite:
             if verdict != "ok":
                 raise BackupError(f"{path.name} is damaged: {verdict}.")
 
-    def restore(self, path):
+    def restore(self, path: Path) -> None:
         connection.ensure_connection()
         with closing(self._opened(path)) as copy:
             copy.backup(connection.connection)
 
-    def _opened(self, path):
+    def _opened(self, path: Path) -> sqlite3.Connection:
         return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
 
 
 class PostgreSQL:
     """By pg_dump and pg_restore, with all connection parameters of DATABASES (https://www.postgresql.org/docs/current/app-pgdump.html)."""
 
-    def write(self, path):
+    def write(self, path: Path) -> None:
         self._run("pg_dump", "--format=custom", "--no-password", f"--file={path}", f"--dbname={self._dsn()}")
 
-    def check(self, path):
+    def check(self, path: Path) -> None:
         # A line of it: "215; 1259 16385 TABLE public patients_patient owner".
         entries = (line.split() for line in self._run("pg_restore", "--list", path.absolute()).splitlines())
         tables = {entry[5] for entry in entries if entry[3:4] == ["TABLE"]}
@@ -70,18 +70,18 @@ class PostgreSQL:
         if newer:
             raise BackupError(f"The database has a table from after it: {min(newer)}. Restore into an empty one.")
 
-    def restore(self, path):
+    def restore(self, path: Path) -> None:
         all_or_nothing = ["--single-transaction", "--exit-on-error"]
         from_scratch = ["--clean", "--if-exists", "--no-owner", "--no-privileges"]
         where = ["--no-password", f"--dbname={self._dsn()}"]
         self._run("pg_restore", *all_or_nothing, *from_scratch, *where, path.absolute())
 
-    def _dsn(self):
+    def _dsn(self) -> str:
         """Return the connection parameters but the password: every user of the machine sees a program's arguments."""
         parameters = connection.get_connection_params()
         return make_dsn(**{name: parameters[name] for name in parameters.keys() - {"cursor_factory", "password"}})
 
-    def _run(self, program, *arguments):
+    def _run(self, program: str, *arguments: str | Path) -> str:
         """Run one of PostgreSQL's programs and return what it printed."""
         password = connection.settings_dict["PASSWORD"]
         environ = os.environ | ({"PGPASSWORD": password} if password else {})
@@ -96,11 +96,11 @@ class PostgreSQL:
         return process.stdout
 
 
-def of_this_database():
-    return {"sqlite": SQLite, "postgresql": PostgreSQL}[connection.vendor]()
+def of_this_database() -> SQLite | PostgreSQL:
+    return SQLite() if connection.vendor == "sqlite" else PostgreSQL()
 
 
-def write(path):
+def write(path: Path) -> None:
     """Write the database to a new file that its owner alone may read; it appears when it is whole, and on the disk."""
     if path.exists():
         raise BackupError("The file exists already.")
@@ -114,24 +114,24 @@ def write(path):
     sync(path.parent)
 
 
-def check(path):
+def check(path: Path) -> None:
     """Refuse anything but a whole backup of this project's, from this kind of database."""
     path.open("rb").close()
     of_this_database().check(path)
 
 
-def restore(path):
+def restore(path: Path) -> None:
     """Replace everything in the database by what the file at `path` holds."""
     of_this_database().restore(path)
 
 
-def demand_tables(path, tables):
+def demand_tables(path: Path, tables: set[str]) -> None:
     missing = TABLES - tables
     if missing:
         raise BackupError(f"{path.name} is no backup of this project: it has no table {min(missing)}.")
 
 
-def sync(path):
+def sync(path: Path) -> None:
     """Wait until a file, or what a directory lists, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -1,12 +1,16 @@
 """What every start checks beside the settings themselves."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
 from django.conf import settings
 from django.core.cache import cache
 from django.core.checks import Error, Tags, register
 
 
 @register(Tags.caches)
-def redis_answers(app_configs, **kwargs):
+def redis_answers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[Error]:
     """Ask the Redis of CACHE_URL once; one that goes away later is a 503."""
     if not settings.CACHE_URL:
         return []

@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,12 +14,12 @@ FALSE = {"false", "0", "no", "off"}
 SECRET_KEY_BYTES = 32
 
 
-def text(name, default=""):
+def text(name: str, default: str = "") -> str:
     """Return the variable stripped of white space, or `default` where it is unset or empty."""
     return os.environ.get(name, "").strip() or default
 
 
-def boolean(name, default=False):
+def boolean(name: str, default: bool = False) -> bool:
     """Return the variable as a bool; raise ImproperlyConfigured for anything but a plain yes or no."""
     value = text(name).lower()
     if not value:
@@ -28,7 +29,7 @@ def boolean(name, default=False):
     return value in TRUE
 
 
-def integer(name, default, minimum=0):
+def integer(name: str, default: int, minimum: int = 0) -> int:
     """Return the variable as an int of at least `minimum`; raise ImproperlyConfigured for anything else."""
     value = text(name, str(default))
     if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) < minimum:
@@ -36,12 +37,12 @@ def integer(name, default, minimum=0):
     return int(value)
 
 
-def names(name, default=()):
+def names(name: str, default: Iterable[str] = ()) -> list[str]:
     """Return a comma-separated variable as a list of its non-empty parts."""
     return [part.strip() for part in text(name).split(",") if part.strip()] or list(default)
 
 
-def origins(name):
+def origins(name: str) -> list[str]:
     """Return a comma-separated variable as a list of web origins (RFC 6454); raise ImproperlyConfigured for a wildcard,
     a path or anything else that no browser sends as its origin."""
     for origin in names(name):
@@ -50,7 +51,7 @@ def origins(name):
     return names(name)
 
 
-def redis_url(name):
+def redis_url(name: str) -> str:
     """Return the URL of a Redis, empty where the variable is; raise ImproperlyConfigured for any other URL."""
     url = text(name)
     if url:
@@ -64,7 +65,7 @@ def redis_url(name):
     return url
 
 
-def rate(name, default):
+def rate(name: str, default: str) -> tuple[int, int]:
     """Return a variable such as `20/hour` as (count, seconds); raise ImproperlyConfigured for anything else."""
     match = re.fullmatch(r"([1-9][0-9]{0,8})/(second|minute|hour|day)", text(name, default))
     if not match:
@@ -72,7 +73,7 @@ def rate(name, default):
     return int(match[1]), {"second": 1, "minute": 60, "hour": 3600, "day": 86400}[match[2]]
 
 
-def required(name, why):
+def required(name: str, why: str) -> str:
     """Return the variable; raise ImproperlyConfigured with the reason where it is missing."""
     value = text(name)
     if not value:
@@ -80,7 +81,7 @@ def required(name, why):
     return value
 
 
-def secret_key(production, path):
+def secret_key(production: bool, path: Path) -> str:
     """Return SECRET_KEY; outside production make one at `path`, readable by its owner alone, and keep it.
 
     A key that outlives the process is what lets tokens outlive a restart. Raise ImproperlyConfigured for a key
@@ -100,7 +101,7 @@ def secret_key(production, path):
     return key
 
 
-def _kept_key(path: Path):
+def _kept_key(path: Path) -> str:
     if not path.exists():
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         draft.touch(mode=0o600)

@@ -5,6 +5,7 @@ numbers have at most the 15 digits of ITU-T E.164.
 """
 
 import unicodedata
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
@@ -21,7 +22,7 @@ validate_phone = RegexValidator(PHONE, "Enter 7 to 15 digits, with or without a 
 validate_gender = RegexValidator(rf"^({GENDER})\Z", GENDER_MESSAGE, code="invalid")
 
 
-def validate_line(value):
+def validate_line(value: str) -> None:
     """Refuse text that is not one visible line: control characters, line separators, nothing but invisible ones."""
     categories = [unicodedata.category(character) for character in value]
     if any(category in {"Cc", "Cs", "Zl", "Zp"} for category in categories):
@@ -32,7 +33,7 @@ def validate_line(value):
         raise ValidationError("This field may not be blank.", code="blank")
 
 
-def validate_text(value):
+def validate_text(value: str) -> None:
     """Refuse control characters in text of several lines, but for tabs and line ends."""
     if any(unicodedata.category(character) == "Cc" and character not in "\t\r\n" for character in value):
         raise ValidationError(
@@ -40,7 +41,7 @@ def validate_text(value):
         )
 
 
-def plain_phone(value):
+def plain_phone(value: str) -> str:
     """Return a phone number without the separators people write: `+1 (987) 654-3210` is `+19876543210`."""
     return value.translate(PHONE_SEPARATORS)
 
@@ -50,8 +51,8 @@ class LineField(models.CharField):
 
     default_validators = [validate_line]
 
-    def __init__(self, *args, max_length=100, **kwargs):
-        super().__init__(*args, max_length=max_length, **kwargs)
+    def __init__(self, *, max_length: int = 100, **kwargs: Any) -> None:
+        super().__init__(max_length=max_length, **kwargs)
 
 
 class PhoneField(models.CharField):
@@ -59,14 +60,14 @@ class PhoneField(models.CharField):
 
     default_validators = [validate_phone]
 
-    def __init__(self, *args, max_length=16, **kwargs):
-        super().__init__(*args, max_length=max_length, **kwargs)
+    def __init__(self, *, max_length: int = 16, **kwargs: Any) -> None:
+        super().__init__(max_length=max_length, **kwargs)
 
-    def to_python(self, value):
+    def to_python(self, value: Any) -> Any:
         value = super().to_python(value)
         return plain_phone(value) if value else value
 
-    def formfield(self, **kwargs):
+    def formfield(self, **kwargs: Any) -> Any:  # type: ignore[override]  # Django's own CharField has this signature
         # The form's limit counts before the separators are dropped, the column's after.
         return super().formfield(**{"max_length": 40, **kwargs})
 
@@ -76,18 +77,18 @@ class GenderField(models.CharField):
 
     default_validators = [validate_gender]
 
-    def __init__(self, *args, max_length=7, **kwargs):
-        super().__init__(*args, max_length=max_length, **kwargs)
+    def __init__(self, *, max_length: int = 7, **kwargs: Any) -> None:
+        super().__init__(max_length=max_length, **kwargs)
 
 
-def gender_condition(blank=False):
+def gender_condition(blank: bool = False) -> models.Q:
     """Return the condition of a check constraint that `gender` is one of GENDERS (or blank)."""
     return models.Q(gender__fold__in=[*GENDERS, *([""] if blank else [])])
 
 
-def phone_condition():
+def phone_condition() -> models.Q:
     return models.Q(phone__regex=PHONE)
 
 
-def age_condition(lowest, highest):
+def age_condition(lowest: int, highest: int) -> models.Q:
     return models.Q(age__range=(lowest, highest))

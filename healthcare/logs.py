@@ -3,14 +3,17 @@
 import logging
 import traceback
 from datetime import UTC, datetime
+from types import TracebackType
 
 import orjson
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 class JSONFormatter(logging.Formatter):
     """Format a record as one line: time (ISO 8601), level, logger, event, and what `extra={"data": {...}}` adds."""
 
-    def format(self, record):
+    def format(self, record: logging.LogRecord) -> str:
         line = {
             "time": datetime.fromtimestamp(record.created, UTC),
             "level": record.levelname.lower(),
@@ -22,9 +25,9 @@ class JSONFormatter(logging.Formatter):
             line["traceback"] = self.formatException(record.exc_info)
         return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z).decode()
 
-    def formatException(self, exc_info):  # noqa: N802, the name is logging's
+    def formatException(self, exc_info: ExcInfo) -> str:  # noqa: N802, the name is logging's
         """Return the frames and types of the chain of exceptions; their messages may quote a patient."""
-        error, parts = exc_info[1], []
+        error, parts = exc_info[1], list[str]()
         while error is not None:
             parts.insert(0, "".join(traceback.format_tb(error.__traceback__)) + type(error).__qualname__)
             error = error.__cause__ or error.__context__

@@ -5,6 +5,7 @@ import math
 import re
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 
 from django.conf import settings
@@ -12,12 +13,17 @@ from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
 from django.core.exceptions import DisallowedHost
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import ResolverMatch
+from django.utils.deprecation import MiddlewareMixin
 from django.utils.functional import LazyObject
 from rest_framework.exceptions import Throttled
 
 from healthcare.api import errors
+from healthcare.api.requests import LoggedRequest
 
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
 API = "/api/"
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"}
 log = logging.getLogger("healthcare.requests")
@@ -26,10 +32,10 @@ log = logging.getLogger("healthcare.requests")
 class RequestLogMiddleware:
     """Give the request an id, answer it in X-Request-ID, and log one line: who did what to which record."""
 
-    def __init__(self, get_response):
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request):
+    def __call__(self, request: LoggedRequest) -> HttpResponseBase:
         started = time.perf_counter()
         request.id = uuid.uuid4().hex
         response = self.get_response(request)
@@ -52,12 +58,12 @@ class RequestLogMiddleware:
         return response
 
 
-def ids_in(match):
+def ids_in(match: ResolverMatch | None) -> list[str]:
     """Return the ids that a path names; what else it may hold is a client's own text."""
     return [value for value in match.kwargs.values() if str(value).isdecimal()] if match else []
 
 
-def user_id(request):
+def user_id(request: HttpRequest) -> int | None:
     """Return the id of the user the request turned out to be from; ask nobody who has not been asked for yet."""
     user = request.__dict__.get("user")
     if isinstance(user, LazyObject):
@@ -66,15 +72,15 @@ def user_id(request):
 
 
 @lru_cache(maxsize=512)
-def readable(route):
+def readable(route: str) -> str:
     """Return a URL pattern as people write it: `api/^patients/(?P<pk>[0-9]+)/$` as `/api/patients/{pk}/`."""
     return "/" + re.sub(r"\(\?P<(\w+)>[^)]*\)", r"{\1}", route).translate({ord("^"): None, ord("$"): None})
 
 
-class PagesOnlyMixin:
+class PagesOnlyMixin(MiddlewareMixin):
     """Have the API pass by: it knows no cookies."""
 
-    def __call__(self, request):
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if request.path_info.startswith(API):
             return self.get_response(request)
         return super().__call__(request)
@@ -95,15 +101,15 @@ class MessageMiddleware(PagesOnlyMixin, messages.MessageMiddleware):
 class ThrottledMiddleware:
     """Answer a log-in to the admin that was tried too often; the API's own handler answers the API's."""
 
-    def __init__(self, get_response):
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request):
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         return self.get_response(request)
 
-    def process_exception(self, request, exception):
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, Throttled):
-            headers = {"Retry-After": str(math.ceil(exception.wait))}
+            headers = {"Retry-After": str(math.ceil(exception.wait))}  # type: ignore[attr-defined]  # the stubs lack it
             return HttpResponse(str(exception.detail), status=429, content_type="text/plain", headers=headers)
         return None
 
@@ -111,10 +117,10 @@ class ThrottledMiddleware:
 class ContentSecurityPolicyMiddleware:
     """Tell browsers what a page may load (https://www.w3.org/TR/CSP3/)."""
 
-    def __init__(self, get_response):
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request):
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
         if response.get("Content-Type", "").startswith("text/html"):
             response["Content-Security-Policy"] = settings.CONTENT_SECURITY_POLICY
@@ -124,10 +130,10 @@ class ContentSecurityPolicyMiddleware:
 class ApiMiddleware:
     """Under /api/: refuse what is not understood, take a path without its slash, keep answers out of caches."""
 
-    def __init__(self, get_response):
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request):
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         path = request.path_info if request.path_info.endswith("/") else f"{request.path_info}/"
         if not path.startswith(API):
             return self.get_response(request)
@@ -138,7 +144,7 @@ class ApiMiddleware:
             response["Cache-Control"] = "no-store"
         return response
 
-    def _refusal(self, request):
+    def _refusal(self, request: HttpRequest) -> HttpResponse | None:
         try:
             request.get_host()
         except DisallowedHost as error:

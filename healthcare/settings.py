@@ -6,6 +6,7 @@ through `healthcare.env`. Two switches matter: DB_LIVE chooses the database and 
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -92,11 +93,11 @@ DB_TIMEOUT = env.integer("DB_TIMEOUT", 10, minimum=1)
 THIS_MACHINE = {"", "localhost", "127.0.0.1", "::1"}
 
 
-def postgresql():
+def postgresql() -> dict[str, Any]:
     """Return the DATABASES entry of a live PostgreSQL, from DATABASE_URL or else from the five DB_* variables."""
     url = env.text("DATABASE_URL")
     if url:
-        database = dj_database_url.parse(url)
+        database: dict[str, Any] = {**dj_database_url.parse(url)}
         if "postgresql" not in database["ENGINE"]:
             raise ImproperlyConfigured("DATABASE_URL must start with postgresql://.")
     else:
@@ -141,7 +142,7 @@ DATABASES = {"default": postgresql() if DB_LIVE else SQLITE}
 # Cache: https://docs.djangoproject.com/en/5.2/topics/cache/
 
 CACHE_URL = env.redis_url("CACHE_URL")
-CACHES = {
+CACHES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}
     if CACHE_URL
     else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}

@@ -11,14 +11,18 @@ signals, and what they return is what psycopg2 makes of it. What this path canno
 change) is left to the plain one. A server frozen after it got a statement may carry it out later, as with any COMMIT.
 """
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache, cached_property
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, models, transaction
-from django.db.models import Value
+from django.db.models import QuerySet, Value
+from django.db.models.sql.compiler import SQLCompiler
 
 CREATED, CHANGED, DELETED = "+", "~", "-"
+Row = tuple[Any, ...]
 
 
 class Slot(Value):
@@ -27,7 +31,7 @@ class Slot(Value):
     is_authenticated = True
     is_staff = False
 
-    def __init__(self, name):
+    def __init__(self, name: str) -> None:
         super().__init__(_Name(name))
 
 
@@ -35,7 +39,7 @@ class _Name(str):
     """Tells a slot's name from a parameter that happens to be a string."""
 
 
-def filled(params, values):
+def filled(params: Iterable[Any], values: Mapping[str, Any]) -> list[Any]:
     return [values[param] if type(param) is _Name else param for param in params]
 
 
@@ -46,18 +50,18 @@ class CompiledQuery:
     query.rows(pk=1)  # [(1, "Alice Smith")], the first `limit` of them
     """
 
-    def __init__(self, build):
+    def __init__(self, build: Callable[[], QuerySet]) -> None:
         self._build = build
 
     @cached_property
-    def compiled(self):
+    def compiled(self) -> tuple[str, Sequence[Any], SQLCompiler, dict[int, Any]]:
         """Return (SQL, parameters, compiler, converters)."""
         compiler = self._build().query.get_compiler(connection=connection)
         sql, params = compiler.as_sql()
         columns = [expression for expression, _, _ in compiler.select]
         return sql, params, compiler, compiler.get_converters(columns)
 
-    def rows(self, limit=None, **values):
+    def rows(self, limit: int | None = None, **values: Any) -> list[Row]:
         sql, params, compiler, converters = self.compiled
         params = filled(params, values)
         if limit:
@@ -76,30 +80,30 @@ class CompiledWrites:
     change, or where other rows are in its way. Raises IntegrityError for what a constraint refuses.
     """
 
-    def __init__(self, model, columns, subject):
+    def __init__(self, model: Any, columns: dict[str, str], subject: Callable[[], QuerySet]) -> None:
         self.model, self.columns = model, columns
         self._subject = CompiledQuery(lambda: subject().order_by().values_list("pk"))
         self._statement = cache(self._build)
 
-    def insert(self, user_id, values):
+    def insert(self, user_id: int, values: dict[str, Any]) -> dict[str, Any]:
         """Store a new row of `user_id` with `values` ({attribute: value}); what they lack gets its default."""
         fields = [field for field in self.model._meta.concrete_fields if not field.primary_key]
         values = {field.attname: field.get_default() for field in fields} | values | {"user_id": user_id}
         return self._run(CREATED, user_id, values)
 
-    def update(self, user_id, pk, values):
+    def update(self, user_id: int, pk: int, values: dict[str, Any]) -> dict[str, Any] | None:
         """Set `values` ({attribute: value}) and nothing else."""
         return self._run(CHANGED, user_id, values, pk)
 
-    def delete(self, user_id, pk):
+    def delete(self, user_id: int, pk: int) -> dict[str, Any] | None:
         """Delete the row, and what depends on it alone."""
         return self._run(DELETED, user_id, {}, pk)
 
-    def _run(self, kind, user_id, values, pk=None):
+    def _run(self, kind: str, user_id: int, values: dict[str, Any], pk: int | None = None) -> Any:
         sql, fields, where, histories = self._statement(kind, *values)
         # Milliseconds, fewer than the client waits: the server would go on waiting for a lock, and then store what the
         # client was told to try again.
-        params = [settings.DB_TIMEOUT * 900]
+        params: list[Any] = [settings.DB_TIMEOUT * 900]
         params += [field.get_db_prep_save(values[field.attname], connection) for field in fields]
         params += filled(where, {"user": user_id, "pk": pk})
         params += [kind, user_id] * histories
@@ -109,7 +113,7 @@ class CompiledWrites:
             answer = cursor.fetchone()
         return answer and dict(zip(self.columns, answer, strict=True))
 
-    def _build(self, kind, *names):
+    def _build(self, kind: str, *names: str) -> tuple[str, list[Any], Sequence[Any], int]:
         """Return (SQL, the fields whose values it takes, the parameters of its WHERE, how many histories it writes)."""
         fields = [self.model._meta.get_field(name) for name in names]
         table, pk = quoted(self.model._meta.db_table), quoted(self.model._meta.pk.column)
@@ -142,7 +146,7 @@ class CompiledWrites:
         return sql, fields, where, len(histories)
 
 
-def into_history(model, source):
+def into_history(model: Any, source: str) -> str:
     """Return the statement that writes the rows of `source`, columns of `model`, into its history."""
     history = model.history.model
     columns = listed(history.tracked_fields)
@@ -153,9 +157,9 @@ def into_history(model, source):
     )
 
 
-def listed(fields):
+def listed(fields: Iterable[Any]) -> str:
     return ", ".join(quoted(field.column) for field in fields)
 
 
-def quoted(name):
+def quoted(name: str) -> str:
     return connection.ops.quote_name(name)

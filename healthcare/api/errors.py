@@ -7,16 +7,19 @@ is told in the words of the constraint's `violation_error_message`, on the field
 import logging
 import re
 import sys
+from collections.abc import Iterable
 from functools import cache
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, SuspiciousOperation
 from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, models
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.text import Truncator
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions, status
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as drf_exception_handler
@@ -27,7 +30,7 @@ from healthcare.api.json import JSONRenderer, encode
 log = logging.getLogger("healthcare.errors")
 
 # InternalError: a server that has become read-only, for one.
-DATABASE_AWAY = (OperationalError, InterfaceError, InternalError)
+DATABASE_AWAY: tuple[type[Exception], ...] = (OperationalError, InterfaceError, InternalError)
 if settings.CACHE_URL:
     from redis.exceptions import RedisError
 
@@ -65,7 +68,7 @@ class DatabaseUnavailable(exceptions.APIException):
     wait = RETRY_AFTER_SECONDS
 
 
-def exception_handler(error, context):
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     """Turn whatever a view raised into the answer the contract has for it; only a defect becomes a 500."""
     # Also where an answer would be YAML: the schema's.
     context["request"].accepted_renderer, context["request"].accepted_media_type = JSONRenderer(), "application/json"
@@ -97,19 +100,19 @@ def exception_handler(error, context):
     return response
 
 
-def advise(error, advice):
+def advise(error: Any, advice: str) -> None:
     """Add to what DRF says is wrong, which may quote the client at length, what is right."""
     error.detail = exceptions.ErrorDetail(f"{Truncator(error.detail).chars(120)} {advice}", error.get_codes())
 
 
-def _request_id(request):
+def _request_id(request: HttpRequest | Request) -> dict[str, str | None]:
     return {"request_id": getattr(request, "id", None)}
 
 
 # What a refused row means
 
 
-def refusal(error):
+def refusal(error: IntegrityError) -> exceptions.APIException:
     """Return the exception that says what the database refused: a ValidationError on its field, or a Conflict."""
     cause = error.__cause__
     diagnostics = getattr(cause, "diag", None)
@@ -129,9 +132,10 @@ def refusal(error):
 
 
 @cache
-def constraints():
+def constraints() -> dict[str, models.BaseConstraint]:
     """Return every constraint of this project's models, by its name and by how SQLite calls it."""
-    found = {}
+    found: dict[str, models.BaseConstraint] = {}
+    model: Any
     for model in apps.get_models():
         for constraint in model._meta.constraints:
             found[constraint.name] = constraint
@@ -141,10 +145,11 @@ def constraints():
     return found
 
 
-def field_of(constraint):
+def field_of(constraint: Any) -> str:
     """Return the one field a constraint is about, or `non_field_errors` for a rule over several."""
     if isinstance(constraint, models.CheckConstraint):
-        fields = constraint.condition.referenced_base_fields
+        condition: Any = constraint.condition
+        fields = condition.referenced_base_fields
     else:
         fields = set(constraint.fields) | {
             leaf.name for part in constraint.expressions for leaf in _leaves(part) if isinstance(leaf, models.F)
@@ -152,33 +157,33 @@ def field_of(constraint):
     return fields.pop() if len(fields) == 1 else api_settings.NON_FIELD_ERRORS_KEY
 
 
-def _leaves(expression):
+def _leaves(expression: Any) -> Iterable[Any]:
     return [expression] if isinstance(expression, models.F) else expression.flatten()
 
 
 # What Django answers when no view of the API was reached
 
 
-def json_error(status_code, detail, **headers):
+def json_error(status_code: int, detail: str, **headers: str) -> HttpResponse:
     return HttpResponse(
         encode({"detail": detail}), status=status_code, content_type="application/json", headers=headers
     )
 
 
 @csrf_exempt
-def not_found(request, *args, **kwargs):
+def not_found(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
     """Answer a path that is nowhere, in JSON under /api/ (404), whatever the verb."""
     return json_error(404, NOT_FOUND)
 
 
-def bad_request(request, exception):
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer what Django found suspicious, in JSON everywhere (400)."""
     if isinstance(exception, DisallowedHost):
         return json_error(400, "Invalid Host header: this server answers to those in ALLOWED_HOSTS.")
     return json_error(400, "Bad request.")
 
 
-def server_error(request):
+def server_error(request: HttpRequest) -> HttpResponse:
     """Answer what escaped every view: 503 while the database is away, else 500."""
     if isinstance(sys.exc_info()[1], DATABASE_AWAY):
         return json_error(503, DatabaseUnavailable.default_detail, **{"Retry-After": str(RETRY_AFTER_SECONDS)})

@@ -5,6 +5,7 @@ from functools import cache
 from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.middleware import common
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
@@ -20,20 +21,20 @@ NO_STORE = {"Cache-Control": "no-store"}
 class CommonMiddleware(common.CommonMiddleware):
     """Django's, which asks for a known Host header; but a probe comes by the IP address of the day."""
 
-    def process_request(self, request):
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
         return None if request.path_info in PROBES else super().process_request(request)
 
 
 @csrf_exempt
 @require_safe
-def alive(request):
+def alive(request: HttpRequest) -> HttpResponse:
     """Answer 200 while the process runs. Touches nothing."""
-    return json_response(encode({"status": "alive"}), **NO_STORE)
+    return json_response(encode({"status": "alive"}), 200, **NO_STORE)
 
 
 @csrf_exempt
 @require_safe
-def ready(request):
+def ready(request: HttpRequest) -> HttpResponse:
     """Answer 200 while the database answers and has every migration, else 503."""
     try:
         missing = wanted_migrations() - set(MigrationRecorder(connection).applied_migrations())
@@ -42,10 +43,10 @@ def ready(request):
     if missing:
         detail = f"{len(missing)} migrations are not applied: run manage.py migrate."
         return json_error(503, detail, **NO_STORE, **{"Retry-After": "2"})
-    return json_response(encode({"status": "ready"}), **NO_STORE)
+    return json_response(encode({"status": "ready"}), 200, **NO_STORE)
 
 
 @cache
-def wanted_migrations():
+def wanted_migrations() -> set[tuple[str, str]]:
     """Return the migrations on disk, as (app, name)."""
     return set(MigrationLoader(None).disk_migrations)

@@ -1,25 +1,30 @@
 """Every version of a record, newest first: what changed, when, and by whom."""
 
-from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions
 from rest_framework.decorators import action
 
 from healthcare.api.json import encode
-from healthcare.api.serializers import VersionSerializer
+from healthcare.api.requests import ApiRequest
+from healthcare.api.serializers import ModelSerializer, VersionSerializer
 from healthcare.api.viewsets import json_response
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 TYPES = {"+": "created", "~": "changed", "-": "deleted"}
 
 
-def versions(rows, names):
+def versions(rows: list[dict[str, Any]], names: list[str]) -> list[dict[str, Any]]:
     """Return history rows (newest first, as dicts) as the API tells them.
 
     Each: {"id", "action", "at", "by" (a user's id or None), "changes": [{"field", "old", "new"}]}.
     """
     told = []
-    for row, older in pairwise([*rows, None]):
+    for row, older in zip(rows, [*rows[1:], None], strict=True):
         changed = [name for name in names if row[name] != (older[name] if older else None)]
         if row["history_type"] == "-":
             changed = []
@@ -40,9 +45,12 @@ def versions(rows, names):
 class HistoryMixin:
     """Add `history/` to a record: also a deleted one keeps its own."""
 
+    model: Any
+    serializer_class: type[ModelSerializer]
+
     @extend_schema(responses=VersionSerializer(many=True))
     @action(detail=True, methods=["get"])
-    def history(self, request, *args, **kwargs):
+    def history(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Every version, newest first: what changed, when, by whom. Also of a deleted record."""
         names = [name for name in self.serializer_class.columns() if name not in ("id", "created_at", "user")]
         rows = list(
@@ -62,6 +70,6 @@ class HistoryMixin:
             raise exceptions.NotFound
         return json_response(encode(versions(rows, names)))
 
-    def may_read_history(self, user, newest):
+    def may_read_history(self, user: "User", newest: dict[str, Any]) -> bool:
         """Tell whether `user` sees the record, existing or deleted, whose newest version is `newest`."""
         return True

@@ -2,11 +2,14 @@
 
 import json
 import re
-from datetime import UTC
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import IO, Any, NoReturn
 
 import orjson
 from django.conf import settings
 from rest_framework import exceptions, negotiation, parsers, renderers, status
+from rest_framework.request import Request
 
 MAX_DEPTH = 32
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -17,7 +20,7 @@ class PayloadTooLarge(exceptions.APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_code = "payload_too_large"
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.")
 
 
@@ -29,7 +32,9 @@ class JSONParser(parsers.BaseParser):
 
     media_type = "application/json"
 
-    def parse(self, stream, media_type=None, parser_context=None):
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         body = stream.read(limit + 1)
         if len(body) > limit:
@@ -47,7 +52,7 @@ class JSONParser(parsers.BaseParser):
             raise exceptions.ParseError("The body is not acceptable JSON: a number has too many digits.") from None
 
 
-def depth(body):
+def depth(body: bytes) -> int:
     """Return how deeply arrays and objects are nested in a JSON text. Python's own limit differs by its version."""
     deepest = level = 0
     for bracket in _BRACKET.findall(_STRING.sub(b"", body)):
@@ -56,14 +61,14 @@ def depth(body):
     return deepest
 
 
-def _unique(pairs):
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
         raise exceptions.ParseError("The body is not acceptable JSON: a key stands twice in one object.")
     return result
 
 
-def _refuse(constant):
+def _refuse(constant: str) -> NoReturn:
     raise exceptions.ParseError(f"The body is not acceptable JSON: {constant} is not a JSON number.")
 
 
@@ -71,7 +76,7 @@ def _refuse(constant):
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-def encode(value):
+def encode(value: Any) -> bytes:
     """Return `value` as UTF-8 JSON; moments as ISO 8601 in UTC with microseconds and Z."""
     try:
         return orjson.dumps(value, default=_moment, option=orjson.OPT_PASSTHROUGH_DATETIME)
@@ -79,11 +84,11 @@ def encode(value):
         return _SURROGATES.sub("\ufffd", json.dumps(value, default=_moment, ensure_ascii=False)).encode()
 
 
-def _moment(value):
+def _moment(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
-def encode_rows(keys, rows, moments):
+def encode_rows(keys: Iterable[str], rows: Iterable[Sequence[Any]], moments: Iterable[int]) -> bytes:
     """Return rows as a JSON array of objects: the bytes `encode` gives, ten times as fast where a row holds a moment.
 
     `moments` are the positions of the columns that do, in UTC and never null. orjson writes them as `encode` does, but
@@ -100,17 +105,21 @@ class JSONRenderer(renderers.BaseRenderer):
     format = "json"
     charset = None
 
-    def render(self, data, accepted_media_type=None, renderer_context=None):
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+    ) -> bytes:
         return b"" if data is None else encode(data)
 
 
 class AlwaysJSON(negotiation.BaseContentNegotiation):
     """Answer JSON whatever `Accept` says: there is nothing else to choose from."""
 
-    def select_parser(self, request, parsers):
+    def select_parser(self, request: Request, parsers: Iterable[parsers.BaseParser]) -> parsers.BaseParser | None:
         # To the letter: DRF would take `*/*` for JSON too.
         media_type = request.content_type.partition(";")[0].strip().lower()
         return next((parser for parser in parsers if parser.media_type == media_type), None)
 
-    def select_renderer(self, request, renderers, format_suffix=None):
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[renderers.BaseRenderer, str]:
         return renderers[0], renderers[0].media_type

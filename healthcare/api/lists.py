@@ -11,21 +11,24 @@ import base64
 import json
 import logging
 import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache, partial, reduce
 from operator import or_
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes, urlencode
 
 from django import forms
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import connection
-from django.db.models import DateTimeField, F, Field, Q
+from django.db.models import DateTimeField, F, Field, Q, QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
 from django_filters import rest_framework as filters
 from rest_framework.exceptions import ValidationError
 
-from healthcare.api.compiled import CompiledQuery, Slot
+from healthcare.api.compiled import CompiledQuery, Row, Slot
 from healthcare.api.json import encode, encode_rows
+from healthcare.api.requests import ApiRequest
+from healthcare.api.serializers import ModelSerializer
 from healthcare.db.functions import fold
 from healthcare.fields import validate_gender
 
@@ -34,6 +37,8 @@ log = logging.getLogger("healthcare.lists")
 CHUNK = 1000
 MAX_LIMIT = 1000
 MAX_SEARCH = 100
+# The value and the id of the row that a page starts behind.
+After = tuple[Any, Any]
 SEARCH, ORDERING, LIMIT, CURSOR = "search", "ordering", "limit", "cursor"
 
 
@@ -42,7 +47,7 @@ class IntegerFormField(forms.IntegerField):
 
     default_error_messages = {"invalid": "Must be a whole number."}
 
-    def to_python(self, value):
+    def to_python(self, value: Any) -> int | None:
         if value and not re.fullmatch(r"-?[0-9]{1,18}", value):
             raise DjangoValidationError(self.error_messages["invalid"], code="invalid")
         return super().to_python(value)
@@ -55,8 +60,8 @@ class IntegerFilter(filters.Filter):
 class GenderFormField(forms.CharField):
     default_validators = [validate_gender]
 
-    def to_python(self, value):
-        return super().to_python(value).lower()
+    def to_python(self, value: Any) -> str:
+        return (super().to_python(value) or "").lower()
 
 
 class GenderFilter(filters.Filter):
@@ -64,11 +69,11 @@ class GenderFilter(filters.Filter):
 
     field_class = GenderFormField
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(lookup_expr="fold", **kwargs)
 
 
-def query_parameters(request, allowed):
+def query_parameters(request: ApiRequest, allowed: Collection[str]) -> dict[str, str]:
     """Return the query string as a dict; raise ValidationError (400) naming what is unknown, doubled or malformed."""
     raw = request.META.get("QUERY_STRING", "")
     if not raw:
@@ -99,13 +104,13 @@ class Order(NamedTuple):
     # The column that is the same in every row, where an index has it in front of the id.
     grouped_by: str | None = None
 
-    def page(self, queryset, columns, after=None):
+    def page(self, queryset: QuerySet, columns: Sequence[str], after: After | None = None) -> QuerySet:
         """Return the rows of `columns` in this order that come after the one with `after`, its (value, id)."""
         if after:
             queryset = queryset.filter(self._beyond(*after))
         return queryset.order_by(*self._keys()).values_list(*columns)
 
-    def _keys(self):
+    def _keys(self) -> list[Any]:
         name = self.field.name
         if self.field.null:
             key = F(name).desc(nulls_last=True) if self.descending else F(name).asc(nulls_last=True)
@@ -115,7 +120,7 @@ class Order(NamedTuple):
             return [key, "-id" if self.descending else "id"]
         return [f"-{self.grouped_by}" if self.descending else self.grouped_by, key] if self.grouped_by else [key]
 
-    def _beyond(self, value, last_id):
+    def _beyond(self, value: Any, last_id: Any) -> Q:
         """Return the condition of the rows that come after the one with `value` and `last_id`; null comes last."""
         name, side = self.field.name, "lt" if self.descending else "gt"
         tie = Q(**{f"id__{side}": last_id})
@@ -135,10 +140,19 @@ class Listing:
     the id first; `search` names text columns, `ordering` any columns, `grouped_by` the one of `Order`.
     """
 
-    def __init__(self, queryset, serializer, filterset=None, search=(), ordering=("id",), grouped_by=None):
+    def __init__(
+        self,
+        queryset: Callable[..., QuerySet],
+        serializer: type[ModelSerializer],
+        filterset: type[filters.FilterSet] | None = None,
+        search: Sequence[str] = (),
+        ordering: Sequence[str] = ("id",),
+        grouped_by: str | None = None,
+    ) -> None:
         self.queryset, self.filterset, self.search = queryset, filterset, search
         self.ordering, self.grouped_by = ordering, grouped_by
-        self.model, self.columns = serializer.Meta.model, serializer.columns()
+        model: Any = serializer.Meta.model
+        self.model, self.columns = model, serializer.columns()
         self.moments = [
             index
             for index, attribute in enumerate(self.columns.values())
@@ -148,7 +162,7 @@ class Listing:
         self.parameters = {LIMIT, CURSOR, ORDERING, *self.filters, *([SEARCH] if search else [])}
         self.compiled = cache(self._compiled)
 
-    def respond(self, request, **scope):
+    def respond(self, request: ApiRequest, **scope: Any) -> HttpResponse | StreamingHttpResponse:
         """Answer the rows of `scope` that the query string asks for: an array, whole or one page of it.
 
         Raises ValidationError (400) that names the parameter at fault.
@@ -172,7 +186,7 @@ class Listing:
 
     # What is asked for
 
-    def _narrowed(self, parameters, queryset):
+    def _narrowed(self, parameters: dict[str, str], queryset: QuerySet) -> QuerySet:
         empty = [name for name in parameters if name in self.filters and not parameters[name].strip()]
         if empty:
             raise ValidationError({name: ["Give it a value, or leave it out."] for name in empty})
@@ -188,13 +202,13 @@ class Listing:
             queryset = queryset.filter(reduce(or_, (Q(**{f"{name}__fold__contains": text}) for name in self.search)))
         return queryset
 
-    def _order(self, wanted):
+    def _order(self, wanted: str) -> Order:
         column = wanted.removeprefix("-")
         if column not in self.ordering:
             raise ValidationError({ORDERING: [f"Must be one of {', '.join(self.ordering)}, with - for descending."]})
         return Order(self.model._meta.get_field(column), wanted.startswith("-"), self.grouped_by)
 
-    def _limit(self, parameters):
+    def _limit(self, parameters: dict[str, str]) -> int | None:
         given = parameters.get(LIMIT)
         if given is None:
             if CURSOR in parameters:
@@ -204,7 +218,7 @@ class Listing:
             raise ValidationError({LIMIT: [f"Must be a whole number from 1 to {MAX_LIMIT}."]})
         return int(given)
 
-    def _after(self, parameters, order):
+    def _after(self, parameters: dict[str, str], order: Order) -> After | None:
         """Return the (value, id) a page starts behind, from its cursor; None for the first page."""
         cursor = parameters.get(CURSOR)
         if cursor is None:
@@ -224,11 +238,11 @@ class Listing:
 
     # The page
 
-    def _page(self, order, queryset, after, size):
+    def _page(self, order: Order, queryset: QuerySet, after: After | None, size: int) -> list[Row]:
         """Return up to `size` + 1 rows: the one too many tells that there is more."""
         return list(order.page(queryset, self._selected(order), after)[: size + 1])
 
-    def _compiled_page(self, order, scope, after, size):
+    def _compiled_page(self, order: Order, scope: dict[str, Any], after: After | None, size: int) -> list[Row]:
         """Return what `_page` does, by SQL compiled once for each order and kind of place to start behind."""
         value, last_id = after or (None, None)
         start = "first" if after is None else "null" if value is None else "value"
@@ -236,30 +250,32 @@ class Listing:
         value = order.field.get_db_prep_value(value, connection)
         return self.compiled(order, start, *scope).rows(limit=size + 1, value=value, last_id=last_id, **scope)
 
-    def _compiled(self, order, start, *scope):
+    def _compiled(self, order: Order, start: str, *scope: str) -> CompiledQuery:
         after = {"first": None, "null": (None, Slot("last_id")), "value": (Slot("value"), Slot("last_id"))}[start]
         slots = {name: Slot(name) for name in scope}
         return CompiledQuery(lambda: order.page(self.queryset(**slots), self._selected(order), after))
 
-    def _selected(self, order):
+    def _selected(self, order: Order) -> list[str]:
         """Return the attributes of a row: those of the answer, and the ordering one where it is not among them."""
         name = order.field.attname
         return [*self.columns.values(), *([] if name in self.columns.values() else [name])]
 
-    def _key(self, order, row):
+    def _key(self, order: Order, row: Row) -> After:
         return row[self._selected(order).index(order.field.attname)], row[0]
 
-    def _next(self, request, parameters, order, row):
+    def _next(self, request: ApiRequest, parameters: Mapping[str, str], order: Order, row: Row) -> str:
         cursor = base64.urlsafe_b64encode(encode(self._key(order, row))).decode().rstrip("=")
         query = urlencode({**parameters, CURSOR: cursor})
         return f'<{request.scheme}://{request.get_host()}{request.path}?{query}>; rel="next"'
 
     # The bytes
 
-    def _encoded(self, rows):
+    def _encoded(self, rows: list[Row]) -> bytes:
         return encode_rows(self.columns, rows, self.moments)
 
-    def _stream(self, request_id, page, order, rows):
+    def _stream(
+        self, request_id: str, page: Callable[[After | None, int], list[Row]], order: Order, rows: list[Row]
+    ) -> Iterator[bytes]:
         yield b"["
         while True:
             yield self._encoded(rows[:CHUNK])[1:-1]

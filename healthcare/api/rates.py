@@ -6,13 +6,16 @@ every request's time.
 
 import ipaddress
 import time
+from typing import Protocol
 
 from django.conf import settings
 from django.core.cache import cache
+from django.http import HttpRequest
+from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 
-def client_address(request):
+def client_address(request: HttpRequest | Request) -> str:
     """Return where a request comes from, an IPv6 one as its /64, which is what one subscriber has.
 
     X-Forwarded-For is believed from as many proxies as TRUSTED_PROXIES says, counted from this end; what a client
@@ -30,10 +33,20 @@ def client_address(request):
     return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else str(parsed)
 
 
+class Counter(Protocol):
+    """Counts what happens in fixed windows of so many seconds."""
+
+    def hit(self, key: str, seconds: int) -> tuple[int, float]:
+        """Count one more; return (the count in this window, the seconds until it ends)."""
+
+    def forget(self, key: str, seconds: int) -> None:
+        """Start the window of `key` anew."""
+
+
 class CacheCounter:
     """Counts in Django's cache: across processes where that is a Redis, else each process for itself."""
 
-    def hit(self, key, seconds):
+    def hit(self, key: str, seconds: int) -> tuple[int, float]:
         """Count one more; return (the count in this window, the seconds until it ends)."""
         window, passed = divmod(time.time(), seconds)
         key = f"rate:{key}:{int(window)}"
@@ -44,7 +57,7 @@ class CacheCounter:
             count = cache.incr(key)
         return count, seconds - passed
 
-    def forget(self, key, seconds):
+    def forget(self, key: str, seconds: int) -> None:
         """Start the window of `key` anew."""
         cache.delete(f"rate:{key}:{int(time.time() // seconds)}")
 
@@ -52,16 +65,16 @@ class CacheCounter:
 class Throttle(BaseThrottle):
     """Refuse (429, with Retry-After) what comes more often than the `scope`'s rate, counted by user or by address."""
 
-    counter = CacheCounter()
+    counter: Counter = CacheCounter()
 
-    def allow_request(self, request, view):
+    def allow_request(self, request: Request, view: object) -> bool:
         scope = "user" if request.user.is_authenticated else "anonymous"
         return self.allow(scope, request.user.pk or client_address(request))
 
-    def allow(self, scope, who):
+    def allow(self, scope: str, who: object) -> bool:
         limit, seconds = settings.RATES[scope]
         count, self.left = self.counter.hit(f"{scope}:{who}", seconds)
         return count <= limit
 
-    def wait(self):
+    def wait(self) -> float:
         return self.left

@@ -3,13 +3,27 @@
 Examples stand on the serializers, summaries come from the action and the model, descriptions from docstrings.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 from rest_framework import exceptions
+from rest_framework.serializers import Field
 
 from healthcare.api import errors
-from healthcare.api.lists import CURSOR, LIMIT, MAX_LIMIT, MAX_SEARCH, ORDERING, SEARCH, GenderFilter, IntegerFilter
+from healthcare.api.lists import (
+    CURSOR,
+    LIMIT,
+    MAX_LIMIT,
+    MAX_SEARCH,
+    ORDERING,
+    SEARCH,
+    GenderFilter,
+    IntegerFilter,
+    Listing,
+)
 from healthcare.api.serializers import DetailSerializer
 from healthcare.fields import GENDER, GENDERS, validate_gender, validate_line, validate_phone, validate_text
 
@@ -53,7 +67,7 @@ class JWTScheme(OpenApiAuthenticationExtension):
     target_class = "accounts.authentication.JWTAuthentication"
     name = "bearer"
 
-    def get_security_definition(self, auto_schema):
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
 
 
@@ -63,13 +77,13 @@ class TextField(OpenApiSerializerFieldExtension):
     target_class = "healthcare.api.serializers.CharField"
     match_subclasses = True
 
-    def map_serializer_field(self, auto_schema, direction):
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
         schema = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
         if direction == "request" and "format" not in schema:
             schema["pattern"] = self.pattern()
         return schema
 
-    def pattern(self):
+    def pattern(self) -> str:
         field = self.target
         space = r"\s" if field.trim_whitespace else ""
         text = next((pattern for validator, pattern in WHOLE if validator in field.validators), None)
@@ -84,13 +98,13 @@ class TextField(OpenApiSerializerFieldExtension):
 class Schema(AutoSchema):
     """Adds to each operation its summary, tag, list parameters, headers and every error it can answer."""
 
-    def get_tags(self):
+    def get_tags(self) -> list[str]:
         first = self.path.removeprefix("/api/").split("/")[0]
         if self.path.endswith(("{id}/doctors/", "{id}/patients/")):
             first = "mappings"
         return ["Accounts" if first == "auth" else first.capitalize()]
 
-    def get_summary(self):
+    def get_summary(self) -> str:
         model = getattr(self.view, "model", None)
         if model and self.action in SUMMARIES:
             names = model._meta.verbose_name, model._meta.verbose_name_plural
@@ -99,27 +113,27 @@ class Schema(AutoSchema):
         return f"Change {name[0].lower()}{name[1:]}" if self.method == "PATCH" else name
 
     @property
-    def action(self):
+    def action(self) -> str | None:
         return getattr(self.view, "action", None)
 
     @property
-    def listing(self):
+    def listing(self) -> Listing | None:
         if hasattr(self.view, "listing") and (self.action == "list" or not hasattr(self.view, "model")):
             return self.view.listing()
         return None
 
     @property
-    def conditional(self):
+    def conditional(self) -> bool:
         """Whether the operation is on a single record that has an ETag."""
         verbs = ("retrieve", "update", "partial_update", "destroy")
         return hasattr(self.view, "filterset_class") and self.action in verbs and self._is_tagged()
 
-    def _is_tagged(self):
+    def _is_tagged(self) -> bool:
         return self.get_tags()[0] in ("Patients", "Doctors")
 
     # Parameters
 
-    def get_override_parameters(self):
+    def get_override_parameters(self) -> list[OpenApiParameter]:
         if self.listing:
             return [*self._list_parameters(self.listing)]
         if self.conditional:
@@ -127,7 +141,7 @@ class Schema(AutoSchema):
             return [OpenApiParameter(name, str, "header", description="The `ETag` of the version you have.")]
         return []
 
-    def _list_parameters(self, listing):
+    def _list_parameters(self, listing: Listing) -> Iterator[OpenApiParameter]:
         for name, item in (listing.filterset.base_filters if listing.filterset else {}).items():
             yield OpenApiParameter(
                 name,
@@ -150,14 +164,14 @@ class Schema(AutoSchema):
         )
         yield OpenApiParameter(CURSOR, TEXT, description="Where a page starts: follow `Link` instead of making one.")
 
-    def _insert_field_validators(self, field, schema):
+    def _insert_field_validators(self, field: Field, schema: dict[str, Any]) -> None:
         # Lengths are those of the text without the white space at its ends, so the pattern has them.
         if "pattern" not in schema:
             super()._insert_field_validators(field, schema)
 
     # Answers
 
-    def get_response_serializers(self):
+    def get_response_serializers(self) -> Any:
         if self.action == "destroy":
             return {200: DetailSerializer}
         answer = getattr(self.view, "answer_class", None)
@@ -167,7 +181,7 @@ class Schema(AutoSchema):
             return {201: self.view.get_serializer_class()}
         return super().get_response_serializers()
 
-    def _get_response_bodies(self, direction="response"):
+    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
         bodies = super()._get_response_bodies(direction)
         for code in self._error_codes():
             reason, detail = ERRORS[code]
@@ -182,11 +196,11 @@ class Schema(AutoSchema):
         if self.conditional and self.method == "GET":
             bodies["304"] = {"description": "You have this version already."}
         for name, codes in self._answer_headers():
-            for code in codes & bodies.keys():
-                bodies[code].setdefault("headers", {})[name] = {"schema": {"type": "string"}}
+            for answered in codes & bodies.keys():
+                bodies[answered].setdefault("headers", {})[name] = {"schema": {"type": "string"}}
         return bodies
 
-    def _error_codes(self):
+    def _error_codes(self) -> Iterator[int]:
         public = not self.view.get_authenticators()
         yield from (429, 503)
         if not public or self.path.endswith(("login/", "refresh/")):
@@ -202,7 +216,7 @@ class Schema(AutoSchema):
         if self.action == "destroy" and self._is_tagged():
             yield 409
 
-    def _answer_headers(self):
+    def _answer_headers(self) -> Iterator[tuple[str, set[str]]]:
         yield "Retry-After", {"429", "503"}
         yield "WWW-Authenticate", {"401"}
         if self._is_tagged() and (self.conditional or self.action == "create"):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from copy import copy
 from functools import cache
+from typing import Any
 
 from django.db import models
 from rest_framework import serializers
@@ -18,7 +19,7 @@ class CharField(serializers.CharField):
 
     default_error_messages = {"invalid": "Not a valid string: send one text, in double quotes."}
 
-    def to_internal_value(self, data):
+    def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
         return super().to_internal_value(data)
@@ -35,11 +36,11 @@ class GenderField(CharField):
 class PhoneField(CharField):
     """A phone number with or without separators; their dropping is what the value becomes."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         # The digits are counted by the pattern, and after the separators are dropped.
         super().__init__(**{**kwargs, "max_length": None})
 
-    def to_internal_value(self, data):
+    def to_internal_value(self, data: Any) -> str:
         return fields.plain_phone(super().to_internal_value(data))
 
 
@@ -48,14 +49,14 @@ class IntegerField(serializers.IntegerField):
 
     default_error_messages = {"invalid": "Must be a whole number."}
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         lowest, highest = kwargs.get("min_value"), kwargs.get("max_value")
         if None not in (lowest, highest):
             message = f"Must be a whole number from {lowest} to {highest}."
             kwargs["error_messages"] = dict.fromkeys(["invalid", "min_value", "max_value"], message)
         super().__init__(**kwargs)
 
-    def to_internal_value(self, data):
+    def to_internal_value(self, data: Any) -> int:
         if type(data) is int or (isinstance(data, str) and re.fullmatch(r"-?[0-9]{1,18}", data)):
             return int(data)
         return self.fail("invalid")
@@ -64,7 +65,7 @@ class IntegerField(serializers.IntegerField):
 class Serializer(serializers.Serializer):
     # Says in JSON's words what a body is. No docstring: OpenAPI would tell it of every subclass.
 
-    def run_validation(self, data=empty):
+    def run_validation(self, data: Any = empty) -> dict[str, Any]:
         if not isinstance(data, Mapping):
             raise serializers.ValidationError(
                 {api_settings.NON_FIELD_ERRORS_KEY: ['The body must be a JSON object: {"key": value, ...}.']}
@@ -85,20 +86,20 @@ class ModelSerializer(Serializer, serializers.ModelSerializer):
         fields.GenderField: GenderField,
     }
 
-    def get_fields(self):
+    def get_fields(self) -> dict[str, serializers.Field]:
         """Return copies of the fields, which DRF would derive from the model anew for every request."""
         return {name: copy(field) for name, field in self._fields_once().items()}
 
     @classmethod
     @cache
-    def _fields_once(cls):
+    def _fields_once(cls) -> dict[str, serializers.Field]:
         return super(ModelSerializer, cls()).get_fields()
 
-    def get_validators(self):
+    def get_validators(self) -> list[Any]:
         """Return none: DRF's ask whether a value is taken, which costs a query and does not stop a race."""
         return []
 
-    def update(self, instance, validated_data):
+    def update(self, instance: models.Model, validated_data: dict[str, Any]) -> models.Model:
         """Set and save what was sent and nothing else; never insert, so that a deleted record stays deleted."""
         for name, value in validated_data.items():
             setattr(instance, name, value)
@@ -107,13 +108,13 @@ class ModelSerializer(Serializer, serializers.ModelSerializer):
 
     @classmethod
     @cache
-    def columns(cls):
+    def columns(cls) -> dict[str, str]:
         """Return {key of the answer: attribute of the model}, in the order of the answer."""
-        names = cls.Meta.fields
-        return {name: cls.Meta.model._meta.get_field(name).attname for name in names}
+        model: Any = cls.Meta.model
+        return {name: model._meta.get_field(name).attname for name in cls.Meta.fields}
 
     @classmethod
-    def answer(cls, instance):
+    def answer(cls, instance: models.Model) -> dict[str, Any]:
         """Return {key: value} of the record, in the order of the answer."""
         return {name: getattr(instance, attname) for name, attname in cls.columns().items()}
 

@@ -1,51 +1,61 @@
 """The viewset every resource is made of: reads by compiled SQL, each write in one transaction with its history."""
 
 import hashlib
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from functools import cache
+from typing import Any
 
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Model, QuerySet
 from django.http import HttpResponse, HttpResponseNotModified
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django_filters.rest_framework import FilterSet
 from rest_framework import exceptions, viewsets
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
+from rest_framework.views import APIView
 
 from healthcare.api.compiled import CompiledQuery, CompiledWrites, Slot
 from healthcare.api.errors import PreconditionFailed
 from healthcare.api.json import encode
 from healthcare.api.lists import Listing, query_parameters
+from healthcare.api.requests import ApiRequest
+from healthcare.api.serializers import ModelSerializer
 
 # ASCII digits, and no more of them than a 64-bit id holds; anything else is a path that does not exist.
 ID = "[0-9]{1,18}"
 
 
-def json_response(body, status=200, **headers):
+def json_response(body: bytes, status: int = 200, **headers: str) -> HttpResponse:
     """Return already encoded JSON as an answer."""
     return HttpResponse(body, status=status, content_type="application/json", headers=headers)
 
 
-def etag_of(body):
+def etag_of(body: bytes) -> str:
     """Return the strong entity tag of a representation: equal bytes, equal tag (RFC 9110, section 8.8.3)."""
     return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
 
 
-def matches(header, etag):
+def matches(header: str, etag: str) -> bool:
     """Tell whether an If-Match or If-None-Match header names `etag`. A weak tag is never equal to it."""
     return header.strip() == "*" or etag in (tag.strip() for tag in header.split(","))
 
 
-class StrictQueryMixin:
+class StrictQueryMixin(APIView):
     """Refuse query parameters that the view does not know. Lists name theirs in their `Listing`."""
 
-    query_parameters = frozenset()
-    http_method_names = ("get", "head", "post", "put", "patch", "delete")
+    request: ApiRequest
+    query_parameters: Collection[str] | None = frozenset()
+    http_method_names: Sequence[str] = ("get", "head", "post", "put", "patch", "delete")
 
-    def initial(self, request, *args, **kwargs):
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if self.query_parameters is not None:
-            query_parameters(request, self.query_parameters)
+            query_parameters(self.request, self.query_parameters)
 
 
 class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
@@ -56,25 +66,26 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
     the model's `visible_to(user)`; who may change it, `changeable(user)`: DRF's object permissions are not asked.
     """
 
-    model = None
-    filterset_class = None
-    search_fields = ()
-    grouped_by = None
-    ordering_fields = ("id",)
+    model: Any
+    serializer_class: type[ModelSerializer]
+    filterset_class: type[FilterSet] | None = None
+    search_fields: Sequence[str] = ()
+    grouped_by: str | None = None
+    ordering_fields: Sequence[str] = ("id",)
     lookup_value_regex = ID
 
     @property
-    def query_parameters(self):
+    def query_parameters(self) -> Collection[str] | None:  # type: ignore[override]  # it is only read
         return None if self.action == "list" else frozenset()
 
-    def get_queryset(self):
+    def get_queryset(self) -> QuerySet:
         return self.model.objects.visible_to(self.request.user)
 
     # Read
 
     @classmethod
     @cache
-    def listing(cls):
+    def listing(cls) -> Listing:
         return Listing(
             cls.model.objects.visible_to,
             cls.serializer_class,
@@ -86,17 +97,17 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
 
     @classmethod
     @cache
-    def one(cls):
+    def one(cls) -> CompiledQuery:
         """Return the compiled query of one record as its `user` sees it."""
         columns = cls.serializer_class.columns().values()
         return CompiledQuery(
             lambda: cls.model.objects.visible_to(Slot("user")).filter(pk=Slot("pk")).order_by().values_list(*columns)
         )
 
-    def list(self, request, *args, **kwargs):
+    def list(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return self.listing().respond(request, user=request.user)
 
-    def retrieve(self, request, *args, **kwargs):
+    def retrieve(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         rows = self.one().rows(user=request.user.pk, pk=int(kwargs["pk"]))
         if not rows:
             raise exceptions.NotFound
@@ -110,15 +121,15 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
     # Write
 
     @classmethod
-    def changeable(cls, user):
+    def changeable(cls, user: Any) -> QuerySet:
         """Return the rows `user` may change: as a rule, those they may see. Others answer 403 with `refusal`."""
         return cls.model.objects.visible_to(user)
 
-    refusal = None
+    refusal: str | None = None
 
     @classmethod
     @cache
-    def writes(cls):
+    def writes(cls) -> CompiledWrites | None:
         """Return the compiled writes of one record, or None where the database has no such statements."""
         if connection.vendor != "postgresql":
             return None
@@ -126,54 +137,57 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
             cls.model, cls.serializer_class.columns(), lambda: cls.changeable(Slot("user")).filter(pk=Slot("pk"))
         )
 
-    def create(self, request, *args, **kwargs):
+    def create(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        if self.writes():
-            record = self.writes().insert(request.user.pk, serializer.validated_data)
+        writes = self.writes()
+        if writes:
+            record = writes.insert(request.user.pk, serializer.validated_data)
         else:
             with transaction.atomic():
-                record = serializer.answer(serializer.save(user=request.user))
+                record = self.serializer_class.answer(serializer.save(user=request.user))
         request._request.touched = [record["id"]]
         body = encode(record)
         location = reverse(f"{self.basename}-detail", args=[record["id"]])
         return json_response(body, status=201, Location=location, ETag=etag_of(body))
 
-    def update(self, request, *args, partial=False, **kwargs):
+    def update(self, request: ApiRequest, *args: Any, partial: bool = False, **kwargs: Any) -> HttpResponseBase:
         serializer = self.get_serializer(data=request.data, partial=partial)
         record = None
-        if self.may_be_quick() and serializer.is_valid() and serializer.validated_data:
-            record = self.writes().update(request.user.pk, int(kwargs["pk"]), serializer.validated_data)
+        writes = self.quick_writes()
+        if writes and serializer.is_valid() and serializer.validated_data:
+            record = writes.update(request.user.pk, int(kwargs["pk"]), serializer.validated_data)
         if not record:
             with transaction.atomic():
                 serializer.instance = self.locked(no_key=True)
                 serializer.is_valid(raise_exception=True)
-                record = serializer.answer(serializer.save())
+                record = self.serializer_class.answer(serializer.save())
         body = encode(record)
         return json_response(body, ETag=etag_of(body))
 
-    def partial_update(self, request, *args, **kwargs):
+    def partial_update(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return self.update(request, *args, partial=True, **kwargs)
 
-    def destroy(self, request, *args, **kwargs):
+    def destroy(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         gone = None
-        if self.may_be_quick():
+        writes = self.quick_writes()
+        if writes:
             # Somebody referred to the record meanwhile: the plain path waits for them, and then decides.
             with suppress(IntegrityError):
-                gone = self.writes().delete(request.user.pk, int(kwargs["pk"]))
+                gone = writes.delete(request.user.pk, int(kwargs["pk"]))
         if not gone:
             with transaction.atomic():
                 self.perform_destroy(self.locked())
         return Response({"detail": f"{self.model._meta.verbose_name.capitalize()} deleted."})
 
-    def may_be_quick(self):
-        """Tell whether the change depends on nothing in the row, so that it needs no look at it first."""
-        return self.writes() and "HTTP_IF_MATCH" not in self.request.META
+    def quick_writes(self) -> CompiledWrites | None:
+        """Return `writes()` where the change depends on nothing in the row, so that it needs no look at it first."""
+        return None if "HTTP_IF_MATCH" in self.request.META else self.writes()
 
-    def perform_destroy(self, instance):
+    def perform_destroy(self, instance: Any) -> None:
         instance.delete()
 
-    def locked(self, no_key=False):
+    def locked(self, no_key: bool = False) -> Model:
         """Return the record, locked until the transaction ends: who comes second sees what the first one did.
 
         Raises NotFound (404), PermissionDenied (403), PreconditionFailed (412).
@@ -192,5 +206,5 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
 class Router(SimpleRouter):
     """A SimpleRouter whose ids are ASCII digits, for every viewset."""
 
-    def get_lookup_regex(self, viewset, lookup_prefix=""):
+    def get_lookup_regex(self, viewset: type[viewsets.ViewSetMixin], lookup_prefix: str = "") -> str:
         return f"(?P<pk>{ID})"

@@ -7,6 +7,7 @@ nor TCP (the kernel still acknowledges) notices. So every wait for the server go
 
 import select
 import time
+from typing import Any
 
 import psycopg2
 from django.conf import settings
@@ -29,7 +30,7 @@ class TimedOut(psycopg2.OperationalError):
     pass
 
 
-def wait(connection):
+def wait(connection: extensions.connection) -> None:
     """Wait for `connection` to finish what it does; raise TimedOut after DB_TIMEOUT seconds, or sooner (see above)."""
     global _suspect_until, _refuse_until
     started = time.monotonic()
@@ -49,12 +50,12 @@ extensions.set_wait_callback(wait)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    def get_new_connection(self, conn_params):
+    def get_new_connection(self, conn_params: dict[str, Any]) -> extensions.connection:
         if time.monotonic() < _refuse_until:
             raise psycopg2.OperationalError("the database did not answer a moment ago")
         return super().get_new_connection(conn_params)
 
-    def is_usable(self):
+    def is_usable(self) -> bool:
         """Tell whether the connection still works.
 
         A server that went away leaves an end-of-file to read; a quiet socket needs no question over the network.
@@ -66,7 +67,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return True
 
 
-def _has_news(connection):
+def _has_news(connection: extensions.connection) -> bool:
     poller = select.poll()
     poller.register(connection.fileno(), select.POLLIN)
     return bool(poller.poll(0))

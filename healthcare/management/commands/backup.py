@@ -1,6 +1,7 @@
 from pathlib import Path
+from typing import Any
 
-from django.core.management import BaseCommand, CommandError
+from django.core.management import BaseCommand, CommandError, CommandParser
 
 from healthcare import backups
 
@@ -13,10 +14,10 @@ class Command(BaseCommand):
     )
     requires_system_checks = ()
 
-    def add_arguments(self, parser):
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", metavar="FILE", type=Path, help="where to write; refused if it exists")
 
-    def handle(self, *args, file, **options):
+    def handle(self, *args: Any, file: Path, **options: Any) -> None:
         try:
             backups.write(file)
         except backups.FAILURES as error:

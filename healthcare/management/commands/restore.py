@@ -1,6 +1,7 @@
 from pathlib import Path
+from typing import Any
 
-from django.core.management import BaseCommand, CommandError
+from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from healthcare import backups
@@ -14,11 +15,11 @@ class Command(BaseCommand):
     )
     requires_system_checks = ()
 
-    def add_arguments(self, parser):
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", metavar="FILE", type=Path, help="what to read")
         parser.add_argument("--noinput", "--no-input", action="store_true", help="do not ask first")
 
-    def handle(self, *args, file, noinput, **options):
+    def handle(self, *args: Any, file: Path, noinput: bool, **options: Any) -> None:
         try:
             backups.check(file)
             if not noinput:
@@ -28,7 +29,7 @@ class Command(BaseCommand):
             raise CommandError(f"Not restored from {file}: {error}") from error
         self.stdout.write(f"Restored from {file}.")
 
-    def ask(self, file):
+    def ask(self, file: Path) -> None:
         question = f"Everything in {connection.settings_dict['NAME']} is replaced by {file}. Type yes to go on: "
         try:
             answer = input(question)
