@@ -2,6 +2,7 @@ from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.http import HttpRequest
 
 from accounts.models import User
 
@@ -27,7 +28,7 @@ class UserForm(UserChangeForm):
     class Meta:
         model = User
         fields = "__all__"
-        field_classes = {}
+        field_classes: dict[str, type] = {}
 
 
 @admin.register(User)
@@ -46,7 +47,7 @@ class UserAdmin(DjangoUserAdmin):
         ("Times", {"fields": ["last_login", "date_joined"]}),
     ]
 
-    def has_delete_permission(self, request, obj=None):
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """An account is deactivated: the history of others' records names it."""
         return False
 

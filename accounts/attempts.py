@@ -10,17 +10,19 @@ import time
 
 from django.conf import settings
 from django.db import connection
+from django.http import HttpRequest
 from rest_framework.exceptions import Throttled
+from rest_framework.request import Request
 
 from accounts.models import AttemptWindow
-from healthcare.api.rates import CacheCounter, Throttle, client_address
+from healthcare.api.rates import CacheCounter, Counter, Throttle, client_address
 from healthcare.db.functions import fold
 
 
 class DatabaseCounter:
     """Counts in the database, in one statement."""
 
-    def hit(self, key, seconds):
+    def hit(self, key: str, seconds: int) -> tuple[int, float]:
         """Count one more; return (the count in this window, the seconds until it ends)."""
         now, table = int(time.time()), AttemptWindow._meta.db_table
         over = f"{table}.ends_at <= %(now)s"
@@ -36,26 +38,26 @@ class DatabaseCounter:
             count, ends_at = cursor.fetchone()
         return count, ends_at - now
 
-    def forget(self, key, seconds):
+    def forget(self, key: str, seconds: int) -> None:
         AttemptWindow.objects.filter(pk=key).delete()
 
 
-counter = CacheCounter() if settings.CACHE_URL else DatabaseCounter()
+counter: Counter = CacheCounter() if settings.CACHE_URL else DatabaseCounter()
 
 
-def begin(request, email):
+def begin(request: HttpRequest | Request, email: str) -> None:
     """Count an attempt to prove to be the user with `email`; raise Throttled (429) where there were too many."""
     count, left = counter.hit(_key(request, email), settings.LOGIN_FAILURE_SECONDS)
     if count > settings.LOGIN_FAILURES:
         raise Throttled(wait=left, detail="Too many failed attempts.")
 
 
-def succeeded(request, email):
+def succeeded(request: HttpRequest | Request, email: str) -> None:
     """Forget the attempts of this account from this address."""
     counter.forget(_key(request, email), settings.LOGIN_FAILURE_SECONDS)
 
 
-def _key(request, email):
+def _key(request: HttpRequest | Request, email: str) -> str:
     return f"account:{hashlib.sha256(fold(email).encode()).hexdigest()[:32]}:{client_address(request)}"
 
 
@@ -64,5 +66,5 @@ class RegisterThrottle(Throttle):
 
     counter = counter
 
-    def allow_request(self, request, view):
+    def allow_request(self, request: Request, view: object) -> bool:
         return self.allow("register", client_address(request))

@@ -2,24 +2,25 @@
 
 from functools import lru_cache
 from time import time
+from typing import Any
 
-from django.contrib.auth import get_user_model
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
 from rest_framework_simplejwt import authentication
 from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
+from accounts.models import User
 from healthcare.api.compiled import CompiledQuery, Slot
 
-User = get_user_model()
 FIELDS = [field.attname for field in User._meta.concrete_fields]
 user_by_id = CompiledQuery(lambda: User.objects.filter(pk=Slot("pk")).order_by().values_list(*FIELDS))
 
 
 @lru_cache(maxsize=4096)
-def verified(raw_token):
+def verified(raw_token: str) -> dict[str, Any]:
     """Return the claims of an access token whose signature and form are right; raise TokenError.
 
     Neither changes while the key does not, so they are verified once a token; what does change (the time, the user) is
@@ -34,10 +35,10 @@ class JWTAuthentication(authentication.JWTAuthentication):
     # DRF makes one for every request; SimpleJWT's would look up the user model each time, which nothing here reads.
     user_model = User
 
-    def __init__(self):
+    def __init__(self) -> None:
         pass
 
-    def authenticate(self, request):
+    def authenticate(self, request: Request) -> tuple[User, dict[str, Any]] | None:
         scheme, _, raw_token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
         if scheme.lower() != "bearer":
             return None
@@ -51,10 +52,10 @@ class JWTAuthentication(authentication.JWTAuthentication):
             raise AuthenticationFailed(EXPIRED)
         return self.user_of(claims), claims
 
-    def authenticate_header(self, request):
+    def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="api"'
 
-    def user_of(self, claims):
+    def user_of(self, claims: dict[str, Any]) -> User:
         """Return the active user of verified claims whose password is still the one the token was issued for."""
         user_id = str(claims.get(api_settings.USER_ID_CLAIM))
         rows = user_by_id.rows(pk=int(user_id)) if user_id.isdecimal() else None

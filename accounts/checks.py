@@ -1,11 +1,15 @@
 """What `manage.py check --deploy` says about accounts."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import Tags, Warning, register
 
 
 @register(Tags.security, deploy=True)
-def common_passwords(app_configs, **kwargs):
+def common_passwords(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[Warning]:
     if settings.PASSWORD_REJECT_COMMON:
         return []
     return [

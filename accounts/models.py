@@ -1,21 +1,24 @@
 """Users: they log in with their e-mail and own patients."""
 
-from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, BaseUserManager, PermissionsMixin
 from django.db import models, transaction
 from django.utils import timezone
 
+from healthcare.api.compiled import Slot
 from healthcare.db.functions import Fold
 from healthcare.fields import LineField
 
 
-class UserManager(BaseUserManager):
+class UserManager(BaseUserManager["User"]):
     use_in_migrations = True
 
-    def get_by_natural_key(self, email):
+    def get_by_natural_key(self, email: str | None) -> "User":
         """Return the user with this e-mail in any case; raise DoesNotExist."""
         return self.get(email__fold=Fold(models.Value(email)))
 
-    def create_user(self, email, password=None, **fields):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """Store and return a user; raise IntegrityError where the e-mail is taken. No password: none will do."""
         user = self.model(email=email, **fields)
         user.set_password(password)
@@ -23,7 +26,7 @@ class UserManager(BaseUserManager):
             user.save(using=self._db)
         return user
 
-    def create_superuser(self, email, password=None, **fields):
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
         return self.create_user(email, password, **{**fields, "is_staff": True, "is_superuser": True})
 
 
@@ -51,11 +54,15 @@ class User(AbstractBaseUser, PermissionsMixin):
             ),
         ]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.name} <{self.email}>"
 
-    def get_short_name(self):
+    def get_short_name(self) -> str:
         return self.name
+
+
+# Whom a queryset may be asked for.
+Viewer = User | AnonymousUser | Slot
 
 
 class AttemptWindow(models.Model):
@@ -65,5 +72,5 @@ class AttemptWindow(models.Model):
     count = models.PositiveIntegerField()
     ends_at = models.BigIntegerField(db_index=True, help_text="Unix time, in seconds.")
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.key

@@ -1,6 +1,8 @@
 """What the account endpoints take and answer."""
 
-from django.contrib.auth import authenticate, get_user_model, password_validation
+from typing import Any
+
+from django.contrib.auth import authenticate, password_validation
 from django.core.exceptions import ValidationError as DjangoValidationError
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
@@ -8,10 +10,10 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.exceptions import TokenError
 
 from accounts import attempts
+from accounts.models import User
 from accounts.tokens import RefreshToken
 from healthcare.api.serializers import CharField, ModelSerializer, Serializer
 
-User = get_user_model()
 # Bytes of work an attacker may ask of the password hash.
 PASSWORD_MAX = 128
 WANTED = "Send the newest refresh token, not the access token, or log in again."
@@ -20,11 +22,11 @@ WANTED = "Send the newest refresh token, not the access token, or log in again."
 class PasswordField(CharField):
     """A password: kept as it is, spaces at its ends too."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"write_only": True, "trim_whitespace": False, "max_length": PASSWORD_MAX, **kwargs})
 
 
-def check_password_rules(field, password, user):
+def check_password_rules(field: str, password: str, user: User) -> None:
     """Raise ValidationError on `field` where the password breaks a rule of AUTH_PASSWORD_VALIDATORS."""
     try:
         password_validation.validate_password(password, user)
@@ -64,11 +66,11 @@ class RegisterSerializer(UserSerializer):
     class Meta(UserSerializer.Meta):
         fields = [*UserSerializer.Meta.fields, "password"]
 
-    def validate(self, attrs):
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         check_password_rules("password", attrs["password"], User(name=attrs["name"], email=attrs["email"]))
         return attrs
 
-    def create(self, validated_data):
+    def create(self, validated_data: dict[str, Any]) -> User:
         return User.objects.create_user(**validated_data)
 
 
@@ -81,7 +83,7 @@ class LoginSerializer(Serializer):
     email = CharField(write_only=True, max_length=254)
     password = PasswordField()
 
-    def validate(self, attrs):
+    def validate(self, attrs: dict[str, Any]) -> dict[str, User]:
         """Return the user; raise AuthenticationFailed, the same and as late for a wrong, unknown or inactive one."""
         user = authenticate(self.context["request"], username=attrs["email"], password=attrs["password"])
         if user is None:
@@ -97,7 +99,7 @@ class LoginSerializer(Serializer):
 class RefreshSerializer(Serializer):
     refresh = CharField(write_only=True)
 
-    def validate_refresh(self, value):
+    def validate_refresh(self, value: str) -> RefreshToken:
         """Return the token; raise AuthenticationFailed where it is not a valid refresh token."""
         try:
             return RefreshToken(value)
@@ -126,7 +128,7 @@ class PasswordSerializer(Serializer):
     old_password = PasswordField()
     new_password = PasswordField()
 
-    def validate_old_password(self, value):
+    def validate_old_password(self, value: str) -> str:
         request = self.context["request"]
         attempts.begin(request, f"user {request.user.pk}")
         if not request.user.check_password(value):
@@ -134,6 +136,6 @@ class PasswordSerializer(Serializer):
         attempts.succeeded(request, f"user {request.user.pk}")
         return value
 
-    def validate(self, attrs):
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         check_password_rules("new_password", attrs["new_password"], self.context["request"].user)
         return attrs

@@ -5,6 +5,8 @@ SimpleJWT keeps a row a token; instead of the token itself, which would be a key
 its `token` column holds the family.
 """
 
+from typing import Self
+
 from django.contrib.auth import get_user_model
 from django.db import transaction
 from rest_framework_simplejwt import tokens
@@ -13,6 +15,8 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 from rest_framework_simplejwt.utils import datetime_from_epoch, get_md5_hash_password
 
+from accounts.models import User
+
 FAMILY_CLAIM = "family"
 
 
@@ -20,7 +24,7 @@ class RefreshToken(tokens.RefreshToken):
     no_copy_claims = (*tokens.RefreshToken.no_copy_claims, FAMILY_CLAIM)
 
     @classmethod
-    def for_user(cls, user, family=None):
+    def for_user(cls, user: User, family: str | None = None) -> Self:
         """Return a new token of `user`, in the given family or the first of its own."""
         token = super(tokens.BlacklistMixin, cls).for_user(user)
         token[FAMILY_CLAIM] = family or token[api_settings.JTI_CLAIM]
@@ -33,10 +37,10 @@ class RefreshToken(tokens.RefreshToken):
         )
         return token
 
-    def check_blacklist(self):
+    def check_blacklist(self) -> None:
         """Leave it to `spend`, which asks under a lock."""
 
-    def spend(self, renew):
+    def spend(self, renew: bool) -> Self | None:
         """Use this token up; return its successor if `renew`, else None.
 
         Raises TokenError for a user who is gone, deactivated or changed the password, and for a token that was used

@@ -1,15 +1,20 @@
 """Register, log in, renew, log out, and one's own account."""
 
+from typing import Any
+
 from django.contrib.auth import get_user_model
 from django.urls import reverse
 from rest_framework import generics, status
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 from rest_framework_simplejwt.exceptions import TokenError
 
 from accounts import serializers
 from accounts.attempts import RegisterThrottle
+from accounts.models import User
 from accounts.tokens import RefreshToken
 from healthcare.api.serializers import DetailSerializer
 from healthcare.api.viewsets import StrictQueryMixin
@@ -18,10 +23,14 @@ from healthcare.api.viewsets import StrictQueryMixin
 class AccountView(StrictQueryMixin, generics.GenericAPIView):
     """One POST with a body that `serializer_class` checks."""
 
-    def post(self, request):
+    def post(self, request: Request) -> Response:
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         return self.perform(serializer)
+
+    def perform(self, serializer: BaseSerializer) -> Response:
+        """Do what the checked body asks for."""
+        raise NotImplementedError
 
 
 class PublicView(AccountView):
@@ -30,16 +39,16 @@ class PublicView(AccountView):
     authentication_classes = []
     permission_classes = [AllowAny]
 
-    def get_authenticate_header(self, request):
+    def get_authenticate_header(self, request: Request) -> str:
         # Login and refresh answer 401 although they authenticate nobody.
         return 'Bearer realm="api"'
 
 
-def pair(refresh):
+def pair(refresh: RefreshToken) -> Response:
     return Response({"access": str(refresh.access_token), "refresh": str(refresh)})
 
 
-def spent(refresh, renew):
+def spent(refresh: RefreshToken, renew: bool) -> Any:
     try:
         return refresh.spend(renew)
     except TokenError as error:
@@ -56,7 +65,7 @@ class RegisterView(PublicView):
     serializer_class = serializers.RegisterSerializer
     throttle_classes = [*PublicView.throttle_classes, RegisterThrottle]
 
-    def perform(self, serializer):
+    def perform(self, serializer: BaseSerializer) -> Response:
         user = serializer.save()
         self.request._request.touched = [user.pk]
         return Response(serializer.data, status=status.HTTP_201_CREATED, headers={"Location": reverse("auth:me")})
@@ -71,7 +80,7 @@ class LoginView(PublicView):
     answer_class = serializers.TokenPairSerializer
     serializer_class = serializers.LoginSerializer
 
-    def perform(self, serializer):
+    def perform(self, serializer: BaseSerializer) -> Response:
         return pair(RefreshToken.for_user(serializer.validated_data["user"]))
 
 
@@ -84,7 +93,7 @@ class RefreshView(PublicView):
     answer_class = serializers.TokenPairSerializer
     serializer_class = serializers.RefreshSerializer
 
-    def perform(self, serializer):
+    def perform(self, serializer: BaseSerializer) -> Response:
         return pair(spent(serializer.validated_data["refresh"], renew=True))
 
 
@@ -94,7 +103,7 @@ class LogoutView(AccountView):
     answer_class = DetailSerializer
     serializer_class = serializers.RefreshSerializer
 
-    def perform(self, serializer):
+    def perform(self, serializer: BaseSerializer) -> Response:
         spent(serializer.validated_data["refresh"], renew=False)
         return Response({"detail": "Logged out."})
 
@@ -105,7 +114,7 @@ class PasswordView(AccountView):
     answer_class = DetailSerializer
     serializer_class = serializers.PasswordSerializer
 
-    def perform(self, serializer):
+    def perform(self, serializer: BaseSerializer) -> Response:
         user = self.request.user
         user.set_password(serializer.validated_data["new_password"])
         user.save(update_fields=["password"], force_update=True)
@@ -119,5 +128,5 @@ class MeView(StrictQueryMixin, generics.RetrieveUpdateAPIView):
     queryset = get_user_model().objects.none()
     http_method_names = ["get", "patch", "head"]
 
-    def get_object(self):
+    def get_object(self) -> User:
         return self.request.user

@@ -1,4 +1,5 @@
 from time import time
+from typing import Any
 
 from django.core.management import BaseCommand, call_command
 
@@ -8,7 +9,7 @@ from accounts.models import AttemptWindow
 class Command(BaseCommand):
     help = "Delete expired tokens, sessions and counters of attempts. Run it every night."
 
-    def handle(self, *args, **options):
+    def handle(self, *args: Any, **options: Any) -> None:
         call_command("flushexpiredtokens")
         call_command("clearsessions")
         count, _ = AttemptWindow.objects.filter(ends_at__lte=int(time())).delete()
