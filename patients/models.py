@@ -1,11 +1,14 @@
 """Patients: each belongs to the user who created it."""
 
+from typing import Self
+
 from django.conf import settings
 from django.core.validators import MaxValueValidator
 from django.db import models
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
+from accounts.models import Viewer
 from healthcare import fields
 from healthcare.db.functions import Fold
 
@@ -13,7 +16,7 @@ OLDEST = 150
 
 
 class PatientQuerySet(models.QuerySet):
-    def visible_to(self, user):
+    def visible_to(self, user: Viewer) -> Self:
         """Return the patients `user` may see: those they created."""
         # A range of one user: PostgreSQL then pages through them by the index `patients_of_user`. For `=` it may walk
         # all patients by their id and pick the user's, however many others come before.
@@ -67,5 +70,5 @@ class Patient(models.Model):
             ),
         ]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.name

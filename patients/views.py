@@ -1,3 +1,6 @@
+from typing import Any
+
+from accounts.models import User
 from healthcare.api.history import HistoryMixin
 from healthcare.api.viewsets import RecordViewSet
 from patients.filters import PatientFilter
@@ -13,5 +16,5 @@ class PatientViewSet(HistoryMixin, RecordViewSet):
     grouped_by = "user_id"
     ordering_fields = ("id", "name", "age", "created_at")
 
-    def may_read_history(self, user, newest):
+    def may_read_history(self, user: User, newest: dict[str, Any]) -> bool:
         return newest["user_id"] == user.pk

@@ -1,21 +1,24 @@
 import csv
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.core.management import BaseCommand, CommandError
+from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import reset_queries, transaction
 from django.db.models import Max
 from rest_framework.exceptions import ValidationError
 from tqdm import tqdm
 
+from accounts.models import User
 from healthcare.api.errors import DATABASE_AWAY
 from patients.models import Patient
 from patients.serializers import PatientSerializer
 
-User = get_user_model()
 BATCH = 1000
+# Tells a line, its field and the reason.
+Refuse = Callable[[int, str, str], object]
 
 
 class Command(BaseCommand):
@@ -27,7 +30,7 @@ class Command(BaseCommand):
         "what finishes an interrupted import is running it again."
     )
 
-    def add_arguments(self, parser):
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, help="the CSV file")
         parser.add_argument("--user", required=True, metavar="EMAIL", help="whose patients they become")
         parser.add_argument(
@@ -39,7 +42,9 @@ class Command(BaseCommand):
             help=f"store nothing, only tell (a patient who is in the file twice, {BATCH} rows apart, is counted twice)",
         )
 
-    def handle(self, *, file, user, report, dry_run, verbosity, **options):
+    def handle(
+        self, *, file: Path, user: str, report: Path | None, dry_run: bool, verbosity: int, **options: Any
+    ) -> None:
         owner = self.owner(user)
         counts = {"added": 0, "already there": 0, "refused": 0}
         try:
@@ -73,7 +78,7 @@ class Command(BaseCommand):
         if counts["refused"]:
             raise CommandError(f"{counts['refused']} of {total} rows were refused.")
 
-    def owner(self, email):
+    def owner(self, email: str) -> User:
         """Return the user; raise CommandError where there is none who could log in."""
         try:
             user = User.objects.get_by_natural_key(email)
@@ -83,13 +88,13 @@ class Command(BaseCommand):
             raise CommandError(f"{user} is deactivated.")
         return user
 
-    def tell(self, line, field, reason):
+    def tell(self, line: int, field: str, reason: str) -> None:
         with tqdm.external_write_mode():
             self.stderr.write(f"line {line}: {field}: {reason}")
 
 
 @contextmanager
-def report_to(path, source):
+def report_to(path: Path, source: Path) -> Iterator[Refuse]:
     """Open a CSV of refusals at `path`; give the function that writes one: line, field, reason."""
     if path.exists() and path.samefile(source):
         raise CommandError("--report names the file to import.")
@@ -102,7 +107,7 @@ def report_to(path, source):
 class PatientFile:
     """A CSV file of patients; raise CommandError where it is none."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.serializer = PatientSerializer()
         writable = {name: field for name, field in self.serializer.fields.items() if not field.read_only}
@@ -118,7 +123,7 @@ class PatientFile:
             raise CommandError(f"{path} has more than one column {', '.join(sorted(twice))}.")
         self.left_out = [name for name in self.columns if name not in writable]
 
-    def lines(self):
+    def lines(self) -> Iterator[tuple[int, list[str]]]:
         """Yield (line number, cells) of everything that is not blank, the header too."""
         try:
             with self.path.open(encoding="utf-8-sig", newline="") as file:
@@ -135,25 +140,26 @@ class PatientFile:
         except csv.Error as error:
             raise CommandError(f"{self.path} is no CSV at line {line}: {error}.") from None
 
-    def rows(self):
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
         return islice(self.lines(), 1, None)
 
-    def valid(self, rows, refuse):
+    def valid(self, rows: Iterable[tuple[int, list[str]]], refuse: Refuse) -> Iterator[dict[str, Any]]:
         """Yield each row as the API would store it; call `refuse(line, field, reason)` for what breaks a rule."""
         for line, cells in rows:
             try:
                 yield self.validated(cells)
             except ValidationError as error:
-                for field, reasons in error.detail.items():
+                refused: Any = error.detail
+                for field, reasons in refused.items():
                     refuse(line, field, " ".join(reasons))
 
-    def validated(self, cells):
+    def validated(self, cells: list[str]) -> dict[str, Any]:
         if len(cells) != len(self.columns):
             raise ValidationError({"row": [f"{len(cells)} cells, but {len(self.columns)} columns."]})
         return self.serializer.run_validation(dict(zip(self.columns, cells, strict=True)))
 
 
-def add(patients, user):
+def add(patients: list[Patient], user: User) -> int:
     """Store those of `patients` who are not there yet, each with its first version; return how many they were."""
     last = Patient.objects.aggregate(last=Max("pk"))["last"] or 0
     # The serializer has refused what breaks any other constraint: a conflict is a patient who is there already.
