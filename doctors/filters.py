@@ -1,3 +1,4 @@
+from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 
 from doctors.models import Doctor
@@ -13,5 +14,5 @@ class DoctorFilter(filters.FilterSet):
         model = Doctor
         fields = ["specialization", "gender"]
 
-    def same_specialization(self, queryset, name, value):
+    def same_specialization(self, queryset: QuerySet[Doctor], name: str, value: str) -> QuerySet[Doctor]:
         return queryset.filter(specialization__fold=fold(value))

@@ -1,11 +1,14 @@
 """Doctors: one directory that all users share; each entry is kept by the user who added it."""
 
+from typing import Self
+
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
+from accounts.models import User, Viewer
 from healthcare import fields
 from healthcare.db.functions import Fold
 
@@ -13,11 +16,11 @@ YOUNGEST, OLDEST = 18, 120
 
 
 class DoctorQuerySet(models.QuerySet):
-    def visible_to(self, user):
+    def visible_to(self, user: Viewer) -> Self:
         """Return the doctors `user` may see: all, for whoever is logged in."""
         return self.all() if user.is_authenticated else self.none()
 
-    def kept_by(self, user):
+    def kept_by(self, user: Viewer) -> Self:
         """Return the doctors `user` may change: those they added; for staff, all."""
         return self.all() if user.is_staff else self.filter(user=user)
 
@@ -71,10 +74,10 @@ class Doctor(models.Model):
             ),
         ]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.name}, {self.specialization}"
 
-    def remove(self, user):
+    def remove(self, user: User) -> None:
         """Delete the doctor and the assignments to `user`'s own patients; raise ProtectedError while others remain."""
         own = self.mappings.filter(patient__user=user)
         # Locked first, or a mapping that somebody else deletes meanwhile would be deleted twice in the history.

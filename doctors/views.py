@@ -1,5 +1,6 @@
+from accounts.models import Viewer
 from doctors.filters import DoctorFilter
-from doctors.models import Doctor
+from doctors.models import Doctor, DoctorQuerySet
 from doctors.serializers import DoctorSerializer
 from healthcare.api.history import HistoryMixin
 from healthcare.api.viewsets import RecordViewSet
@@ -14,8 +15,8 @@ class DoctorViewSet(HistoryMixin, RecordViewSet):
     ordering_fields = ("id", "name", "age", "created_at")
 
     @classmethod
-    def changeable(cls, user):
+    def changeable(cls, user: Viewer) -> DoctorQuerySet:
         return cls.model.objects.kept_by(user)
 
-    def perform_destroy(self, instance):
+    def perform_destroy(self, instance: Doctor) -> None:
         instance.remove(self.request.user)
