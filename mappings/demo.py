@@ -3,20 +3,19 @@
 Nobody real is meant: e-mails end in example.com, which is reserved for that (RFC 2606), and phone numbers are counted.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
+from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.utils import timezone
 from django.utils.text import slugify
 from faker import Faker
 
+from accounts.models import User
 from doctors.models import Doctor
 from healthcare.fields import GENDERS
 from mappings.models import Mapping
 from patients.models import Patient
-
-User = get_user_model()
 
 # What became of these people began so long ago.
 SPAN = timedelta(days=60)
@@ -69,7 +68,7 @@ class Inventor:
     Patients, doctors and mappings carry the `_history_user` and `_history_date` that their first version is to have.
     """
 
-    def __init__(self, seed):
+    def __init__(self, seed: str) -> None:
         self.random = Random(seed)  # noqa: S311 - it has to be repeatable, and keeps no secret
         faker = Faker(list(CALLING_CODES))
         faker.seed_instance(seed)
@@ -77,11 +76,11 @@ class Inventor:
         self.now = timezone.now()
         self.start = self.now - SPAN
 
-    def user(self, email, password_hash):
+    def user(self, email: str, password_hash: str) -> User:
         joined = self.start - SPAN * self.random.random()
         return User(name=self.person()["name"], email=email, password=password_hash, date_joined=joined)
 
-    def doctor(self, number, count, users, domain):
+    def doctor(self, number: int, count: int, users: list[User], domain: str) -> Doctor:
         """Return doctor `number` of `count`; the e-mail is of that number, so no other's in the domain."""
         person = self.person(number)
         return self.signed(
@@ -95,7 +94,7 @@ class Inventor:
             )
         )
 
-    def patient(self, number, count, users):
+    def patient(self, number: int, count: int, users: list[User]) -> Patient:
         """Return patient `number` of `count`; the phone is of that number, so no other's."""
         person = self.person(number)
         age = round(self.random.triangular(0, 98, 45))
@@ -110,17 +109,17 @@ class Inventor:
             )
         )
 
-    def mappings(self, count, patients, doctors):
+    def mappings(self, count: int, patients: list[Patient], doctors: list[Doctor]) -> list[Mapping]:
         """Return `count` mappings of different pairs, each made by the patient's user within a week."""
         pairs = self.random.sample(range(len(patients) * len(doctors)), count)
         return [self.mapping(patients[pair // len(doctors)], doctors[pair % len(doctors)]) for pair in sorted(pairs)]
 
-    def mapping(self, patient, doctor):
+    def mapping(self, patient: Patient, doctor: Doctor) -> Mapping:
         known = max(patient.created_at, doctor.created_at)
         assigned_at = known + min(self.now - known, timedelta(days=7)) * self.random.random()
         return self.signed(Mapping(patient=patient, doctor=doctor, user=patient.user, assigned_at=assigned_at))
 
-    def person(self, number=0):
+    def person(self, number: int = 0) -> dict[str, Any]:
         """Return what patients and doctors have in common, as keyword arguments."""
         fake, code = self.random.choice(self.countries)
         (gender,) = self.random.choices(GENDERS, GENDER_WEIGHTS)
@@ -134,16 +133,16 @@ class Inventor:
             "address": fake.address(),
         }
 
-    def moment(self, number, count):
+    def moment(self, number: int, count: int) -> datetime:
         """Return when record `number` of `count` was made: a later one later, and more of them lately."""
         return self.start + SPAN * ((number + self.random.random()) / count) ** 0.7
 
     @staticmethod
-    def signed(record):
+    def signed(record: Any) -> Any:
         record._history_user = record.user
         record._history_date = record.assigned_at if isinstance(record, Mapping) else record.created_at
         return record
 
 
-def email_of(name, number, domain):
+def email_of(name: str, number: int, domain: str) -> str:
     return f"{slugify(name) or 'nn'}-{number}@{domain}"

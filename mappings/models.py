@@ -1,16 +1,19 @@
 """Mappings: which doctor is assigned to which patient."""
 
+from typing import Self
+
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
+from accounts.models import Viewer
 from doctors.models import Doctor
 from patients.models import Patient
 
 
 class MappingQuerySet(models.QuerySet):
-    def visible_to(self, user):
+    def visible_to(self, user: Viewer) -> Self:
         """Return the mappings `user` may see: those of their own patients."""
         return self.filter(patient__user=user) if user.is_authenticated else self.none()
 
@@ -40,5 +43,5 @@ class Mapping(models.Model):
             ),
         ]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.patient_id} → {self.doctor_id}"

@@ -41,7 +41,7 @@ class MappingSerializer(ModelSerializer):
         fields = ["id", "assigned_at", "patient", "doctor", "user"]
         read_only_fields = ["id", "assigned_at", "user"]
 
-    def validate(self, attrs):
+    def validate(self, attrs: dict[str, int]) -> dict[str, int]:
         # Databases refuse to look for more than 64 bits; no record has the id 0.
         ids = {name: value if 0 < value <= BigIntegerField.MAX_BIGINT else 0 for name, value in attrs.items()}
         found = patient_and_doctor.rows(user=self.context["request"].user.pk, **ids)

@@ -1,8 +1,10 @@
 """Assignments, and the lists of patients and doctors that follow from them."""
 
 from functools import cache
+from typing import Any
 
 from django.db.models import F
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import exceptions, viewsets
 
@@ -11,6 +13,8 @@ from doctors.serializers import DoctorSerializer
 from healthcare.api.compiled import CompiledQuery, Slot
 from healthcare.api.json import encode_rows
 from healthcare.api.lists import Listing
+from healthcare.api.requests import ApiRequest
+from healthcare.api.serializers import ModelSerializer
 from healthcare.api.viewsets import RecordViewSet, StrictQueryMixin, json_response
 from mappings.filters import MappingFilter
 from mappings.models import Mapping
@@ -19,10 +23,10 @@ from patients.models import Patient
 from patients.serializers import PatientSerializer
 
 
-class DoctorsOfPatientMixin:
+class DoctorsOfPatientMixin(StrictQueryMixin, viewsets.GenericViewSet):
     """Read the doctors assigned to one of the user's patients."""
 
-    serializer_class = AssignedDoctorSerializer
+    serializer_class: type[ModelSerializer] = AssignedDoctorSerializer
     patient = CompiledQuery(
         lambda: Patient.objects.visible_to(Slot("user")).filter(pk=Slot("pk")).order_by().values_list("pk")
     )
@@ -39,7 +43,7 @@ class DoctorsOfPatientMixin:
         parameters=[OpenApiParameter("id", int, "path", description="The id of the **patient**.")],
         responses=AssignedDoctorSerializer(many=True),
     )
-    def retrieve(self, request, *args, **kwargs):
+    def retrieve(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Every doctor assigned to the patient, with the `mapping_id` that removes the assignment."""
         scope = {"user": request.user.pk, "pk": int(kwargs["pk"])}
         rows = self.doctors.rows(**scope)
@@ -64,7 +68,7 @@ class MappingViewSet(DoctorsOfPatientMixin, RecordViewSet):
     http_method_names = ["get", "head", "post", "delete"]
 
 
-class PatientDoctorsViewSet(DoctorsOfPatientMixin, StrictQueryMixin, viewsets.GenericViewSet):
+class PatientDoctorsViewSet(DoctorsOfPatientMixin):
     """The same under the patient's own path."""
 
 
@@ -79,7 +83,7 @@ class DoctorPatientsViewSet(StrictQueryMixin, viewsets.GenericViewSet):
 
     @classmethod
     @cache
-    def listing(cls):
+    def listing(cls) -> Listing:
         return Listing(
             lambda user, pk: Patient.objects.visible_to(user).filter(mappings__doctor_id=pk), PatientSerializer
         )
@@ -89,7 +93,7 @@ class DoctorPatientsViewSet(StrictQueryMixin, viewsets.GenericViewSet):
         parameters=[OpenApiParameter("id", int, "path", description="The id of the **doctor**.")],
         responses=PatientSerializer(many=True),
     )
-    def retrieve(self, request, *args, **kwargs):
+    def retrieve(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Those of one's own patients who are assigned to the doctor."""
         pk = int(kwargs["pk"])
         if not self.doctor.rows(user=request.user.pk, pk=pk):

@@ -1,17 +1,19 @@
 import re
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.management import BaseCommand, CommandError
+from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import reset_queries, transaction
 from django.utils.crypto import get_random_string
 from simple_history.utils import bulk_create_with_history
 from tqdm import tqdm
 
+from accounts.models import User
 from doctors.models import Doctor
-from mappings.demo import Inventor, User
+from mappings.demo import Inventor
 from mappings.models import Mapping
 from patients.models import Patient
 
@@ -27,7 +29,7 @@ class Command(BaseCommand):
         "--add is given, which makes as many new users with patients of their own."
     )
 
-    def add_arguments(self, parser):
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--users", type=int, default=20, metavar="N", help="accounts, at least 1 (default: 20)")
         parser.add_argument("--doctors", type=int, default=50, metavar="N", help="doctors (default: 50)")
         parser.add_argument("--patients", type=int, default=2000, metavar="N", help="patients (default: 2000)")
@@ -37,7 +39,20 @@ class Command(BaseCommand):
         parser.add_argument("--add", action="store_true", help="add to the demonstration data that are there")
         parser.add_argument("--force", action="store_true", help="do it in production, too")
 
-    def handle(self, *, users, doctors, patients, mappings, seed, password, add, force, verbosity, **options):
+    def handle(
+        self,
+        *,
+        users: int,
+        doctors: int,
+        patients: int,
+        mappings: int | None,
+        seed: int,
+        password: str | None,
+        add: bool,
+        force: bool,
+        verbosity: int,
+        **options: Any,
+    ) -> None:
         if mappings is None:
             mappings = patients if doctors else 0
         if users < 1 or min(doctors, patients, mappings) < 0:
@@ -89,14 +104,14 @@ class Command(BaseCommand):
         self.stdout.write(f"Password  {password}")
 
 
-def next_number():
+def next_number() -> int:
     """Return the number of the first demonstration user to make: 1 where there is none."""
     emails = User.objects.filter(email__iregex=rf"^user[0-9]{{1,9}}@{re.escape(DOMAIN)}$").order_by("-id")
     newest = emails.values_list("email", flat=True).first()
-    return int(re.search("[0-9]+", newest)[0]) + 1 if newest else 1
+    return int(newest.removeprefix("user").partition("@")[0]) + 1 if newest else 1
 
 
-def new_staff(password_hash):
+def new_staff(password_hash: str) -> User | None:
     """Store and return the staff account; None where it exists."""
     if User.objects.filter(email__fold=STAFF).exists():
         return None
