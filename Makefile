@@ -71,9 +71,10 @@ bench: .venv/.runtime .venv-bench/.peers ## Measure beside peers on PostgreSQL, 
 bench-scale: .venv/.runtime .venv-bench/.peers ## Measure with 1,000 and with 1,000,000 patients (ROUNDS=5, SECONDS=3)
 	$(PG) .venv-bench/bin/python -m benchmarks scale --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
 
-lint: .venv/.tests ## Check style and formatting
+lint: .venv/.tests ## Check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(CLEAN) DB_LIVE=False $(BIN)/mypy .
 
 check: .venv/.tests ## Check migrations, production settings and the OpenAPI document
 	$(CLEAN) DB_LIVE=False $(MANAGE) makemigrations --check --dry-run

@@ -13,10 +13,10 @@ turn = BoundedSemaphore(HASHES_AT_ONCE)
 class Argon2PasswordHasher(hashers.Argon2PasswordHasher):
     """Django's, with HASHES_AT_ONCE in each process at the same time; the others wait their turn."""
 
-    def encode(self, password, salt):
+    def encode(self, password: str, salt: str) -> str:
         with turn:
             return super().encode(password, salt)
 
-    def verify(self, password, encoded):
+    def verify(self, password: str, encoded: str) -> bool:
         with turn:
             return super().verify(password, encoded)
