@@ -95,7 +95,7 @@ audit: .venv/.tests ## Fail on known vulnerabilities in what is installed, where
 fuzz: .venv/.fuzz ## Fuzz the API by its OpenAPI document (CASES=2000; DB_LIVE=True for PostgreSQL)
 	ACCESS_TOKEN_MINUTES=1440 LOGIN_FAILURES=1000000 $(CLEAN) $(PG) .ci/with-server .ci/fuzz/run $(CASES)
 
-coverage:
+coverage: ## Report the coverage of the tests just run, at least 98 %
 	@$(BIN)/coverage report --fail-under 98 $$(test -f .postgresql-covered || echo "--omit=healthcare/db/postgresql/*")
 	@rm -f .coverage .postgresql-covered
 
