@@ -223,3 +223,12 @@ def test_production_speaks_https_alone_and_says_so():
     assert process.stdout.split("\n")[0] == (
         "301 https://clinic.example/api/patients/ 401 max-age=31536000; includeSubDomains; preload"
     )
+
+
+@pytest.mark.parametrize("command", ["migrate", "clean_expired", "demo"])
+def test_a_command_tells_in_a_sentence_that_the_database_is_away(command):
+    process = manage(command, **DATABASE, DB_HOST="127.0.0.1", DB_PORT="1")
+
+    assert process.returncode == 1
+    assert process.stderr.startswith("error: the database does not serve: Connection refused")
+    assert "Traceback" not in process.stderr
