@@ -51,7 +51,7 @@ run: .venv/.runtime ## Install, migrate and serve on SQLite (PORT=8000; DB_LIVE=
 serve: .venv/.runtime ## Serve as in production (HOST=127.0.0.1, PORT=8000, WORKERS=2), behind the nginx of deploy/nginx.conf
 	@if $(BIN)/python -c 'from healthcare import settings; raise SystemExit(not settings.PRODUCTION)'; \
 	then $(MANAGE) collectstatic --noinput --verbosity 0; fi
-	PATH="$(CURDIR)/$(BIN):$$PATH" HOST=$(HOST) PORT=$(PORT) WORKERS=$(WORKERS) exec deploy/serve.sh
+	PATH="$(CURDIR)/$(BIN):$$PATH" HOST=$(HOST) PORT=$(PORT) WORKERS=$(WORKERS) APP=$(APP) exec deploy/serve.sh
 
 clean-tokens: .venv/.runtime ## Delete expired tokens, sessions and counters: run it every night
 	$(MANAGE) clean_expired

@@ -8,4 +8,4 @@ python manage.py migrate --check || {
 }
 # At SIGTERM granian finishes the requests in flight, and kills a worker that has not after 30 seconds.
 exec granian --interface wsgi --host "${HOST:-127.0.0.1}" --port "${PORT:-8000}" --workers "${WORKERS:-2}" \
-  --blocking-threads 16 --no-access-log --respawn-failed-workers --workers-kill-timeout 30 healthcare.wsgi:application
+  --blocking-threads 16 --no-access-log --respawn-failed-workers --workers-kill-timeout 30 "${APP:-healthcare.wsgi:application}"
