@@ -117,8 +117,9 @@ class CompiledWrites:
         """Return (SQL, the fields whose values it takes, the parameters of its WHERE, how many histories it writes)."""
         fields = [self.model._meta.get_field(name) for name in names]
         table, pk = quoted(self.model._meta.db_table), quoted(self.model._meta.pk.column)
+        where: Sequence[Any] = []
         if kind == CREATED:
-            change, where = f"INSERT INTO {table} ({listed(fields)}) VALUES ({', '.join(['%s'] * len(fields))})", []
+            change = f"INSERT INTO {table} ({listed(fields)}) VALUES ({', '.join(['%s'] * len(fields))})"
         else:
             subject, where, *_ = self._subject.compiled
             # Locked where it is looked for: only then PostgreSQL asks again whose row it is, after waiting for whoever
