@@ -33,6 +33,7 @@ class UserForm(UserChangeForm):
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):
+    came_in = "date_joined"
     add_form = UserAddForm
     form = UserForm
     list_display = ["email", "name", "is_active", "is_staff", "date_joined", "last_login"]

@@ -1,17 +1,63 @@
 from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 
 from doctors.models import Doctor, HistoricalDoctor
-from healthcare.admin import HistoryAdmin, RecordAdmin
+from healthcare.admin import HistoryAdmin
+from healthcare.spreadsheets import RecordResource, SpreadsheetAdmin
+
+# Of a doctor's patients, how many the doctor's page names.
+SHOWN = 20
+
+
+class DoctorResource(RecordResource):
+    class Meta:
+        model = Doctor
+        fields = [
+            "id",
+            "name",
+            "age",
+            "gender",
+            "specialization",
+            "email",
+            "phone",
+            "address",
+            "created_at",
+            "user",
+        ]
 
 
 @admin.register(Doctor)
-class DoctorAdmin(RecordAdmin):
+class DoctorAdmin(SpreadsheetAdmin):
+    resource_classes = [DoctorResource]
     list_display = ["name", "specialization", "phone", "email", "user", "created_at"]
     list_filter = ["gender", "created_at"]
     list_select_related = ["user"]
     search_fields = ["name", "specialization", "email"]
+    search_help_text = "Part of a name, specialization or e-mail."
     autocomplete_fields = ["user"]
     readonly_fields = ["created_at"]
+
+    def get_readonly_fields(self, request, obj=None):
+        may_view = request.user.has_perms(["patients.view_patient", "mappings.view_mapping"])
+        return [*super().get_readonly_fields(request, obj), *(["patients"] if obj and may_view else [])]
+
+    @admin.display(description="patients")
+    def patients(self, doctor):
+        """Name the patients assigned last, and link to the list of all."""
+        mappings = list(doctor.mappings.select_related("patient").order_by("-id")[: SHOWN + 1])
+        links = format_html_join(
+            "",
+            '<li><a href="{}">{}</a></li>',
+            (
+                (reverse("admin:patients_patient_change", args=[mapping.patient_id]), mapping.patient)
+                for mapping in mappings[:SHOWN]
+            ),
+        )
+        if len(mappings) > SHOWN:
+            url = reverse("admin:mappings_mapping_changelist", query={"doctor__id__exact": doctor.pk})
+            links += format_html('<li><a href="{}">All of them</a></li>', url)
+        return format_html("<ul>{}</ul>", links) if links else "None yet"
 
 
 @admin.register(HistoricalDoctor)

@@ -51,6 +51,7 @@ class Doctor(models.Model):
         ordering = ["id"]
         # The directory is paged through by name. Its search has a trigram index on PostgreSQL, made by a migration.
         indexes = [models.Index(fields=["name", "id"], name="doctors_by_name")]
+        permissions = [("export_doctor", "Can export doctors")]
         constraints = [
             models.UniqueConstraint(
                 Fold("email"),

@@ -12,10 +12,16 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from simple_history.admin import SimpleHistoryAdmin
 
+admin.site.site_header = admin.site.site_title = "Healthcare"
+admin.site.index_title = "Overview"
+
 
 class RecordAdmin(SimpleHistoryAdmin):
     """The admin of a record with history. Staff see every user's; what they add is theirs unless they say otherwise."""
 
+    # The field that the overview counts by.
+    came_in = "created_at"
+    ordering = ["-id"]
     list_per_page = 50
     show_full_result_count = False
     save_on_top = True
@@ -33,6 +39,20 @@ class RecordAdmin(SimpleHistoryAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
         obj._history_user = request.user
         obj.save(force_update=change, force_insert=not change)
+
+    def save_formset(self, request, form, formset, change):
+        """Save the assignments made on the page of a record as those of who makes them."""
+        for record in formset.save(commit=False):
+            record.user = request.user
+            record.save()
+        for record in formset.deleted_objects:
+            record.delete()
+
+    def history_form_view(self, request, *args, **kwargs):
+        """Show a version. The original saves what is posted to it, whether or not the user may change the record."""
+        if request.method != "GET":
+            raise PermissionDenied
+        return super().history_form_view(request, *args, **kwargs)
 
 
 class HistoryAdmin(admin.ModelAdmin):
@@ -66,11 +86,13 @@ class HistoryAdmin(admin.ModelAdmin):
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
 
-    @admin.action(description="Restore the selected deleted records", permissions=["view"])
+    def has_restore_permission(self, request: HttpRequest) -> bool:
+        model = self.model.instance_type
+        return request.user.has_perm(f"{model._meta.app_label}.add_{model._meta.model_name}")
+
+    @admin.action(description="Restore the selected deleted records", permissions=["restore"])
     def restore(self, request: HttpRequest, queryset: QuerySet) -> None:
         model = self.model.instance_type
-        if not request.user.has_perm(f"{model._meta.app_label}.add_{model._meta.model_name}"):
-            raise PermissionDenied
         for version in queryset:
             try:
                 restore(version, request.user)

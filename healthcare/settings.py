@@ -31,6 +31,8 @@ if PRODUCTION and "*" in ALLOWED_HOSTS:
     raise ImproperlyConfigured("ALLOWED_HOSTS is '*': PRODUCTION=True needs the host names it answers to.")
 
 INSTALLED_APPS = [
+    # Before those whose templates it extends.
+    "healthcare",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -44,7 +46,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "simple_history",
-    "healthcare",
+    "import_export",
     "accounts",
     "patients",
     "doctors",

@@ -3,6 +3,7 @@
 from typing import Self
 
 from django.conf import settings
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
@@ -34,6 +35,8 @@ class Mapping(models.Model):
 
     class Meta:
         ordering = ["id"]
+        # For what came in lately, as with patients.
+        indexes = [BrinIndex(fields=["assigned_at"], name="mappings_by_day")]
         constraints = [
             # Also the index by which the doctors of a patient are found.
             models.UniqueConstraint(

@@ -1,15 +1,24 @@
 from django.contrib import admin
 
-from healthcare.admin import HistoryAdmin, RecordAdmin
+from healthcare.admin import HistoryAdmin
+from healthcare.spreadsheets import RecordResource, SpreadsheetAdmin
 from patients.models import HistoricalPatient, Patient
 
 
+class PatientResource(RecordResource):
+    class Meta:
+        model = Patient
+        fields = ["id", "name", "age", "gender", "phone", "address", "email", "created_at", "user"]
+
+
 @admin.register(Patient)
-class PatientAdmin(RecordAdmin):
+class PatientAdmin(SpreadsheetAdmin):
+    resource_classes = [PatientResource]
     list_display = ["name", "age", "gender", "phone", "email", "user", "created_at"]
     list_filter = ["gender", "created_at"]
     list_select_related = ["user"]
     search_fields = ["name", "phone", "email"]
+    search_help_text = "Part of a name, phone or e-mail."
     autocomplete_fields = ["user"]
     readonly_fields = ["created_at"]
 

@@ -24,6 +24,10 @@ PAGES = [
 ]
 
 
+# What the form of a patient says of the doctors on it: none.
+NO_DOCTORS = {"mappings-TOTAL_FORMS": 0, "mappings-INITIAL_FORMS": 0}
+
+
 def restore(browser, model, version):
     url = reverse(f"admin:{model._meta.app_label}_historical{model._meta.model_name}_changelist")
     return browser.post(url, {"action": "restore", "_selected_action": [version.pk]}, follow=True)
@@ -88,7 +92,7 @@ def test_a_log_in_that_is_refused_says_who_may(request, who, password):
 
 
 def test_what_staff_add_carries_their_name_and_is_normalised(staff_browser, staff):
-    form = {**PATIENT, "phone": "+1 (987) 654-3210", "user": staff.user.pk}
+    form = {**PATIENT, **NO_DOCTORS, "phone": "+1 (987) 654-3210", "user": staff.user.pk}
 
     staff_browser.post(reverse("admin:patients_patient_add"), form)
 
@@ -100,7 +104,7 @@ def test_what_staff_add_carries_their_name_and_is_normalised(staff_browser, staf
 def test_what_staff_change_carries_their_name_and_is_seen_in_the_history(staff_browser, staff, patient):
     url = reverse("admin:patients_patient_change", args=[patient.pk])
 
-    staff_browser.post(url, {**PATIENT, "age": 31, "user": patient.user_id})
+    staff_browser.post(url, {**PATIENT, **NO_DOCTORS, "age": 31, "user": patient.user_id})
 
     newest = patient.history.first()
     page = staff_browser.get(reverse("admin:patients_patient_history", args=[patient.pk])).content.decode()
@@ -115,7 +119,7 @@ def test_what_staff_add_is_theirs_unless_they_say_otherwise(staff_browser, staff
 
 
 def test_a_rule_that_a_form_breaks_is_told_on_the_form(staff_browser, patient):
-    form = {**PATIENT, "age": 151, "phone": "12", "user": patient.user_id}
+    form = {**PATIENT, **NO_DOCTORS, "age": 151, "phone": "12", "user": patient.user_id}
 
     response = staff_browser.post(reverse("admin:patients_patient_add"), form)
 
@@ -124,7 +128,7 @@ def test_a_rule_that_a_form_breaks_is_told_on_the_form(staff_browser, patient):
 
 
 def test_the_same_patient_twice_is_told_on_the_form(staff_browser, patient):
-    form = {**PATIENT, "name": "ALICE smith", "user": patient.user_id}
+    form = {**PATIENT, **NO_DOCTORS, "name": "ALICE smith", "user": patient.user_id}
 
     response = staff_browser.post(reverse("admin:patients_patient_add"), form)
 
@@ -135,7 +139,8 @@ def test_a_record_deleted_while_its_form_was_open_does_not_come_back(staff_brows
     pk = patient.pk
     patient.delete()
 
-    staff_browser.post(reverse("admin:patients_patient_change", args=[pk]), {**PATIENT, "user": patient.user_id})
+    form = {**PATIENT, **NO_DOCTORS, "user": patient.user_id}
+    staff_browser.post(reverse("admin:patients_patient_change", args=[pk]), form)
 
     assert not Patient.objects.exists()
 
@@ -208,9 +213,9 @@ def test_staff_who_may_only_look_cannot_restore(make_user, patient):
     browser.force_login(auditor)
     patient.delete()
 
-    response = restore(browser, Patient, Patient.history.first())
+    page = restore(browser, Patient, Patient.history.first()).content.decode()
 
-    assert response.status_code == 403
+    assert 'value="restore"' not in page
     assert not Patient.objects.exists()
 
 

@@ -1,0 +1,224 @@
+"""Import and export of records as CSV and XLSX in the admin, by django-import-export under the rules of the models.
+
+What is exported can be edited and imported again: a row with an `id` changes that record, a row without adds one. One
+row that breaks a rule, and nothing is imported.
+"""
+
+import base64
+import re
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import get_user_model
+from django.contrib.sessions.backends.db import SessionStore
+from django.core.exceptions import ValidationError
+from django.db.models import IntegerField, TextField
+from django.http import HttpResponseRedirect
+from django.urls import reverse
+from import_export.admin import ImportExportMixin
+from import_export.fields import Field
+from import_export.formats.base_formats import CSV, XLSX
+from import_export.forms import ExportForm, ImportForm
+from import_export.resources import ModelResource
+from import_export.tmp_storages import BaseStorage
+from import_export.widgets import Widget
+
+from healthcare.admin import RecordAdmin
+
+# Rows. An import is one transaction, an export is made in memory; `manage.py import_patients` has no such limit.
+IMPORT_LIMIT, EXPORT_LIMIT = 1000, 20_000
+UPLOAD_SECONDS = 3600
+# What a spreadsheet takes for the beginning of a formula (https://owasp.org/www-community/attacks/CSV_Injection).
+FORMULA = "'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
+
+
+def escaped(text):
+    """Return `text` with an apostrophe before what a spreadsheet would calculate; `plain` takes it off again."""
+    return f"'{text}" if re.match(FORMULA, text) else text
+
+
+def plain(cell):
+    """Return what a cell says as text: 30 and 30.0, which are the same to a spreadsheet, as `30`."""
+    if cell is None:
+        return ""
+    text = str(int(cell) if isinstance(cell, float) and cell.is_integer() else cell)
+    return re.sub(f"^'({FORMULA})", r"\1", text)
+
+
+class Cell(Widget):
+    """A cell that holds the value of a model's field."""
+
+    def __init__(self, field):
+        super().__init__()
+        self.field = field
+
+    def clean(self, value, row=None, **kwargs):
+        """Return the field's value; raise ValueError, which is told with the field's name."""
+        text = plain(value)
+        if not isinstance(self.field, TextField):
+            text = text.strip()
+        if isinstance(self.field, IntegerField):
+            if text and not re.fullmatch("-?[0-9]{1,18}", text):
+                raise ValueError("A valid integer is required.")
+            return int(text) if text else None
+        return self.field.to_python(text)
+
+    def render(self, value, obj=None, **kwargs):
+        return value if isinstance(value, int) else escaped("" if value is None else str(value))
+
+
+class Owner(Widget):
+    """A cell that names a user: by e-mail, in any case, or by id."""
+
+    def __init__(self):
+        super().__init__()
+        self.known = {}
+
+    def clean(self, value, row=None, **kwargs):
+        name = plain(value).strip()
+        if name not in self.known:
+            users = get_user_model().objects
+            try:
+                self.known[name] = (
+                    users.get(pk=name) if re.fullmatch("[0-9]{1,18}", name) else users.get_by_natural_key(name)
+                )
+            except users.model.DoesNotExist:
+                raise ValueError("There is no such user.") from None
+        return self.known[name]
+
+    def render(self, value, obj=None, **kwargs):
+        return escaped(value.email) if value else ""
+
+
+class RecordResource(ModelResource):
+    """The rows of a model; `Meta` gives `model` and `fields`. Rows without a `user` become those of who imports."""
+
+    class Meta:
+        clean_model_instances = True
+        skip_unchanged = True
+        report_skipped = True
+        use_transactions = True
+
+    @classmethod
+    def field_from_django_field(cls, name, field, readonly):
+        widget = Owner() if field.is_relation else Cell(field)
+        return Field(attribute=name, column_name=name, widget=widget, readonly=not field.editable)
+
+    def get_queryset(self):
+        """Return the records locked, so that none is changed between its check and its saving."""
+        return super().get_queryset().select_for_update()
+
+    def before_import(self, dataset, **kwargs):
+        """Refuse a file as a whole: columns that nobody knows, or too many rows."""
+        columns = [str(header or "").strip().lower() for header in dataset.headers]
+        rows = len(dataset)
+        unknown = sorted({f"“{column}”" for column in columns if column not in self.fields})
+        twice = sorted({f"“{column}”" for column in columns if columns.count(column) > 1})
+        dataset.headers = columns
+        if unknown or twice or rows > IMPORT_LIMIT:
+            dataset.wipe()
+        if rows > IMPORT_LIMIT:
+            raise ValueError(f"The file has {rows} rows; at most {IMPORT_LIMIT} are imported at once.")
+        if unknown:
+            raise ValueError(f"No such column: {', '.join(unknown)}. The columns are {', '.join(self.fields)}.")
+        if twice:
+            raise ValueError(f"More than one column {', '.join(twice)}.")
+
+    def before_import_row(self, row, **kwargs):
+        if not plain(row.get("user")).strip():
+            row.pop("user", None)
+
+    def get_instance(self, instance_loader, row):
+        try:
+            return super().get_instance(instance_loader, row)
+        except ValueError as error:
+            raise ValidationError({"id": str(error)}) from None
+
+    def init_instance(self, row=None):
+        if plain(row.get("id")).strip():
+            raise ValidationError({"id": f"There is no {self._meta.model._meta.verbose_name} with this id."})
+        return super().init_instance(row)
+
+    def after_init_instance(self, instance, new, row, user=None, **kwargs):
+        if new:
+            instance.user = user
+
+
+class UploadExpiredError(Exception):
+    pass
+
+
+class SessionStorage(BaseStorage):
+    """Keep an upload from its preview to its confirmation: in the database, for an hour, by a name nobody can guess.
+
+    Files in a temporary directory would stay there when nobody confirms, and be known to one machine only.
+    """
+
+    def save(self, data):
+        session = SessionStore()
+        session["upload"] = base64.b64encode(data).decode()
+        session.set_expiry(UPLOAD_SECONDS)
+        session.create()
+        session.save()
+        self.name = session.session_key
+
+    def read(self):
+        upload = SessionStore(self.name).get("upload")
+        if upload is None:
+            raise UploadExpiredError
+        return base64.b64decode(upload)
+
+    def remove(self):
+        SessionStore(self.name).delete()
+
+
+class UploadForm(ImportForm):
+    def clean_import_file(self):
+        file = self.cleaned_data["import_file"]
+        if file.size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            raise ValidationError(f"The file is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.")
+        return file
+
+
+class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
+    """The admin of a record that is imported and exported; a subclass gives its `resource_classes`."""
+
+    formats = [CSV, XLSX]
+    import_form_class = UploadForm
+    export_form_class = ExportForm
+    tmp_storage_class = SessionStorage
+    # Without the mark, Excel would not take a CSV for UTF-8.
+    to_encoding = "utf-8-sig"
+
+    def has_import_permission(self, request):
+        return self.has_add_permission(request) and self.has_change_permission(request)
+
+    def has_export_permission(self, request):
+        """Looking at records is not yet taking all of them home: that is a permission of its own."""
+        allowed = request.user.has_perm(f"{self.opts.app_label}.export_{self.opts.model_name}")
+        return allowed and self.has_view_permission(request)
+
+    def get_import_data_kwargs(self, request, *args, **kwargs):
+        return {"rollback_on_validation_errors": True}
+
+    def get_export_data(self, file_format, request, queryset, **kwargs):
+        """Return the file; raise ValueError, which is told on the form, where it would have too many rows."""
+        if queryset[EXPORT_LIMIT:].exists():
+            raise ValueError(f"More than {EXPORT_LIMIT} rows: narrow the list by a search or a filter first.")
+        return super().get_export_data(file_format, request, queryset, **kwargs)
+
+    def process_import(self, request, **kwargs):
+        try:
+            return super().process_import(request, **kwargs)
+        except UploadExpiredError:
+            return self.upload_again(request, "The upload has expired.")
+
+    def process_result(self, result, request):
+        """Tell the result; what the preview found in order may have changed since."""
+        if result.has_errors() or result.has_validation_errors():
+            return self.upload_again(request, "Nothing was imported: a row breaks a rule now.")
+        return super().process_result(result, request)
+
+    def upload_again(self, request, reason):
+        self.message_user(request, f"{reason} Choose the file again.", messages.ERROR)
+        return HttpResponseRedirect(reverse("admin:{}_{}_import".format(*self.get_model_info())))

@@ -1,0 +1,84 @@
+"""The front page of the admin: figures of what the user may view, in so many queries however much there is."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from conftest import DOCTOR, PATIENT
+from doctors.models import Doctor
+from mappings.models import Mapping
+from patients.models import Patient
+
+INDEX = reverse("admin:index")
+
+
+def figures(browser):
+    """Return {name: figure} of the front page as `browser` sees it."""
+    response = browser.get(INDEX)
+    (shown,) = [context["figures"] for context in response.context if "figures" in context][:1] or [[]]
+    return {figure["name"]: figure for figure in shown}
+
+
+@pytest.fixture
+def patients(owner):
+    """Patients of today, of 29 and of 30 days ago."""
+    today = timezone.now()
+    for number, days in enumerate([0, 0, 29, 30]):
+        moment = today - timedelta(days=days)
+        Patient.objects.create(user=owner.user, **{**PATIENT, "name": f"P{number}"}, created_at=moment)
+
+
+def test_it_counts_all_there_are_and_those_of_each_of_the_last_30_days(staff_browser, patients, doctor):
+    seen = figures(staff_browser)
+
+    bars = [bar["count"] for bar in seen["Patients"]["bars"]]
+    assert {name: figure["total"] for name, figure in seen.items()} == {
+        "Users": 2,
+        "Patients": 4,
+        "Doctors": 1,
+        "Mappings": 0,
+    }
+    assert bars == [1, *[0] * 28, 2]
+    assert seen["Patients"]["recent"] == 3
+    assert (seen["Patients"]["bars"][-1]["height"], seen["Patients"]["bars"][-1]["y"]) == (48, 0)
+
+
+def test_the_chart_says_in_words_and_in_a_table_what_it_draws(staff_browser, patients):
+    page = staff_browser.get(INDEX).content.decode()
+
+    assert "<title>Overview | Healthcare</title>" in page
+    assert ">Patients of the last 30 days</title>" in page
+    assert f'<th scope="row">{timezone.now():%Y-%m-%d}</th><td>2</td>' in page
+    assert "<script" not in page.split('class="overview"')[1].split("</section>")[0]
+
+
+def test_staff_see_the_figures_of_what_they_may_view_only(make_user, patients, doctor):
+    clerk = make_user("Clara Clerk", is_staff=True)
+    clerk.user_permissions.add(Permission.objects.get(codename="view_doctor"))
+    browser = Client()
+    browser.force_login(clerk)
+
+    assert list(figures(browser)) == ["Doctors"]
+
+
+def test_staff_who_may_view_nothing_see_no_figures(make_user, patients):
+    browser = Client()
+    browser.force_login(make_user("Norma Nobody", is_staff=True))
+
+    assert figures(browser) == {}
+
+
+def test_its_queries_do_not_grow_with_the_records(staff_browser, make_user, django_assert_max_num_queries):
+    for number in range(12):
+        user = make_user(f"User {number}")
+        patient = Patient.objects.create(user=user, **PATIENT)
+        doctor = Doctor.objects.create(user=user, **{**DOCTOR, "email": f"d{number}@example.com"})
+        Mapping.objects.create(user=user, patient=patient, doctor=doctor)
+
+    # The session, the user, the recent actions, and two a model.
+    with django_assert_max_num_queries(11):
+        staff_browser.get(INDEX)

@@ -1,0 +1,327 @@
+"""Import and export in the admin: by the rules of the API, all or nothing, and back as it went out."""
+
+import csv
+from io import BytesIO, StringIO
+
+import openpyxl
+import pytest
+from django.contrib.auth.models import Permission
+from django.contrib.sessions.models import Session
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from conftest import DOCTOR, PATIENT
+from doctors.models import Doctor
+from healthcare import spreadsheets
+from patients.models import Patient
+
+CSV, XLSX = 0, 1
+HEADER = list(PATIENT)
+ALICE = list(PATIENT.values())
+BOB = ["Bob Jones", 7, "male", "+44 20-7946 (000)", "", ""]
+
+
+def as_csv(*rows):
+    file = StringIO()
+    csv.writer(file).writerows(rows)
+    return file.getvalue().encode()
+
+
+def as_xlsx(*rows):
+    book, file = openpyxl.Workbook(), BytesIO()
+    for row in rows:
+        book.active.append(row)
+    book.save(file)
+    return file.getvalue()
+
+
+def upload(browser, content, model=Patient, file_format=CSV):
+    """Upload a file; return the answer, with its preview."""
+    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_import")
+    return browser.post(
+        url, {"resource": 0, "format": file_format, "import_file": SimpleUploadedFile("file", content)}, follow=True
+    )
+
+
+def confirm(browser, preview, model=Patient):
+    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_process_import")
+    return browser.post(url, preview.context["confirm_form"].initial, follow=True)
+
+
+def export(browser, model=Patient, file_format=CSV, query=""):
+    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_export")
+    return browser.post(url + query, {"resource": 0, "format": file_format})
+
+
+def refusals(preview):
+    """Return {number of the row: its errors, by field}."""
+    assert "confirm_form" not in preview.context
+    return {
+        row.number: {**row.field_specific_errors, "*": list(row.non_field_specific_errors)}
+        for row in preview.context["result"].invalid_rows
+    }
+
+
+def browser_of(make_user, *permissions):
+    user = make_user("Clara Clerk", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    browser = Client()
+    browser.force_login(user)
+    return browser
+
+
+# What is taken
+
+
+@pytest.mark.parametrize(("make", "file_format"), [(as_csv, CSV), (as_xlsx, XLSX)])
+def test_rows_are_shown_and_stored_once_confirmed_as_those_of_who_imports(staff_browser, staff, make, file_format):
+    preview = upload(staff_browser, make(HEADER, ALICE, BOB), file_format=file_format)
+    before = Patient.objects.count(), Patient.history.count()
+    page = confirm(staff_browser, preview).content.decode()
+
+    alice, bob = Patient.objects.order_by("id")
+    assert before == (0, 0)
+    assert "2 new, 0 updated" in page
+    assert {name: getattr(alice, name) for name in PATIENT} == PATIENT
+    assert (bob.phone, bob.age, bob.address, bob.user) == ("+44207946000", 7, "", staff.user)
+    assert {version.history_user for version in Patient.history.all()} == {staff.user}
+    assert Patient.history.count() == 2
+
+
+@pytest.mark.parametrize("name", ["{0.email}", "{0.pk}"])
+def test_a_column_names_whose_they_become_by_e_mail_or_id(staff_browser, owner, name):
+    user = name.format(owner.user).upper()
+
+    confirm(staff_browser, upload(staff_browser, as_csv([*HEADER, "user"], [*ALICE, user])))
+
+    assert Patient.objects.get().user == owner.user
+
+
+def test_a_number_of_a_spreadsheet_is_what_it_shows(staff_browser):
+    content = as_xlsx(HEADER, ["Alice", 30.0, "female", 9876543210, None, None])
+
+    confirm(staff_browser, upload(staff_browser, content, file_format=XLSX))
+
+    patient = Patient.objects.get()
+    assert (patient.age, patient.phone, patient.email) == (30, "9876543210", "")
+
+
+def test_columns_are_known_in_any_case_and_order(staff_browser):
+    confirm(
+        staff_browser, upload(staff_browser, as_csv([" PHONE", "Age", "Gender", "NAME"], ["1234567", 3, "male", "A"]))
+    )
+
+    assert Patient.objects.get().name == "A"
+
+
+def test_a_row_with_an_id_changes_that_record_and_nothing_else_of_it(staff_browser, staff, owner, patient):
+    confirm(staff_browser, upload(staff_browser, as_csv(["id", "age"], [patient.pk, 31])))
+
+    patient.refresh_from_db()
+    newest, _ = patient.history.all()
+    assert {name: getattr(patient, name) for name in PATIENT} == {**PATIENT, "age": 31}
+    assert patient.user == owner.user
+    assert (newest.history_type, newest.history_user) == ("~", staff.user)
+
+
+def test_doctors_are_imported_too(staff_browser, staff):
+    row = {**DOCTOR, "age": "", "gender": ""}
+
+    confirm(staff_browser, upload(staff_browser, as_csv(row.keys(), row.values()), Doctor), Doctor)
+
+    doctor = Doctor.objects.get()
+    assert (doctor.age, doctor.gender, doctor.user) == (None, "", staff.user)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("name", " ", "This field cannot be blank."),
+        ("name", "two\nlines", "Control characters are not allowed."),
+        ("name", "x" * 101, "Ensure this value has at most 100 characters (it has 101)."),
+        ("age", "", "This field cannot be null."),
+        ("age", "30.5", "A valid integer is required."),
+        ("age", "٣", "A valid integer is required."),
+        ("age", "1_0", "A valid integer is required."),
+        ("age", "151", "Ensure this value is less than or equal to 150."),
+        ("gender", "robot", "Must be one of male, female, other, unknown, in any case."),
+        ("phone", "12345", "Enter 7 to 15 digits, with or without a + in front."),
+        ("email", "nobody", "Enter a valid email address."),
+        ("user", "nobody@example.com", "There is no such user."),
+        ("user", "999999999", "There is no such user."),
+        ("id", "999999999", "There is no patient with this id."),
+        ("id", "x", "A valid integer is required."),
+    ],
+)
+def test_one_row_that_breaks_a_rule_is_told_and_nothing_is_imported(staff_browser, field, value, message):
+    row = {"id": "", **PATIENT, "user": ""}
+
+    preview = upload(staff_browser, as_csv(row, {**row, "name": "Good"}.values(), {**row, field: value}.values()))
+
+    (refusal,) = refusals(preview).items()
+    assert refusal[0] == 2
+    assert message in refusal[1].get(field, refusal[1]["*"])
+    assert message in preview.content.decode().replace("&#x27;", "'")
+    assert (Patient.objects.count(), Patient.history.count()) == (0, 0)
+
+
+def test_the_same_patient_twice_in_a_file_is_told(staff_browser):
+    preview = upload(staff_browser, as_csv(HEADER, ALICE, ["ALICE smith", *ALICE[1:]]))
+
+    assert refusals(preview) == {2: {"*": ["This patient exists already: same name, phone and e-mail."]}}
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([["name", "adress"], ["A", "x"]], "No such column: “adress”."),
+        ([["name", "Name "], ["A", "B"]], "More than one column “name”."),
+        ([["name"], *[["A"]] * 1001], "The file has 1001 rows; at most 1000 are imported at once."),
+    ],
+)
+def test_a_file_with_a_fault_is_refused_as_a_whole(staff_browser, rows, message):
+    preview = upload(staff_browser, as_csv(*rows))
+
+    assert message in preview.content.decode()
+    assert "confirm_form" not in preview.context
+
+
+@pytest.mark.parametrize(
+    ("content", "file_format"), [(b"\xff\xfe\x00", CSV), (b"no spreadsheet", XLSX), (as_csv(HEADER), CSV)]
+)
+def test_what_is_no_spreadsheet_is_told_on_the_form(staff_browser, content, file_format):
+    assert upload(staff_browser, content, file_format=file_format).context["form"].errors["import_file"]
+
+
+def test_a_file_that_is_too_large_is_refused(staff_browser, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+
+    preview = upload(staff_browser, as_csv(HEADER, ALICE) + b"x" * 1000)
+
+    assert preview.context["form"].errors["import_file"] == ["The file is larger than 1000 bytes."]
+
+
+def test_what_broke_a_rule_since_its_preview_stores_nothing_and_says_so(staff_browser, staff):
+    preview = upload(staff_browser, as_csv(HEADER, BOB, ALICE))
+    Patient.objects.create(user=staff.user, **PATIENT)
+
+    page = confirm(staff_browser, preview).content.decode()
+
+    assert "Nothing was imported: a row breaks a rule now." in page
+    assert "Import finished" not in page
+    assert Patient.objects.get().name == PATIENT["name"]
+
+
+def test_an_upload_is_confirmed_once_and_not_after_it_expired(staff_browser):
+    preview = upload(staff_browser, as_csv(HEADER, ALICE))
+    confirm(staff_browser, preview)
+
+    page = confirm(staff_browser, preview).content.decode()
+
+    assert "The upload has expired." in page
+    assert Patient.objects.count() == 1
+
+
+def test_the_session_of_a_log_in_is_no_upload(staff_browser):
+    preview = upload(staff_browser, as_csv(HEADER, ALICE))
+    key = staff_browser.session.session_key
+
+    preview.context["confirm_form"].initial["import_file_name"] = key
+    confirm(staff_browser, preview)
+
+    assert Session.objects.filter(pk=key).exists()
+    assert not Patient.objects.exists()
+
+
+# What goes out
+
+
+@pytest.mark.parametrize("file_format", [CSV, XLSX])
+def test_what_is_exported_is_imported_as_it_was(staff_browser, owner, file_format):
+    texts = ["=1+1", "+1", "-1", "@x", "'=x", "''+", "'Abd", "ünï", "x'"]
+    for number, text in enumerate(texts):
+        Patient.objects.create(
+            user=owner.user, **{**PATIENT, "name": text, "phone": f"+1234567{number}", "address": f'=a\n{text}, "b" '}
+        )
+    before = list(Patient.objects.values())
+
+    content = export(staff_browser, file_format=file_format).content
+    unchanged = upload(staff_browser, content, file_format=file_format)
+    Patient.objects.update(name="x", address="y", age=1)
+    confirm(staff_browser, upload(staff_browser, content, file_format=file_format))
+
+    assert {row.import_type for row in unchanged.context["result"].rows} == {"skip"}
+    assert list(Patient.objects.values()) == before
+
+
+@pytest.mark.parametrize("start", [*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20"])
+def test_no_exported_cell_is_a_formula(staff_browser, owner, start):
+    Patient.objects.create(user=owner.user, **{**PATIENT, "address": f"{start}cmd|' /C calc'!A0"})
+
+    response = export(staff_browser)
+    sheet = openpyxl.load_workbook(BytesIO(export(staff_browser, file_format=XLSX).content)).active
+
+    (row,) = csv.DictReader(StringIO(response.content.decode("utf-8-sig"), newline=""))
+    cells = [cell for cells in sheet.iter_rows() for cell in cells]
+    assert row["address"].startswith(f"'{start}")
+    assert not any(cell.data_type == "f" for cell in cells)
+
+
+def test_an_export_is_of_what_the_list_shows(staff_browser, owner, patient):
+    Patient.objects.create(user=owner.user, **{**PATIENT, "name": "Bob"})
+
+    text = export(staff_browser, query="?q=Bob").content.decode("utf-8-sig")
+
+    assert [row["name"] for row in csv.DictReader(StringIO(text))] == ["Bob"]
+    assert owner.user.email in text
+
+
+def test_an_export_has_a_limit_and_says_so(staff_browser, owner, patient, monkeypatch):
+    monkeypatch.setattr(spreadsheets, "EXPORT_LIMIT", 1)
+    Patient.objects.create(user=owner.user, **{**PATIENT, "name": "Bob"})
+
+    response = export(staff_browser)
+
+    assert "More than 1 rows: narrow the list" in response.content.decode()
+    assert export(staff_browser, query="?q=Bob").headers["Content-Type"].startswith("text/csv")
+
+
+def test_the_queries_of_an_export_do_not_grow_with_its_rows(staff_browser, make_user, django_assert_max_num_queries):
+    for number in range(12):
+        Patient.objects.create(user=make_user(f"User {number}"), **PATIENT)
+
+    with django_assert_max_num_queries(5):
+        export(staff_browser)
+
+
+# Who may
+
+
+@pytest.mark.parametrize("missing", ["add_patient", "change_patient"])
+def test_an_import_needs_the_right_to_add_and_to_change(make_user, staff_browser, missing):
+    preview = upload(staff_browser, as_csv(HEADER, ALICE))
+    allowed = {"add_patient", "change_patient", "view_patient", "export_patient", "delete_patient"} - {missing}
+    browser = browser_of(make_user, *allowed)
+
+    uploaded = upload(browser, as_csv(HEADER, ALICE))
+    confirmed = confirm(browser, preview)
+
+    assert (uploaded.status_code, confirmed.status_code) == (403, 403)
+    assert not Patient.objects.exists()
+
+
+@pytest.mark.parametrize("missing", ["view_patient", "export_patient"])
+def test_an_export_needs_the_right_to_view_and_one_of_its_own(make_user, patient, missing):
+    browser = browser_of(make_user, *({"view_patient", "export_patient"} - {missing}))
+
+    assert export(browser).status_code == 403
+
+
+def test_who_may_view_and_export_may(make_user, patient):
+    response = export(browser_of(make_user, "view_patient", "export_patient"))
+
+    assert patient.name in response.content.decode()

@@ -1,0 +1,111 @@
+"""Assignments in the admin: made and removed on the patient's page, read on the doctor's."""
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+
+from conftest import DOCTOR, PATIENT
+from doctors.admin import SHOWN
+from doctors.models import Doctor
+from mappings.models import Mapping
+from patients.models import Patient
+
+
+def form_of(patient, *assigned, kept=()):
+    """Return the form of a patient's page: `kept` mappings as they are, then what is said of the `assigned`."""
+    form = {**PATIENT, "user": patient.user_id}
+    form |= {"mappings-TOTAL_FORMS": len(kept) + len(assigned), "mappings-INITIAL_FORMS": len(kept)}
+    rows = [{"id": mapping.pk} for mapping in kept] + list(assigned)
+    for number, row in enumerate(rows):
+        form |= {f"mappings-{number}-{name}": value for name, value in {"patient": patient.pk, **row}.items()}
+    return form
+
+
+@pytest.fixture
+def page(patient):
+    return reverse("admin:patients_patient_change", args=[patient.pk])
+
+
+def test_a_doctor_is_assigned_on_the_page_of_the_patient_by_who_does_it(staff_browser, staff, patient, doctor, page):
+    response = staff_browser.post(page, form_of(patient, {"doctor": doctor.pk}))
+
+    mapping = Mapping.objects.get()
+    assert response.status_code == 302
+    assert (mapping.patient, mapping.doctor, mapping.user) == (patient, doctor, staff.user)
+    assert mapping.history.get().history_user == staff.user
+
+
+def test_an_assignment_is_removed_there_and_its_deletion_recorded(staff_browser, staff, mapping, page):
+    form = form_of(mapping.patient, kept=[mapping]) | {"mappings-0-DELETE": "on"}
+
+    staff_browser.post(page, form)
+
+    deletion = Mapping.history.first()
+    assert not Mapping.objects.exists()
+    assert (deletion.history_type, deletion.id, deletion.history_user) == ("-", mapping.pk, staff.user)
+
+
+def test_what_is_kept_stays_the_assignment_of_who_made_it(staff_browser, owner, make_user, mapping, page):
+    other = Doctor.objects.create(user=owner.user, **{**DOCTOR, "email": "other@example.com"})
+
+    staff_browser.post(page, form_of(mapping.patient, {"doctor": other.pk}, kept=[mapping]))
+
+    mapping.refresh_from_db()
+    assert (mapping.user, mapping.history.count()) == (owner.user, 1)
+    assert Mapping.objects.count() == 2
+
+
+def test_an_assignment_is_not_changed_into_another(staff_browser, owner, mapping, page):
+    other = Doctor.objects.create(user=owner.user, **{**DOCTOR, "email": "other@example.com"})
+    form = form_of(mapping.patient, kept=[mapping]) | {"mappings-0-doctor": other.pk}
+
+    staff_browser.post(page, form)
+
+    assert Mapping.objects.get().doctor == mapping.doctor
+
+
+def test_a_doctor_who_was_assigned_meanwhile_is_told_on_the_form(staff_browser, mapping, page):
+    response = staff_browser.post(page, form_of(mapping.patient, {"doctor": mapping.doctor_id}))
+
+    assert "This doctor is already assigned to this patient." in response.content.decode()
+    assert Mapping.objects.count() == 1
+
+
+def test_the_page_of_a_patient_links_to_its_history(staff_browser, patient, page):
+    assert reverse("admin:patients_patient_history", args=[patient.pk]) in staff_browser.get(page).content.decode()
+
+
+def test_the_page_of_a_doctor_names_some_patients_and_links_to_the_list_of_all(
+    staff_browser, owner, doctor, django_assert_max_num_queries
+):
+    for number in range(SHOWN + 1):
+        patient = Patient.objects.create(user=owner.user, **{**PATIENT, "name": f"<P{number}>"})
+        Mapping.objects.create(patient=patient, doctor=doctor, user=owner.user)
+    every = f"{reverse('admin:mappings_mapping_changelist')}?doctor__id__exact={doctor.pk}"
+
+    with django_assert_max_num_queries(8):
+        text = staff_browser.get(reverse("admin:doctors_doctor_change", args=[doctor.pk])).content.decode()
+
+    assert text.count("&lt;P") == SHOWN
+    assert reverse("admin:patients_patient_change", args=[patient.pk]) in text
+    assert every in text
+    assert staff_browser.get(every).context["cl"].result_count == SHOWN + 1
+
+
+def test_the_page_of_a_doctor_without_patients_says_so(staff_browser, doctor):
+    text = staff_browser.get(reverse("admin:doctors_doctor_change", args=[doctor.pk])).content.decode()
+
+    assert "None yet" in text
+
+
+def test_patients_are_named_there_to_those_who_may_view_them(make_user, mapping):
+    clerk = make_user("Clara Clerk", is_staff=True)
+    clerk.user_permissions.set(Permission.objects.filter(codename__in=["view_doctor", "view_mapping"]))
+    browser = Client()
+    browser.force_login(clerk)
+
+    text = browser.get(reverse("admin:doctors_doctor_change", args=[mapping.doctor_id])).content.decode()
+
+    assert mapping.doctor.name in text
+    assert mapping.patient.name not in text
