@@ -24,7 +24,7 @@ NEWMAN := npx --yes newman@6.2.2 run samples/healthcare.postman_collection.json 
 PYTEST := $(BIN)/python -W error::ResourceWarning -m pytest -q -n 2 --dist loadfile --durations 3
 
 .DEFAULT_GOAL := help
-.PHONY: help coverage run serve clean-tokens test lint check audit test-sqlite test-postgresql postman fuzz faults bench bench-scale install
+.PHONY: help coverage run serve clean-tokens test lint check audit test-sqlite test-postgresql postman fuzz faults bench bench-scale install browser
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -115,3 +115,8 @@ postman: .venv/.runtime ## Run the Postman collection on SQLite, and on PostgreS
 	then $(CLEAN) $(PG) DB_LIVE=True .ci/with-server sh -c '$(NEWMAN) --env-var base_url=$$BASE'; \
 	elif [ -n "$$REQUIRE_POSTGRESQL" ]; then echo "error: no PostgreSQL answers" >&2; exit 1; \
 	else echo "Left out: the collection on PostgreSQL, as none answers where DB_HOST and DB_PORT say (127.0.0.1:5432 if unset)."; fi
+
+browser: .venv/.tests ## Click through the admin and the docs in Chromium (DB_LIVE=True for PostgreSQL)
+	@if [ -x /usr/bin/chromium ]; then $(CLEAN) $(PG) DB_LIVE=$${DB_LIVE:-False} $(BIN)/python -m pytest -q healthcare/tests/browser; \
+	elif [ -n "$$REQUIRE_CHROMIUM" ]; then echo "error: no /usr/bin/chromium" >&2; exit 1; \
+	else echo "Left out: the browser's tests, as there is no /usr/bin/chromium."; fi

@@ -3,7 +3,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
 from doctors.models import Doctor, HistoricalDoctor
-from healthcare.admin import HistoryAdmin
+from healthcare.admin import GenderFilter, HistoryAdmin
 from healthcare.spreadsheets import RecordResource, SpreadsheetAdmin
 
 # Of a doctor's patients, how many the doctor's page names.
@@ -31,7 +31,7 @@ class DoctorResource(RecordResource):
 class DoctorAdmin(SpreadsheetAdmin):
     resource_classes = [DoctorResource]
     list_display = ["name", "specialization", "phone", "email", "user", "created_at"]
-    list_filter = ["gender", "created_at"]
+    list_filter = [GenderFilter, "created_at"]
     list_select_related = ["user"]
     search_fields = ["name", "specialization", "email"]
     search_help_text = "Part of a name, specialization or e-mail."

@@ -12,8 +12,22 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from simple_history.admin import SimpleHistoryAdmin
 
+from healthcare.fields import GENDERS
+
 admin.site.site_header = admin.site.site_title = "Healthcare"
 admin.site.index_title = "Overview"
+
+
+class GenderFilter(admin.SimpleListFilter):
+    """The genders there are, in any case; Django's own would read the whole table for how each is written."""
+
+    title = parameter_name = "gender"
+
+    def lookups(self, request, model_admin):
+        return [(gender, gender) for gender in GENDERS]
+
+    def queryset(self, request, queryset):
+        return queryset.filter(gender__fold=self.value()) if self.value() else queryset
 
 
 class RecordAdmin(SimpleHistoryAdmin):

@@ -143,6 +143,11 @@ class RecordResource(ModelResource):
         if new:
             instance.user = user
 
+    def after_import_row(self, row, row_result, **kwargs):
+        """Show no id of what is new: the one it has in the preview goes with the preview."""
+        if row_result.is_new():
+            row_result.diff[0] = ""
+
 
 class UploadExpiredError(Exception):
     pass

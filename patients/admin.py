@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from healthcare.admin import HistoryAdmin
+from healthcare.admin import GenderFilter, HistoryAdmin
 from healthcare.spreadsheets import RecordResource, SpreadsheetAdmin
 from patients.models import HistoricalPatient, Patient
 
@@ -15,7 +15,7 @@ class PatientResource(RecordResource):
 class PatientAdmin(SpreadsheetAdmin):
     resource_classes = [PatientResource]
     list_display = ["name", "age", "gender", "phone", "email", "user", "created_at"]
-    list_filter = ["gender", "created_at"]
+    list_filter = [GenderFilter, "created_at"]
     list_select_related = ["user"]
     search_fields = ["name", "phone", "email"]
     search_help_text = "Part of a name, phone or e-mail."

@@ -74,6 +74,14 @@ def test_staff_who_were_idle_too_long_are_logged_off(staff_browser, settings):
     assert (after.status_code, after.headers["Location"]) == (302, "/admin/login/?next=/admin/")
 
 
+def test_a_list_is_narrowed_to_a_gender_in_any_case(staff_browser, patient):
+    Patient.objects.create(user=patient.user, **{**PATIENT, "name": "Bob", "gender": "MALE"})
+
+    response = staff_browser.get(reverse("admin:patients_patient_changelist"), {"gender": "male"})
+
+    assert [patient.name for patient in response.context["cl"].result_list] == ["Bob"]
+
+
 def test_staff_log_in_by_e_mail_in_any_case(staff):
     response = Client().post(
         reverse("admin:login"), {"username": staff.user.email.upper(), "password": PASSWORD, "next": "/admin/"}

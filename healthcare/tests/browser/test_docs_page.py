@@ -1,0 +1,54 @@
+"""The documentation, in which every example works as it stands."""
+
+import json
+
+import pytest
+
+from healthcare.tests.browser.conftest import VIEWS
+
+
+class Operation:
+    """One operation of Swagger UI: open it, execute it, read its answer."""
+
+    def __init__(self, page, method, path):
+        self.block = page.locator(f".opblock-{method}").filter(has=page.locator(f'[data-path="{path}"]'))
+        self.block.locator(".opblock-summary-control").click()
+
+    def execute(self):
+        """Send what is filled in; return (status, answer)."""
+        self.block.get_by_role("button", name="Execute").click()
+        response = self.block.locator(".live-responses-table tbody tr.response").first
+        response.wait_for()
+        status = int(response.locator(".response-col_status").inner_text().split()[0])
+        return status, json.loads(response.locator(".highlight-code code").first.inner_text())
+
+
+def test_the_examples_work_by_clicking_alone(page, look):
+    page.goto("/api/docs/")
+    page.locator(".opblock").first.wait_for()
+    look("docs", labels=False)
+
+    assert Operation(page, "post", "/api/auth/register/").execute()[0] == 201
+    status, pair = Operation(page, "post", "/api/auth/login/").execute()
+    assert status == 200
+    page.get_by_role("button", name="Authorize").first.click()
+    page.locator(".auth-container input").fill(pair["access"])
+    page.locator(".auth-btn-wrapper button[type=submit]").click()
+    page.locator(".auth-btn-wrapper .btn-done").click()
+
+    for path in ["/api/patients/", "/api/doctors/", "/api/mappings/"]:
+        status, record = Operation(page, "post", path).execute()
+        assert (status, record["id"]) == (201, 1)
+    for path in ["/api/patients/", "/api/doctors/", "/api/mappings/"]:
+        status, records = Operation(page, "get", path).execute()
+        assert (status, len(records)) == (200, 1)
+    look("docs-used", labels=False)
+
+
+@pytest.mark.parametrize(
+    ("page", "view"), [(value, name) for name, value in VIEWS.items()], indirect=["page"], ids=VIEWS
+)
+def test_the_docs_are_readable_in_every_view(page, look, view):
+    page.goto("/api/docs/")
+    page.locator(".opblock").first.wait_for()
+    look(f"docs-{view}", labels=False)
