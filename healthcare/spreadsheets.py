@@ -164,7 +164,6 @@ class SessionStorage(BaseStorage):
         session["upload"] = base64.b64encode(data).decode()
         session.set_expiry(UPLOAD_SECONDS)
         session.create()
-        session.save()
         self.name = session.session_key
 
     def read(self):
