@@ -84,7 +84,7 @@ def test_the_page_of_a_doctor_names_some_patients_and_links_to_the_list_of_all(
         Mapping.objects.create(patient=patient, doctor=doctor, user=owner.user)
     every = f"{reverse('admin:mappings_mapping_changelist')}?doctor__id__exact={doctor.pk}"
 
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(10):
         text = staff_browser.get(reverse("admin:doctors_doctor_change", args=[doctor.pk])).content.decode()
 
     assert text.count("&lt;P") == SHOWN
