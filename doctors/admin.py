@@ -48,7 +48,7 @@ class DoctorAdmin(SpreadsheetAdmin):
         mappings = list(doctor.mappings.select_related("patient").order_by("-id")[: SHOWN + 1])
         links = format_html_join(
             "",
-            '<li><a href="{}">{}</a></li>',
+            '<a href="{}">{}</a><br>',
             (
                 (reverse("admin:patients_patient_change", args=[mapping.patient_id]), mapping.patient)
                 for mapping in mappings[:SHOWN]
@@ -56,8 +56,8 @@ class DoctorAdmin(SpreadsheetAdmin):
         )
         if len(mappings) > SHOWN:
             url = reverse("admin:mappings_mapping_changelist", query={"doctor__id__exact": doctor.pk})
-            links += format_html('<li><a href="{}">All of them</a></li>', url)
-        return format_html("<ul>{}</ul>", links) if links else "None yet"
+            links += format_html('<a href="{}">All of them</a>', url)
+        return links or "None yet"
 
 
 @admin.register(HistoricalDoctor)
