@@ -5,10 +5,8 @@ from io import BytesIO, StringIO
 
 import openpyxl
 import pytest
-from django.contrib.auth.models import Permission
 from django.contrib.sessions.models import Session
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.test import Client
 from django.urls import reverse
 
 from conftest import DOCTOR, PATIENT
@@ -61,14 +59,6 @@ def refusals(preview):
         row.number: {**row.field_specific_errors, "*": list(row.non_field_specific_errors)}
         for row in preview.context["result"].invalid_rows
     }
-
-
-def browser_of(make_user, *permissions):
-    user = make_user("Clara Clerk", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    browser = Client()
-    browser.force_login(user)
-    return browser
 
 
 # What is taken
@@ -296,32 +286,3 @@ def test_the_queries_of_an_export_do_not_grow_with_its_rows(staff_browser, make_
 
     with django_assert_max_num_queries(7):
         export(staff_browser)
-
-
-# Who may
-
-
-@pytest.mark.parametrize("missing", ["add_patient", "change_patient"])
-def test_an_import_needs_the_right_to_add_and_to_change(make_user, staff_browser, missing):
-    preview = upload(staff_browser, as_csv(HEADER, ALICE))
-    allowed = {"add_patient", "change_patient", "view_patient", "export_patient", "delete_patient"} - {missing}
-    browser = browser_of(make_user, *allowed)
-
-    uploaded = upload(browser, as_csv(HEADER, ALICE))
-    confirmed = confirm(browser, preview)
-
-    assert (uploaded.status_code, confirmed.status_code) == (403, 403)
-    assert not Patient.objects.exists()
-
-
-@pytest.mark.parametrize("missing", ["view_patient", "export_patient"])
-def test_an_export_needs_the_right_to_view_and_one_of_its_own(make_user, patient, missing):
-    browser = browser_of(make_user, *({"view_patient", "export_patient"} - {missing}))
-
-    assert export(browser).status_code == 403
-
-
-def test_who_may_view_and_export_may(make_user, patient):
-    response = export(browser_of(make_user, "view_patient", "export_patient"))
-
-    assert patient.name in response.content.decode()
