@@ -136,8 +136,8 @@ def look(page, request):
     """Return a function that checks the page one sees: language, heading, labels, no sideways scrolling."""
 
     def check(name, labels=True):
+        page.locator("h1").first.wait_for()
         assert page.locator("html").get_attribute("lang")
-        assert page.locator("h1").count() >= 1
         assert page.evaluate(OVERFLOW) <= 0
         if labels:
             assert page.evaluate(UNLABELLED) == []

@@ -12,11 +12,17 @@ from healthcare.tests.browser.conftest import AUDITOR, STAFF, VIEWS
 HEADER = "name,age,gender,phone,address,email"
 
 
+def follow(page, control):
+    """Click what leads to another page, and wait for that."""
+    with page.expect_navigation():
+        control.click()
+
+
 def add_patient(page, name):
     page.goto("/admin/patients/patient/add/")
     for field, value in (PATIENT | {"name": name}).items():
         page.locator(f"#id_{field}").fill(str(value))
-    page.get_by_role("button", name="Save", exact=True).first.click()
+    follow(page, page.get_by_role("button", name="Save", exact=True).first)
     page.get_by_text("was added successfully").wait_for()
 
 
@@ -26,7 +32,7 @@ def upload(page, model, text):
         {"name": "patients.csv", "mimeType": "text/csv", "buffer": text.encode()}
     )
     assert page.get_by_label("Format").evaluate("select => select.selectedOptions[0].text") == "csv"
-    page.get_by_role("button", name="Submit").click()
+    follow(page, page.get_by_role("button", name="Submit"))
     page.get_by_role("heading", name=re.compile("Preview|Nothing was imported")).wait_for()
 
 
@@ -39,27 +45,27 @@ def test_a_patient_is_added_found_changed_deleted_and_restored(page, look, log_i
     page.keyboard.press("Enter")
     page.get_by_text("1 patient", exact=True).first.wait_for()
     look("found")
-    page.get_by_role("link", name="Clicked Patient").click()
+    follow(page, page.get_by_role("link", name="Clicked Patient"))
     look("change")
     page.get_by_label("Age").fill("31")
-    page.get_by_role("button", name="Save and continue editing").first.click()
-    page.get_by_role("link", name="History").click()
+    follow(page, page.get_by_role("button", name="Save and continue editing").first)
+    follow(page, page.get_by_role("link", name="History"))
     look("history")
     assert page.get_by_text("Stella Staff").count() >= 2
     page.go_back()
-    page.get_by_role("link", name="Delete").first.click()
+    follow(page, page.get_by_role("link", name="Delete").first)
     look("delete")
-    page.get_by_role("button", name="Yes").click()
+    follow(page, page.get_by_role("button", name="Yes"))
     page.get_by_text("was deleted successfully").wait_for()
 
     page.goto("/admin/patients/historicalpatient/?q=Clicked&history_type__exact=-")
     page.get_by_role("checkbox", name="Select this object").first.check()
     page.locator("select[name=action]").select_option("restore")
-    page.get_by_role("button", name="Go").click()
+    follow(page, page.get_by_role("button", name="Go"))
     page.get_by_text("is back.").wait_for()
     page.goto("/admin/patients/patient/?q=Clicked")
 
-    assert page.get_by_role("link", name="Clicked Patient").is_visible()
+    page.get_by_role("link", name="Clicked Patient").wait_for()
 
 
 def test_a_doctor_is_assigned_on_the_page_of_a_patient_by_keyboard(page, look, log_in):
@@ -72,9 +78,9 @@ def test_a_doctor_is_assigned_on_the_page_of_a_patient_by_keyboard(page, look, l
         "phone": "12345678",
     }.items():
         page.locator(f"#id_{field}").fill(value)
-    page.get_by_role("button", name="Save", exact=True).first.click()
+    follow(page, page.get_by_role("button", name="Save", exact=True).first)
     add_patient(page, "Assigned Patient")
-    page.get_by_role("link", name="Assigned Patient").first.click()
+    follow(page, page.get_by_role("link", name="Assigned Patient").first)
 
     page.get_by_text("Add another Assigned doctor").focus()
     page.keyboard.press("Enter")
@@ -84,33 +90,33 @@ def test_a_doctor_is_assigned_on_the_page_of_a_patient_by_keyboard(page, look, l
     page.get_by_role("option", name="Dr. Key, X").wait_for()
     page.keyboard.press("Enter")
     look("assigning")
-    page.get_by_role("button", name="Save and continue editing").first.click()
+    follow(page, page.get_by_role("button", name="Save and continue editing").first)
 
-    assert page.locator("#mappings-0").get_by_text("Stella Staff").is_visible()
+    page.locator("#mappings-0").get_by_text("Stella Staff").wait_for()
     look("assigned")
     page.goto("/admin/doctors/doctor/?q=key@example.com")
-    page.get_by_role("link", name="Dr. Key").click()
+    follow(page, page.get_by_role("link", name="Dr. Key"))
     look("doctor")
-    assert page.get_by_role("link", name="Assigned Patient").is_visible()
+    page.get_by_role("link", name="Assigned Patient").wait_for()
 
 
 def test_a_bad_file_stores_nothing_and_a_good_one_is_imported_and_exported(page, look, log_in):
     log_in(STAFF)
     upload(page, "patients/patient", f"{HEADER}\nGood File,30,male,1234567,,\nBad File,x,robot,1,,")
 
-    assert page.get_by_role("heading", name="Nothing was imported").is_visible()
-    assert page.get_by_text("age: A valid integer is required.").is_visible()
+    page.get_by_role("heading", name="Nothing was imported").wait_for()
+    page.get_by_text("age: A valid integer is required.").wait_for()
     look("import-errors")
     page.goto("/admin/patients/patient/?q=File")
-    assert page.get_by_text("0 patients").first.is_visible()
+    page.get_by_text("0 patients").first.wait_for()
 
     upload(page, "patients/patient", f"{HEADER}\nGood File,30,male,+1234567,,\nOther File,7,female,1234567,,")
     look("import-preview")
-    page.get_by_role("button", name="Confirm import").click()
+    follow(page, page.get_by_role("button", name="Confirm import"))
     page.get_by_text("2 new, 0 updated").wait_for()
 
     page.goto("/admin/patients/patient/?q=File")
-    page.get_by_role("link", name="Export").click()
+    follow(page, page.get_by_role("link", name="Export"))
     look("export")
     page.get_by_label("Format").select_option("csv")
     with page.expect_download() as download:
@@ -122,7 +128,7 @@ def test_a_bad_file_stores_nothing_and_a_good_one_is_imported_and_exported(page,
 def test_an_auditor_sees_no_buttons(page, look, log_in):
     log_in(STAFF)
     add_patient(page, "Audited Patient")
-    page.get_by_role("button", name="Log out").click()
+    follow(page, page.get_by_role("button", name="Log out"))
     log_in(AUDITOR)
     look("auditor-front")
 
@@ -131,11 +137,11 @@ def test_an_auditor_sees_no_buttons(page, look, log_in):
     for button in ["Add patient", "Import", "Export"]:
         assert page.get_by_role("link", name=button).count() == 0
     assert page.locator("select[name=action]").count() == 0
-    page.get_by_role("link", name="Audited Patient").click()
+    follow(page, page.get_by_role("link", name="Audited Patient"))
     look("auditor-patient")
     assert page.get_by_role("button", name="Save").count() == 0
     assert page.get_by_role("link", name="Delete").count() == 0
-    assert page.get_by_role("link", name="History").is_visible()
+    page.get_by_role("link", name="History").wait_for()
 
 
 @pytest.mark.parametrize(
@@ -156,7 +162,7 @@ def test_pages_are_readable_in_every_view(page, look, log_in, view):
         page.goto(path)
         look(f"{name}-{view}")
     page.goto(f"/admin/patients/patient/?q={view}")
-    page.get_by_role("link", name=f"Patient {view}").first.click()
+    follow(page, page.get_by_role("link", name=f"Patient {view}").first)
     look(f"patient-{view}")
     upload(page, "patients/patient", f"{HEADER}\nViewed,30,male,1234567,,\n")
     look(f"preview-{view}")
