@@ -1,4 +1,5 @@
 from django.contrib import admin
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
@@ -38,12 +39,12 @@ class DoctorAdmin(SpreadsheetAdmin):
     autocomplete_fields = ["user"]
     readonly_fields = ["created_at"]
 
-    def get_readonly_fields(self, request, obj=None):
+    def get_readonly_fields(self, request: HttpRequest, obj: Doctor | None = None) -> list[str]:
         may_view = request.user.has_perms(["patients.view_patient", "mappings.view_mapping"])
         return [*super().get_readonly_fields(request, obj), *(["patients"] if obj and may_view else [])]
 
     @admin.display(description="patients")
-    def patients(self, doctor):
+    def patients(self, doctor: Doctor) -> str:
         """Name the patients assigned last, and link to the list of all."""
         mappings = list(doctor.mappings.select_related("patient").order_by("-id")[: SHOWN + 1])
         links = format_html_join(

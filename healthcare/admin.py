@@ -9,7 +9,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from simple_history.admin import SimpleHistoryAdmin
 
 from healthcare.fields import GENDERS
@@ -23,10 +23,10 @@ class GenderFilter(admin.SimpleListFilter):
 
     title = parameter_name = "gender"
 
-    def lookups(self, request, model_admin):
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
         return [(gender, gender) for gender in GENDERS]
 
-    def queryset(self, request, queryset):
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         return queryset.filter(gender__fold=self.value()) if self.value() else queryset
 
 
@@ -54,7 +54,7 @@ class RecordAdmin(SimpleHistoryAdmin):
         obj._history_user = request.user
         obj.save(force_update=change, force_insert=not change)
 
-    def save_formset(self, request, form, formset, change):
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """Save the assignments made on the page of a record as those of who makes them."""
         for record in formset.save(commit=False):
             record.user = request.user
@@ -62,7 +62,7 @@ class RecordAdmin(SimpleHistoryAdmin):
         for record in formset.deleted_objects:
             record.delete()
 
-    def history_form_view(self, request, *args, **kwargs):
+    def history_form_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show a version. The original saves what is posted to it, whether or not the user may change the record."""
         if request.method != "GET":
             raise PermissionDenied

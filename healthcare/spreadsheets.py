@@ -6,14 +6,16 @@ row that breaks a rule, and nothing is imported.
 
 import base64
 import re
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import ValidationError
-from django.db.models import IntegerField, TextField
-from django.http import HttpResponseRedirect
+from django.db.models import Field as ModelField
+from django.db.models import IntegerField, Model, QuerySet, TextField
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from import_export.admin import ImportExportMixin
 from import_export.fields import Field
@@ -25,6 +27,11 @@ from import_export.widgets import Widget
 
 from healthcare.admin import RecordAdmin
 
+if TYPE_CHECKING:
+    from django.core.files.uploadedfile import UploadedFile
+
+    from accounts.models import User
+
 # Rows. An import is one transaction, an export is made in memory; `manage.py import_patients` has no such limit.
 IMPORT_LIMIT, EXPORT_LIMIT = 1000, 20_000
 UPLOAD_SECONDS = 3600
@@ -32,12 +39,12 @@ UPLOAD_SECONDS = 3600
 FORMULA = "'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
 
 
-def escaped(text):
+def escaped(text: str) -> str:
     """Return `text` with an apostrophe before what a spreadsheet would calculate; `plain` takes it off again."""
     return f"'{text}" if re.match(FORMULA, text) else text
 
 
-def plain(cell):
+def plain(cell: object) -> str:
     """Return what a cell says as text: 30 and 30.0, which are the same to a spreadsheet, as `30`."""
     if cell is None:
         return ""
@@ -48,11 +55,11 @@ def plain(cell):
 class Cell(Widget):
     """A cell that holds the value of a model's field."""
 
-    def __init__(self, field):
+    def __init__(self, field: ModelField) -> None:
         super().__init__()
         self.field = field
 
-    def clean(self, value, row=None, **kwargs):
+    def clean(self, value: object, row: dict | None = None, **kwargs: Any) -> Any:
         """Return the field's value; raise ValueError, which is told with the field's name."""
         text = plain(value)
         if not isinstance(self.field, TextField):
@@ -63,18 +70,18 @@ class Cell(Widget):
             return int(text) if text else None
         return self.field.to_python(text)
 
-    def render(self, value, obj=None, **kwargs):
+    def render(self, value: object, obj: Model | None = None, **kwargs: Any) -> int | str:
         return value if isinstance(value, int) else escaped("" if value is None else str(value))
 
 
 class Owner(Widget):
     """A cell that names a user: by e-mail, in any case, or by id."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.known = {}
+        self.known: dict[str, User] = {}
 
-    def clean(self, value, row=None, **kwargs):
+    def clean(self, value: object, row: dict | None = None, **kwargs: Any) -> "User":
         name = plain(value).strip()
         if name not in self.known:
             users = get_user_model().objects
@@ -86,7 +93,7 @@ class Owner(Widget):
                 raise ValueError("There is no such user.") from None
         return self.known[name]
 
-    def render(self, value, obj=None, **kwargs):
+    def render(self, value: "User | None", obj: Model | None = None, **kwargs: Any) -> str:
         return escaped(value.email) if value else ""
 
 
@@ -100,15 +107,15 @@ class RecordResource(ModelResource):
         use_transactions = True
 
     @classmethod
-    def field_from_django_field(cls, name, field, readonly):
+    def field_from_django_field(cls, name: str, field: ModelField, readonly: bool) -> Field:
         widget = Owner() if field.is_relation else Cell(field)
         return Field(attribute=name, column_name=name, widget=widget, readonly=not field.editable)
 
-    def get_queryset(self):
+    def get_queryset(self) -> QuerySet:
         """Return the records locked, so that none is changed between its check and its saving."""
         return super().get_queryset().select_for_update()
 
-    def before_import(self, dataset, **kwargs):
+    def before_import(self, dataset: Any, **kwargs: Any) -> None:
         """Refuse a file as a whole: columns that nobody knows, or too many rows."""
         columns = [str(header or "").strip().lower() for header in dataset.headers]
         rows = len(dataset)
@@ -124,26 +131,28 @@ class RecordResource(ModelResource):
         if twice:
             raise ValueError(f"More than one column {', '.join(twice)}.")
 
-    def before_import_row(self, row, **kwargs):
+    def before_import_row(self, row: dict, **kwargs: Any) -> None:
         if not plain(row.get("user")).strip():
             row.pop("user", None)
 
-    def get_instance(self, instance_loader, row):
+    def get_instance(self, instance_loader: Any, row: dict) -> Model | None:
         try:
             return super().get_instance(instance_loader, row)
         except ValueError as error:
             raise ValidationError({"id": str(error)}) from None
 
-    def init_instance(self, row=None):
-        if plain(row.get("id")).strip():
+    def init_instance(self, row: dict | None = None) -> Model:
+        if row and plain(row.get("id")).strip():
             raise ValidationError({"id": f"There is no {self._meta.model._meta.verbose_name} with this id."})
         return super().init_instance(row)
 
-    def after_init_instance(self, instance, new, row, user=None, **kwargs):
+    def after_init_instance(
+        self, instance: Any, new: bool, row: dict, user: "User | None" = None, **kwargs: Any
+    ) -> None:
         if new:
             instance.user = user
 
-    def after_import_row(self, row, row_result, **kwargs):
+    def after_import_row(self, row: dict, row_result: Any, **kwargs: Any) -> None:
         """Show no id of what is new: the one it has in the preview goes with the preview."""
         if row_result.is_new():
             row_result.diff[0] = ""
@@ -159,25 +168,25 @@ class SessionStorage(BaseStorage):
     Files in a temporary directory would stay there when nobody confirms, and be known to one machine only.
     """
 
-    def save(self, data):
+    def save(self, data: bytes) -> None:
         session = SessionStore()
         session["upload"] = base64.b64encode(data).decode()
         session.set_expiry(UPLOAD_SECONDS)
         session.create()
         self.name = session.session_key
 
-    def read(self):
+    def read(self) -> bytes:
         upload = SessionStore(self.name).get("upload")
         if upload is None:
             raise UploadExpiredError
         return base64.b64decode(upload)
 
-    def remove(self):
+    def remove(self) -> None:
         SessionStore(self.name).delete()
 
 
 class UploadForm(ImportForm):
-    def clean_import_file(self):
+    def clean_import_file(self) -> "UploadedFile":
         file = self.cleaned_data["import_file"]
         if file.size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise ValidationError(f"The file is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.")
@@ -194,35 +203,35 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
     # Without the mark, Excel would not take a CSV for UTF-8.
     to_encoding = "utf-8-sig"
 
-    def has_import_permission(self, request):
+    def has_import_permission(self, request: HttpRequest) -> bool:
         return self.has_add_permission(request) and self.has_change_permission(request)
 
-    def has_export_permission(self, request):
+    def has_export_permission(self, request: HttpRequest) -> bool:
         """Looking at records is not yet taking all of them home: that is a permission of its own."""
         allowed = request.user.has_perm(f"{self.opts.app_label}.export_{self.opts.model_name}")
         return allowed and self.has_view_permission(request)
 
-    def get_import_data_kwargs(self, request, *args, **kwargs):
+    def get_import_data_kwargs(self, request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, bool]:
         return {"rollback_on_validation_errors": True}
 
-    def get_export_data(self, file_format, request, queryset, **kwargs):
+    def get_export_data(self, file_format: Any, request: HttpRequest, queryset: QuerySet, **kwargs: Any) -> str | bytes:
         """Return the file; raise ValueError, which is told on the form, where it would have too many rows."""
         if queryset[EXPORT_LIMIT:].exists():
             raise ValueError(f"More than {EXPORT_LIMIT} rows: narrow the list by a search or a filter first.")
         return super().get_export_data(file_format, request, queryset, **kwargs)
 
-    def process_import(self, request, **kwargs):
+    def process_import(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         try:
             return super().process_import(request, **kwargs)
         except UploadExpiredError:
             return self.upload_again(request, "The upload has expired.")
 
-    def process_result(self, result, request):
+    def process_result(self, result: Any, request: HttpRequest) -> HttpResponse:
         """Tell the result; what the preview found in order may have changed since."""
         if result.has_errors() or result.has_validation_errors():
             return self.upload_again(request, "Nothing was imported: a row breaks a rule now.")
         return super().process_result(result, request)
 
-    def upload_again(self, request, reason):
+    def upload_again(self, request: HttpRequest, reason: str) -> HttpResponse:
         self.message_user(request, f"{reason} Choose the file again.", messages.ERROR)
         return HttpResponseRedirect(reverse("admin:{}_{}_import".format(*self.get_model_info())))

@@ -1,6 +1,8 @@
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
 
 from healthcare.admin import HistoryAdmin, RecordAdmin
 from mappings.models import HistoricalMapping, Mapping
@@ -26,7 +28,7 @@ class MappingHistoryAdmin(HistoryAdmin):
 
 
 class AssignmentForm(forms.ModelForm):
-    def validate_unique(self):
+    def validate_unique(self) -> None:
         """Check the pair, too: Django leaves constraints with the record of the page itself unchecked."""
         super().validate_unique()
         try:
@@ -45,10 +47,10 @@ class AssignedDoctors(admin.StackedInline):
     readonly_fields = ["user", "assigned_at"]
     autocomplete_fields = ["doctor"]
 
-    def get_queryset(self, request):
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).select_related("doctor", "user")
 
-    def has_change_permission(self, request, obj=None):
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """An assignment is made or removed; there is nothing in it to change."""
         return False
 
