@@ -24,7 +24,7 @@ Written by `make bench` and `make bench-scale`; on another machine only the rati
 """
 PARTS = ("bench", "scale")
 PACKAGES = """
-    Django djangorestframework djangorestframework-simplejwt psycopg2-binary orjson granian
+    Django djangorestframework djangorestframework-simplejwt psycopg2-binary orjson
     gunicorn fastapi SQLAlchemy asyncpg pydantic uvicorn uvloop httptools PyJWT argon2-cffi
 """
 

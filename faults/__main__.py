@@ -59,7 +59,7 @@ def main():
 
 def run(fault, world, kind):
     """Do one fault to one database; whatever breaks in doing it is a broken row, and the next one goes on."""
-    row = Row(fault.__doc__.partition("\n")[0].rstrip(".:"), kind)
+    row, started = Row(fault.__doc__.partition("\n")[0].rstrip(".:"), kind), time.monotonic()
     try:
         fault(world, row, kind)
     except MissingToolError as missing:
@@ -67,6 +67,7 @@ def run(fault, world, kind):
     except Exception as error:
         traceback.print_exc()
         row.broken.append(f"{type(error).__name__}: {error}")
+    row.seconds = time.monotonic() - started
     return row
 
 

@@ -4,8 +4,8 @@ import textwrap
 from collections import Counter
 from dataclasses import dataclass, field
 
-HEADINGS = ("fault", "database", "what was sent", "what was answered", "lost")
-WIDTHS = (30, 10, 46, 62, 4)
+HEADINGS = ("fault", "database", "what was sent", "what was answered", "lost", "s")
+WIDTHS = (30, 10, 46, 62, 4, 4)
 
 
 class MissingToolError(Exception):
@@ -21,6 +21,7 @@ class Row:
     sent: str = ""
     answered: str = ""
     lost: int = 0
+    seconds: float = 0
     broken: list = field(default_factory=list)
     left_out: str = ""
 
@@ -37,7 +38,7 @@ class Row:
         """Return the row as the lines of a table, with the broken rules below it."""
         answered = f"left out: {self.left_out}" if self.left_out else self.answered
         lost = "" if self.left_out else str(self.lost)
-        told = lined_up(self.fault, self.database, self.sent, answered, lost)
+        told = lined_up(self.fault, self.database, self.sent, answered, lost, f"{self.seconds:.0f}")
         return told + [f"    BROKEN x{times}: {rule}" for rule, times in Counter(self.broken).items()]
 
 

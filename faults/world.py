@@ -138,11 +138,11 @@ class App:
         return len(self.workers()) == 2 and Api(self.port).get("/readyz").status == 200
 
     def master(self):
-        """Return the id of granian's main process."""
-        return next((pid for pid in processes.tree(self.process.pid)[1:] if "granian" in processes.command(pid)), None)
+        """Return the id of gunicorn's main process."""
+        return next((pid for pid in processes.tree(self.process.pid)[1:] if "gunicorn" in processes.command(pid)), None)
 
     def workers(self):
-        return [pid for pid in processes.children(self.master() or 0) if "tracker" not in processes.command(pid)]
+        return processes.children(self.master() or 0)
 
     def kill(self):
         """Kill it as a power cut would: every process of its group, at once."""
