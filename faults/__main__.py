@@ -36,7 +36,7 @@ FAULTS = {
 def main():
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
     parser.add_argument(
-        "--rounds", type=int, default=1, help="how many kills and outages; of each race 20 times as many"
+        "--rounds", type=int, default=1, help="how many kills and outages; of each race 20 times as many, or 10"
     )
     parser.add_argument("--only", nargs="+", choices=FAULTS, default=FAULTS, metavar="NAME", help=", ".join(FAULTS))
     parser.add_argument("--port", type=int, default=8400, help="the first of the ports that may be used")

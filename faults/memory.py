@@ -14,7 +14,7 @@ GROWTH_MEGABYTES = 50
 FIRST_BYTE_SECONDS = 1
 PIECE = 256 * 1024
 # What a slow reader reads a second.
-SLOW_PIECES = 8
+SLOW_PIECES = 16
 SEED = """
 from accounts.models import User
 from patients.models import Patient
