@@ -9,7 +9,7 @@ class Worker(ThreadWorker):
     The stock worker leaves them in the listener's queue, lets more join them, and resets them all when it ends.
     """
 
-    def set_accept_enabled(self, enabled):
+    def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled)
         if not self.alive:
             for listener in self.sockets:

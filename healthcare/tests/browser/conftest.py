@@ -86,10 +86,13 @@ def server(database, tmp_path_factory):
     manage = [sys.executable, "manage.py"]
     subprocess.run([*manage, "migrate", "--verbosity", "0"], env=database, check=True)
     subprocess.run([*manage, "shell", "--no-imports", "--command", ACCOUNTS], env=database, check=True)
-    granian = f"{Path(sys.executable).parent}/granian --interface wsgi --port {port} --workers 1 --no-access-log"
+    path = f"{Path(sys.executable).parent}:{database['PATH']}"
     with (tmp_path_factory.mktemp("log") / "server.log").open("w") as log:
         process = subprocess.Popen(
-            [*granian.split(), "healthcare.wsgi:application"], env=database, stdout=log, stderr=log
+            ["/bin/sh", "deploy/serve.sh"],
+            env=database | {"PATH": path, "PORT": str(port), "WORKERS": "1"},
+            stdout=log,
+            stderr=log,
         )
     url = f"http://127.0.0.1:{port}"
     for _ in range(300):
