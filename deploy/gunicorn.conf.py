@@ -1,21 +1,40 @@
 """How gunicorn serves the project: https://gunicorn.org/reference/settings/."""
 
+from contextlib import suppress
+from socket import socket
+
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
+
+NOT_HTTP = '{"detail":"The request is malformed, or its address or headers are too long."}'
+FAILED = '{"detail":"A server error occurred."}'
 
 
 class Worker(ThreadWorker):
-    """Threads that, told to stop, also answer whoever the kernel let in before the port closed.
-
-    The stock worker leaves them in the listener's queue, lets more join them, and resets them all when it ends.
-    """
+    """gunicorn's threads, but for the end of a connection that never reaches the project."""
 
     def set_accept_enabled(self, enabled: bool) -> None:
+        """When told to stop, also answer whoever the kernel let in before the port closed.
+
+        The stock worker leaves them in the listener's queue, lets more join them, and resets them all when it ends.
+        """
         super().set_accept_enabled(enabled)
         if not self.alive:
             for listener in self.sockets:
                 for _ in range(self.cfg.backlog):
                     self.accept(listener)
                 listener.close()
+
+    def handle_error(self, req: object, client: socket, addr: object, error: Exception) -> None:
+        """Answer in JSON, and log the kind of error: gunicorn's own words repeat the URL, and names may stand in it."""
+        malformed = isinstance(error, ParseException)
+        status, body = ("400 Bad Request", NOT_HTTP) if malformed else ("500 Internal Server Error", FAILED)
+        self.log.error("%s: %s", status, type(error).__name__, exc_info=None if malformed else error)
+        head = (
+            f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        )
+        with suppress(OSError):
+            client.sendall(f"{head}\r\n\r\n{body}".encode())
 
 
 worker_class = Worker
