@@ -55,6 +55,7 @@ INVALID = {"type": "object", "additionalProperties": {"type": "array", "items": 
 # What a query parameter may hold.
 INTEGER = {"type": "integer", "minimum": 1 - 10**18, "maximum": 10**18 - 1}
 TEXT = {"type": "string", "pattern": r"^[^\u0000]*$"}
+FILLED = {"type": "string", "pattern": r"^[^\u0000]*[^\u0000\s][^\u0000]*$"}
 # What a text in a request may hold, where the separators of a phone number are dropped before it is looked at.
 BANNED = [
     (validate_line, r"\u0000-\u001f\u007f-\u009f\u2028\u2029"),
@@ -145,7 +146,7 @@ class Schema(AutoSchema):
         for name, item in (listing.filterset.base_filters if listing.filterset else {}).items():
             yield OpenApiParameter(
                 name,
-                INTEGER if isinstance(item, IntegerFilter) else TEXT,
+                INTEGER if isinstance(item, IntegerFilter) else FILLED,
                 enum=GENDERS if isinstance(item, GenderFilter) else None,
                 description=item.extra.get("label") or item.label or "",
             )
