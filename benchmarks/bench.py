@@ -72,7 +72,10 @@ def measure(server, case, seconds):
             # The project writes history always, and takes no query parameter it does not know.
             requests = [request._replace(path=request.path.removesuffix("?history=1")) for request in requests]
         before = server.settle()
-        measured = load.send(server.port, requests, duration, case.connections)
+        try:
+            measured = load.send(server.port, requests, duration, case.connections)
+        except RuntimeError as error:
+            raise RuntimeError(f"{server.title}, {case.title}: {error}") from None
         spent = server.settle() - before
     if case.name == "history" and (missing := seed.unversioned(server.database)):
         raise RuntimeError(f"{server.title} left {missing} patients without history")
