@@ -25,8 +25,10 @@ engine = create_async_engine(
         port=int(os.environ["DB_PORT"]),
         database=os.environ["DB_NAME"],
     ),
-    # With the default of 5, busy moments would open and close connections beyond it.
-    pool_size=16,
+    # With the default of 5, busy moments would open and close connections beyond it. With more than this, all servers
+    # of the benchmark together would meet PostgreSQL's own limit of 100.
+    pool_size=10,
+    max_overflow=0,
 )
 new_session = async_sessionmaker(engine, expire_on_commit=False)
 hasher = argon2.PasswordHasher(time_cost=2, memory_cost=102_400, parallelism=8)
