@@ -23,6 +23,7 @@ FAULTS = {
     "postgresql-restarted": (outages.postgresql_restarted, LIVE),
     "postgresql-frozen": (outages.postgresql_frozen, LIVE),
     "disk-full": (disks.full, BOTH),
+    "log-full": (disks.log_full, LIVE),
     "terminated": (shutdown.terminated, BOTH),
     "terminated-nginx": (shutdown.terminated_behind_nginx, (SQLITE,)),
     "slow-clients": (proxy.slow_clients, (SQLITE,)),

@@ -78,38 +78,32 @@ class PostgreSQL:
 
 
 class Cluster:
-    """A PostgreSQL server in a folder of its own. Its signals are those that `pg_ctl stop` sends."""
+    """A PostgreSQL server in a folder of its own, its log (WAL) in another if need be.
+
+    Its signals are those that `pg_ctl stop` sends.
+    """
 
     FAST, IMMEDIATE, KILL = signal.SIGINT, signal.SIGQUIT, signal.SIGKILL
 
-    def __init__(self, folder, port):
+    def __init__(self, folder, port, wal=None):
         self.bin, self.port = binaries(), port
         self.data = folder / "data"
         self.log = folder / "postgresql.log"
         self.owner = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
         self.process = None
         self.data.mkdir(mode=0o700)
-        if self.owner:
-            shutil.chown(self.data, "postgres", "postgres")
+        for path in filter(None, [self.data, wal] if self.owner else []):
+            shutil.chown(path, "postgres", "postgres")
+        # Segments of 1 MB, so that a small disk is soon full of them.
+        waldir = ["--waldir", wal, "--wal-segsize", "1"] if wal else []
+        initdb = [self.bin / "initdb", "--pgdata", self.data, "--username", "postgres", "--auth", "trust"]
         subprocess.run(
-            [
-                self.bin / "initdb",
-                "--pgdata",
-                self.data,
-                "--username",
-                "postgres",
-                "--auth",
-                "trust",
-                "--encoding=UTF8",
-            ],
-            **self.owner,
-            cwd="/",
-            stdout=subprocess.DEVNULL,
-            check=True,
+            [*initdb, "--encoding", "UTF8", *waldir], **self.owner, cwd="/", stdout=subprocess.DEVNULL, check=True
         )
         with (self.data / "postgresql.conf").open("a") as conf:
             conf.write(f"listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\n")
-            conf.write("max_wal_size = 256MB\nshared_buffers = 64MB\n")
+            conf.write(f"max_wal_size = {4 if wal else 256}MB\nmin_wal_size = {2 if wal else 80}MB\n")
+            conf.write("shared_buffers = 64MB\n")
 
     def start(self):
         """Start the server and wait until it takes connections, however long its recovery takes."""
@@ -139,6 +133,9 @@ class Cluster:
             return False
         return True
 
+    def ended(self):
+        return self.process is None or self.process.poll() is not None
+
     def pids(self):
         return processes.tree(self.process.pid)
 
@@ -154,7 +151,7 @@ class Cluster:
 
     def stop(self, how=IMMEDIATE):
         """End the server: FAST and IMMEDIATE ask the postmaster, KILL ends each process at once."""
-        if self.process is None or self.process.poll() is not None:
+        if self.ended():
             return
         pids = self.pids()
         if how == self.KILL:

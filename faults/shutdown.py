@@ -82,7 +82,7 @@ def stopped(world, row, kind, through_nginx):
         seed(app, reader, LONG_LIST)
         calls = [partial(reader.get, "/api/auth/me/")] * 2 + [KeptConnection(reader) for _ in range(2)]
         calls += [partial(reader.post, "/api/auth/login/", reader.account), partial(reader.get, "/api/patients/")]
-        calls += [partial(post, writer) for writer in writers]
+        calls += [writer.create for writer in writers]
         answers, late, longest = [], 0, 0
         for _ in range(world.rounds):
             visitors = [Visitor(call) for call in calls]
@@ -134,8 +134,3 @@ def legitimate(answer, asked, through_nginx):
         return True
     turned_away = answer.promised_503 if through_nginx else answer.error in {"ConnectionRefusedError", *RESET}
     return turned_away and answer.at > asked
-
-
-def post(writer):
-    writer.number += 1
-    return writer.create()

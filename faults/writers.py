@@ -28,13 +28,13 @@ class Writer(threading.Thread):
 
     def run(self):
         while not self.stopping.is_set():
-            self.number += 1
-            answer = self.change() if self.allowed and self.number % 3 == 0 else self.create()
+            answer = self.change() if self.allowed and self.number % 3 == 2 else self.create()
             self.answers.append(answer)
             if answer.status not in (200, 201):
                 time.sleep(0.05)
 
     def create(self):
+        self.number += 1
         body = patient(self.number, address="as created")
         answer = self.api.post("/api/patients/", body)
         if answer.status == 201:
@@ -42,6 +42,7 @@ class Writer(threading.Thread):
         return answer
 
     def change(self):
+        self.number += 1
         chosen = random.choice(list(self.allowed))  # noqa: S311, nothing secret
         body = patient(self.number, name=f"Changed {chosen}", address=f"change {self.number}")
         self.allowed[chosen].append(body["address"])
