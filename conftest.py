@@ -40,6 +40,11 @@ DOCTOR = {
 }
 
 
+def moment(value):
+    """Return a datetime as the API tells it."""
+    return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 class ApiClient:
     """A client of the API as `user` (None: nobody): JSON in, `.status_code`, `.headers` and `.json()` out."""
 
@@ -126,6 +131,19 @@ def doctor(owner):
 def mapping(patient, doctor):
     """The owner's patient and doctor, assigned."""
     return Mapping.objects.create(patient=patient, doctor=doctor, user=patient.user)
+
+
+@pytest.fixture
+def other_doctor(stranger):
+    """A doctor whom the stranger added."""
+    return Doctor.objects.create(user=stranger.user, **{**DOCTOR, "email": "second@example.com"})
+
+
+@pytest.fixture
+def others(stranger, doctor):
+    """A mapping of the stranger's patient."""
+    patient = Patient.objects.create(user=stranger.user, **PATIENT)
+    return Mapping.objects.create(patient=patient, doctor=doctor, user=stranger.user)
 
 
 @pytest.fixture

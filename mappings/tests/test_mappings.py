@@ -7,7 +7,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from conftest import DOCTOR, PATIENT
+from conftest import moment
 from doctors.models import Doctor
 from healthcare.api import errors
 from mappings.models import Mapping
@@ -26,23 +26,6 @@ MISSING = {
 
 def path_of(number):
     return reverse("mappings-detail", args=[number])
-
-
-def moment(value):
-    return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-@pytest.fixture
-def other_doctor(stranger):
-    """A doctor whom the stranger added."""
-    return Doctor.objects.create(user=stranger.user, **{**DOCTOR, "email": "second@example.com"})
-
-
-@pytest.fixture
-def others(stranger, doctor):
-    """A mapping of the stranger's patient."""
-    patient = Patient.objects.create(user=stranger.user, **PATIENT)
-    return Mapping.objects.create(patient=patient, doctor=doctor, user=stranger.user)
 
 
 # Create
@@ -131,107 +114,6 @@ def test_anothers_patient_cannot_be_assigned_and_looks_like_none(request, patien
     assert list(response.json()) == ["patient"]
 
 
-# Read
-
-
-def test_a_list_holds_the_mappings_of_the_callers_patients(owner, mapping, others):
-    response = owner.get(MAPPINGS)
-
-    expected = {"id": mapping.pk, "assigned_at": moment(mapping.assigned_at), "patient": mapping.patient_id}
-    assert response.status_code == 200
-    assert response.json() == [{**expected, "doctor": mapping.doctor_id, "user": owner.user.pk}]
-
-
-def test_a_list_can_be_filtered_ordered_and_paged(owner, mapping, other_doctor, others):
-    sibling = Patient.objects.create(user=owner.user, **{**PATIENT, "name": "Bob"})
-    for patient in (mapping.patient, sibling):
-        Mapping.objects.create(patient=patient, doctor=other_doctor, user=owner.user)
-    first, second, third = (one.pk for one in Mapping.objects.filter(user=owner.user))
-
-    def ids(query):
-        return [row["id"] for row in owner.get(f"{MAPPINGS}?{query}").json()]
-
-    assert ids("") == [first, second, third]
-    assert ids(f"patient={mapping.patient_id}") == [first, second]
-    assert ids(f"doctor={other_doctor.pk}&ordering=-id") == [third, second]
-    assert ids(f"doctor={other_doctor.pk}&patient={sibling.pk}") == [third]
-    assert ids(f"patient={others.patient_id}") == ids(f"patient={NOWHERE}") == ids(f"doctor={NOWHERE}") == []
-    page = owner.get(f"{MAPPINGS}?limit=2&ordering=-id")
-    rest = owner.get(page.headers["Link"][1:].partition(">")[0])
-    assert [row["id"] for row in page.json() + rest.json()] == [third, second, first]
-
-
-@pytest.mark.parametrize(
-    ("query", "field"),
-    [
-        ("patient=abc", "patient"),
-        ("patient=1.0", "patient"),
-        ("doctor=%D9%A3", "doctor"),
-        ("ordering=patient", "ordering"),
-        ("limit=1001", "limit"),
-        ("limit=1&cursor=x", "cursor"),
-        ("search=x", "search"),
-        ("user=1", "user"),
-    ],
-)
-def test_a_bad_query_is_refused_by_name(owner, mapping, query, field):
-    response = owner.get(f"{MAPPINGS}?{query}")
-
-    assert (response.status_code, list(response.json())) == (400, [field])
-
-
-def test_the_doctors_of_a_patient_come_with_their_assignment(owner, mapping, other_doctor, others):
-    later = Mapping.objects.create(patient=mapping.patient, doctor=other_doctor, user=owner.user)
-
-    response = owner.get(f"/api/mappings/{mapping.patient_id}/")
-
-    expected = [
-        {
-            **owner.get(reverse("doctors-detail", args=[one.doctor_id])).json(),
-            "mapping_id": one.pk,
-            "assigned_at": moment(one.assigned_at),
-        }
-        for one in (mapping, later)
-    ]
-    assert (response.status_code, response.json()) == (200, expected)
-    assert [list(row) for row in response.json()] == [list(row) for row in expected]
-    assert owner.get(f"/api/patients/{mapping.patient_id}/doctors/").content == response.content
-
-
-def test_a_patient_without_a_doctor_has_an_empty_array(owner, patient):
-    for path in (path_of(patient.pk), reverse("patients-doctors", args=[patient.pk])):
-        response = owner.get(path)
-
-        assert (response.status_code, response.content) == (200, b"[]")
-
-
-def test_the_patients_of_a_doctor_are_the_callers_own(owner, stranger, mapping, others, other_doctor):
-    path = f"/api/doctors/{mapping.doctor_id}/patients/"
-
-    answers = [client.get(path) for client in (owner, stranger)]
-
-    expected = [client.get(reverse("patients-list")).content for client in (owner, stranger)]
-    assert [answer.content for answer in answers] == expected
-    assert [len(answer.json()) for answer in answers] == [1, 1]
-    assert owner.get(reverse("doctors-patients", args=[other_doctor.pk])).content == b"[]"
-
-
-@pytest.mark.parametrize("name", ["mappings-detail", "patients-doctors", "doctors-patients"])
-def test_a_list_of_what_does_not_exist_is_not_found(owner, mapping, name):
-    response = owner.get(reverse(name, args=[NOWHERE]))
-
-    assert (response.status_code, response.json()) == (404, NOT_FOUND)
-
-
-@pytest.mark.parametrize("name", ["mappings-detail", "patients-doctors", "doctors-patients"])
-def test_the_lists_of_one_record_refuse_an_unknown_parameter(owner, mapping, name):
-    record = mapping.doctor_id if name == "doctors-patients" else mapping.patient_id
-
-    response = owner.get(reverse(name, args=[record]) + "?page=2")
-
-    assert (response.status_code, list(response.json())) == (400, ["page"])
-
-
 # Delete
 
 
@@ -278,21 +160,6 @@ def test_a_mapping_cannot_be_changed(owner, mapping, method):
 
 
 # Costs
-
-
-def test_a_list_costs_two_queries_however_many_rows_it_has(owner, mapping, django_assert_num_queries):
-    lists = [MAPPINGS, f"{MAPPINGS}?patient={mapping.patient_id}&limit=1", path_of(mapping.patient_id)]
-    for number in range(5):
-        with django_assert_num_queries(len(lists) * 2):
-            for path in lists:
-                owner.get(path)
-        doctor = Doctor.objects.create(user=owner.user, **{**DOCTOR, "email": f"d{number}@example.com"})
-        Mapping.objects.create(patient=mapping.patient, doctor=doctor, user=owner.user)
-
-
-def test_the_patients_of_a_doctor_cost_three_queries(owner, mapping, django_assert_num_queries):
-    with django_assert_num_queries(3):
-        owner.get(reverse("doctors-patients", args=[mapping.doctor_id]))
 
 
 def test_an_assignment_costs_at_most_four_queries(owner, patient, doctor):
