@@ -6,12 +6,15 @@ import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 TRUE = {"true", "1", "yes", "on"}
 FALSE = {"false", "0", "no", "off"}
 SECRET_KEY_BYTES = 32
+THIS_MACHINE = {"", "localhost", "127.0.0.1", "::1"}
 
 
 def text(name: str, default: str = "") -> str:
@@ -79,6 +82,35 @@ def required(name: str, why: str) -> str:
     if not value:
         raise ImproperlyConfigured(f"{name} is not set: {why}.")
     return value
+
+
+def postgresql(production: bool, connect_timeout: int) -> dict[str, Any]:
+    """Return where the PostgreSQL is and how to reach it, as keys of DATABASES.
+
+    Read from DATABASE_URL or else from the five DB_* variables; DB_SSLMODE beats the URL's. Raise ImproperlyConfigured
+    where something is missing and, in production, for less than TLS to another machine.
+    """
+    url = text("DATABASE_URL")
+    if url:
+        database: dict[str, Any] = {**dj_database_url.parse(url)}
+        if "postgresql" not in database["ENGINE"]:
+            raise ImproperlyConfigured("DATABASE_URL must start with postgresql://.")
+    else:
+        database = {
+            "NAME": required("DB_NAME", "DB_LIVE=True needs the name of a PostgreSQL database"),
+            "USER": required("DB_USER", "DB_LIVE=True needs a PostgreSQL user"),
+            "PASSWORD": text("DB_PASSWORD"),
+            "HOST": text("DB_HOST", "localhost"),
+            "PORT": integer("DB_PORT", 5432, minimum=1),
+        }
+    options = database.get("OPTIONS", {})
+    # libpq also takes the host from the query string of the URL.
+    hosts = [database["HOST"], options.get("host", ""), options.get("hostaddr", "")]
+    strict = production and not all(host in THIS_MACHINE or host.startswith("/") for host in hosts)
+    sslmode = text("DB_SSLMODE") or options.get("sslmode") or ("require" if strict else "prefer")
+    if strict and sslmode in {"disable", "allow", "prefer"}:
+        raise ImproperlyConfigured(f"DB_SSLMODE is {sslmode!r}: PRODUCTION=True needs TLS to a database elsewhere.")
+    return database | {"OPTIONS": {**options, "sslmode": sslmode, "connect_timeout": connect_timeout}}
 
 
 def secret_key(production: bool, path: Path) -> str:

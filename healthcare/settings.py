@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from dotenv import load_dotenv
 
@@ -92,39 +91,6 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DB_LIVE = env.boolean("DB_LIVE")
 # Seconds a statement or a connection attempt may take before the client gets a 503.
 DB_TIMEOUT = env.integer("DB_TIMEOUT", 10, minimum=1)
-THIS_MACHINE = {"", "localhost", "127.0.0.1", "::1"}
-
-
-def postgresql() -> dict[str, Any]:
-    """Return the DATABASES entry of a live PostgreSQL, from DATABASE_URL or else from the five DB_* variables."""
-    url = env.text("DATABASE_URL")
-    if url:
-        database: dict[str, Any] = {**dj_database_url.parse(url)}
-        if "postgresql" not in database["ENGINE"]:
-            raise ImproperlyConfigured("DATABASE_URL must start with postgresql://.")
-    else:
-        database = {
-            "NAME": env.required("DB_NAME", "DB_LIVE=True needs the name of a PostgreSQL database"),
-            "USER": env.required("DB_USER", "DB_LIVE=True needs a PostgreSQL user"),
-            "PASSWORD": env.text("DB_PASSWORD"),
-            "HOST": env.text("DB_HOST", "localhost"),
-            "PORT": env.integer("DB_PORT", 5432, minimum=1),
-        }
-    options = database.get("OPTIONS", {})
-    here = database["HOST"] in THIS_MACHINE or database["HOST"].startswith("/")
-    sslmode = env.text("DB_SSLMODE") or options.get("sslmode") or ("require" if PRODUCTION and not here else "prefer")
-    if PRODUCTION and not here and sslmode in {"disable", "allow", "prefer"}:
-        raise ImproperlyConfigured(f"DB_SSLMODE is {sslmode!r}: PRODUCTION=True needs TLS to a database elsewhere.")
-    return database | {
-        "ENGINE": "healthcare.db.postgresql",
-        "OPTIONS": {**options, "sslmode": sslmode, "connect_timeout": DB_TIMEOUT},
-        "CONN_MAX_AGE": env.integer("DB_CONN_MAX_AGE", 600),
-        "CONN_HEALTH_CHECKS": True,
-        # A pooler in transaction mode (PgBouncer, Neon) hands every transaction another connection.
-        "DISABLE_SERVER_SIDE_CURSORS": True,
-    }
-
-
 SQLITE = {
     "ENGINE": "healthcare.db.sqlite3",
     "NAME": BASE_DIR / "db.sqlite3",
@@ -139,7 +105,17 @@ SQLITE = {
     "TEST": {"NAME": BASE_DIR / "db.sqlite3.test"},
 }
 
-DATABASES = {"default": postgresql() if DB_LIVE else SQLITE}
+POSTGRESQL = {
+    "ENGINE": "healthcare.db.postgresql",
+    "CONN_MAX_AGE": env.integer("DB_CONN_MAX_AGE", 600),
+    "CONN_HEALTH_CHECKS": True,
+    # A pooler in transaction mode (PgBouncer, Neon) hands every transaction another connection.
+    "DISABLE_SERVER_SIDE_CURSORS": True,
+}
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.postgresql(PRODUCTION, DB_TIMEOUT) | POSTGRESQL if DB_LIVE else SQLITE
+}
 
 # Cache: https://docs.djangoproject.com/en/5.2/topics/cache/
 

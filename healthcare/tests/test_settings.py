@@ -121,13 +121,12 @@ def test_the_deploy_check_warns_while_common_passwords_are_accepted(setting, war
 
 @pytest.fixture
 def database(monkeypatch):
-    """Return a function that makes the DATABASES entry of an environment."""
+    """Return a function that tells how PostgreSQL is reached in an environment."""
 
     def make(production=False, **environ):
         for name, value in (UNSET | DATABASE | environ).items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(settings, "PRODUCTION", production)
-        return settings.postgresql()
+        return env.postgresql(production, connect_timeout=10)
 
     return make
 
@@ -153,7 +152,7 @@ def test_a_database_elsewhere_is_reached_by_tls_in_production(database, producti
 
 
 @pytest.mark.parametrize("sslmode", ["disable", "allow", "prefer"])
-@pytest.mark.parametrize("url", ["", URL])
+@pytest.mark.parametrize("url", ["", URL, "postgresql:///records?host=db.example", f"{URL}?hostaddr=192.0.2.1"])
 def test_no_tls_to_a_database_elsewhere_stops_the_start_in_production(database, sslmode, url):
     with pytest.raises(ImproperlyConfigured, match=f"DB_SSLMODE is '{sslmode}'"):
         database(True, DB_HOST="db.example", DB_SSLMODE=sslmode, DATABASE_URL=url)
