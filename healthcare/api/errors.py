@@ -39,8 +39,8 @@ RETRY_AFTER_SECONDS = 2
 
 LOG_IN_FIRST = "Send the header Authorization: Bearer <access>, with the access token of /api/auth/login/."
 SEND_JSON = "Send JSON, with the header Content-Type: application/json."
-# The same for a path, a record that is not there, and one that is another user's.
 SEND_LENGTH = "Send a Content-Length: a body in chunks is not read."
+# The same for a path, a record that is not there, and one that is another user's.
 NOT_FOUND = "Not found: no such path, or no such record that you may see. /api/docs/ lists the paths."
 DEFECT = "Something went wrong on this server. To report it, quote the X-Request-ID header of this answer."
 
@@ -70,7 +70,7 @@ class DatabaseUnavailable(exceptions.APIException):
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     """Turn whatever a view raised into the answer the contract has for it; only a defect becomes a 500."""
-    # Also where an answer would be YAML: the schema's.
+    # Also where the view itself answers something else: the docs and the schema.
     context["request"].accepted_renderer, context["request"].accepted_media_type = JSONRenderer(), "application/json"
     if isinstance(error, Http404 | exceptions.NotFound):
         error = exceptions.NotFound(NOT_FOUND)
@@ -89,9 +89,6 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     elif isinstance(error, DATABASE_AWAY):
         log.error("database unavailable", extra={"data": _request_id(context["request"])}, exc_info=error)
         error = DatabaseUnavailable()
-    # Also where the view itself answers something else: the docs and the schema.
-    context["request"].accepted_renderer = JSONRenderer()
-    context["request"].accepted_media_type = JSONRenderer.media_type
     response = drf_exception_handler(error, context)
     if response is None:
         log.error("server error", extra={"data": _request_id(context["request"])}, exc_info=error)

@@ -57,20 +57,28 @@ class IntegerFilter(filters.Filter):
     field_class = IntegerFormField
 
 
-class GenderFormField(forms.CharField):
-    default_validators = [validate_gender]
-
+class FoldedFormField(forms.CharField):
     def to_python(self, value: Any) -> str:
-        return (super().to_python(value) or "").lower()
+        return fold(super().to_python(value) or "")
 
 
-class GenderFilter(filters.Filter):
-    """Equal without regard to case, as genders are kept as they were sent."""
+class FoldFilter(filters.Filter):
+    """Equal without regard to case."""
 
-    field_class = GenderFormField
+    field_class: type[forms.Field] = FoldedFormField
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(lookup_expr="fold", **kwargs)
+
+
+class GenderFormField(FoldedFormField):
+    default_validators = [validate_gender]
+
+
+class GenderFilter(FoldFilter):
+    """A gender, which is kept as it was sent."""
+
+    field_class = GenderFormField
 
 
 def query_parameters(request: ApiRequest, allowed: Collection[str]) -> dict[str, str]:
