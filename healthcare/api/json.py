@@ -12,7 +12,8 @@ from rest_framework import exceptions, negotiation, parsers, renderers, status
 from rest_framework.request import Request
 
 MAX_DEPTH = 32
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# One that never ends is matched, too: otherwise each quote in it would be tried anew, to the end of the body.
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
 
 

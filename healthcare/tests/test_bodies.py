@@ -1,6 +1,7 @@
 """Bodies: what is no sound JSON object of a bearable size is refused, and nothing is stored."""
 
 import json
+import time
 
 import pytest
 
@@ -47,6 +48,17 @@ def test_a_body_that_is_no_sound_json_is_refused(owner, path, raw, message):
     assert list(response.json()) == ["detail"]
     assert response.json()["detail"].startswith(message)
     assert stored() == before
+
+
+def test_a_string_that_never_ends_costs_no_more_than_its_length(anonymous):
+    started = time.monotonic()
+
+    response = anonymous.post("/api/auth/login/", raw=b"[" * 33 + b'"' + b'\\"' * 500_000)
+
+    assert_json(response, 400)
+    assert response.json() == {"detail": "The body is nested too deeply: at most 32 levels are allowed."}
+    # A second try for each quote would take minutes.
+    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("path", WRITES)
