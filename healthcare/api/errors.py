@@ -25,7 +25,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as drf_exception_handler
 from rest_framework.views import set_rollback
 
-from healthcare.api.json import JSONRenderer, encode
+from healthcare.api.json import JSONRenderer, encode, json_response
 
 log = logging.getLogger("healthcare.errors")
 
@@ -162,9 +162,7 @@ def _leaves(expression: Any) -> Iterable[Any]:
 
 
 def json_error(status_code: int, detail: str, **headers: str) -> HttpResponse:
-    return HttpResponse(
-        encode({"detail": detail}), status=status_code, content_type="application/json", headers=headers
-    )
+    return json_response(encode({"detail": detail}), status_code, **headers)
 
 
 @csrf_exempt

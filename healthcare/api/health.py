@@ -11,8 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from healthcare.api.errors import json_error
-from healthcare.api.json import encode
-from healthcare.api.viewsets import json_response
+from healthcare.api.json import encode, json_response
 
 PROBES = {"/healthz", "/readyz"}
 NO_STORE = {"Cache-Control": "no-store"}

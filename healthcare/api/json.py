@@ -8,6 +8,7 @@ from typing import IO, Any, NoReturn
 
 import orjson
 from django.conf import settings
+from django.http import HttpResponse
 from rest_framework import exceptions, negotiation, parsers, renderers, status
 from rest_framework.request import Request
 
@@ -71,6 +72,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> NoReturn:
     raise exceptions.ParseError(f"The body is not acceptable JSON: {constant} is not a JSON number.")
+
+
+def json_response(body: bytes, status: int = 200, **headers: str) -> HttpResponse:
+    """Return already encoded JSON as an answer."""
+    return HttpResponse(body, status=status, content_type="application/json", headers=headers)
 
 
 # A key of a request may hold a lone surrogate, which the error that names it cannot encode.

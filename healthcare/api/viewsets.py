@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Model, QuerySet
-from django.http import HttpResponse, HttpResponseNotModified
+from django.http import HttpResponseNotModified
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -21,18 +21,13 @@ from rest_framework.views import APIView
 
 from healthcare.api.compiled import CompiledQuery, CompiledWrites, Slot
 from healthcare.api.errors import PreconditionFailed
-from healthcare.api.json import encode
+from healthcare.api.json import encode, json_response
 from healthcare.api.lists import Listing, query_parameters
 from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import ModelSerializer
 
 # ASCII digits, and no more of them than a 64-bit id holds; anything else is a path that does not exist.
 ID = "[0-9]{1,18}"
-
-
-def json_response(body: bytes, status: int = 200, **headers: str) -> HttpResponse:
-    """Return already encoded JSON as an answer."""
-    return HttpResponse(body, status=status, content_type="application/json", headers=headers)
 
 
 def etag_of(body: bytes) -> str:
