@@ -16,7 +16,9 @@ from patients.models import Patient
 class MappingQuerySet(models.QuerySet):
     def visible_to(self, user: Viewer) -> Self:
         """Return the mappings `user` may see: those of their own patients."""
-        return self.filter(patient__user=user) if user.is_authenticated else self.none()
+        # A range of one user, as with patients: for `=` PostgreSQL may walk the mappings of all by their id.
+        own = self.filter(patient__user__gte=user, patient__user__lte=user)
+        return own if user.is_authenticated else self.none()
 
 
 class Mapping(models.Model):

@@ -64,6 +64,7 @@ class MappingViewSet(DoctorsOfPatientMixin, RecordViewSet):
     model = Mapping
     serializer_class = MappingSerializer
     filterset_class = MappingFilter
+    grouped_by = "patient__user_id"
     ordering_fields = ("id",)
     http_method_names = ["get", "head", "post", "delete"]
 
@@ -85,7 +86,9 @@ class DoctorPatientsViewSet(StrictQueryMixin, viewsets.GenericViewSet):
     @cache
     def listing(cls) -> Listing:
         return Listing(
-            lambda user, pk: Patient.objects.visible_to(user).filter(mappings__doctor_id=pk), PatientSerializer
+            lambda user, pk: Patient.objects.visible_to(user).filter(mappings__doctor_id=pk),
+            PatientSerializer,
+            grouped_by="user_id",
         )
 
     @extend_schema(

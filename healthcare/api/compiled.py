@@ -16,7 +16,6 @@ from contextlib import nullcontext
 from functools import cache, cached_property
 from typing import Any
 
-from django.conf import settings
 from django.db import connection, models, transaction
 from django.db.models import QuerySet, Value
 from django.db.models.sql.compiler import SQLCompiler
@@ -101,9 +100,7 @@ class CompiledWrites:
 
     def _run(self, kind: str, user_id: int, values: dict[str, Any], pk: int | None = None) -> Any:
         sql, fields, where, histories = self._statement(kind, *values)
-        # Milliseconds, fewer than the client waits: the server would go on waiting for a lock, and then store what the
-        # client was told to try again.
-        params: list[Any] = [settings.DB_TIMEOUT * 900]
+        params: list[Any] = [connection.lock_timeout]  # type: ignore[attr-defined]  # of our own backend
         params += [field.get_db_prep_save(values[field.attname], connection) for field in fields]
         params += filled(where, {"user": user_id, "pk": pk})
         params += [kind, user_id] * histories

@@ -13,6 +13,8 @@ from doctors.models import Doctor
 from doctors.views import DoctorViewSet
 from healthcare.api.lists import Order
 from healthcare.db.postgresql import base
+from mappings.models import Mapping
+from mappings.views import MappingViewSet
 from patients.models import Patient
 from patients.views import PatientViewSet
 
@@ -46,7 +48,7 @@ def test_a_server_that_does_not_answer_is_given_up(settings):
     assert 1 <= time.monotonic() - started < 3
 
 
-@pytest.mark.parametrize(("timed_out_before", "seconds"), [(False, 2), (True, 1)])
+@pytest.mark.parametrize(("timed_out_before", "seconds"), [(False, 2), (True, 0.5)])
 def test_a_new_connection_is_waited_for_but_only_shortly_after_a_time_out(settings, timed_out_before, seconds):
     settings.DB_TIMEOUT = 2
     if timed_out_before:
@@ -57,10 +59,21 @@ def test_a_new_connection_is_waited_for_but_only_shortly_after_a_time_out(settin
         psycopg2.connect(host="127.0.0.1", port=silent.getsockname()[1], user="nobody", dbname="none")
 
 
-def test_after_a_time_out_new_connections_are_refused_at_once_and_soon_tried_again(settings, monkeypatch, anonymous):
+def test_a_slow_statement_refuses_nobody_else(settings, anonymous):
     settings.DB_TIMEOUT = 1
     with pytest.raises(OperationalError), connection.cursor() as cursor:
         cursor.execute("SELECT pg_sleep(20)")
+    connection.close()
+
+    assert anonymous.get("/readyz").status_code == 200
+
+
+def test_after_a_connection_was_given_up_others_are_refused_at_once_and_soon_tried_again(
+    settings, monkeypatch, anonymous
+):
+    settings.DB_TIMEOUT = 1
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(base.TimedOut):
+        psycopg2.connect(host="127.0.0.1", port=silent.getsockname()[1], user="nobody", dbname="none")
     connection.close()
 
     refused = anonymous.get("/readyz")
@@ -147,3 +160,20 @@ def test_the_first_page_of_a_user_does_not_walk_the_patients_of_others(owner, st
 
     assert "using patients_of_user" in plan
     assert "Sort" not in plan
+
+
+@pytest.mark.parametrize("ordering", ["id", "-id"])
+def test_the_first_page_of_a_user_does_not_walk_the_mappings_of_others(owner, stranger, doctor, ordering):
+    for user, count in ((stranger.user, 3000), (owner.user, 500)):
+        patients = Patient.objects.bulk_create(
+            Patient(user=user, **PATIENT | {"phone": f"{10**9 + n}"}) for n in range(count)
+        )
+        Mapping.objects.bulk_create(Mapping(patient=patient, doctor=doctor, user=user) for patient in patients)
+    order = Order(Mapping._meta.pk, ordering == "-id", MappingViewSet.grouped_by)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE patients_patient, mappings_mapping")
+
+    plan = order.page(Mapping.objects.visible_to(owner.user), ["id"])[:51].explain()
+
+    assert "patients_of_user" in plan
+    assert "mappings_mapping_pkey" not in plan

@@ -14,9 +14,11 @@ from django.conf import settings
 from django.db.backends.postgresql import base
 from psycopg2 import extensions
 
-# Requests queue behind one that waits for a silent server, and must not wait as long again: once anything timed out,
-# new connections are refused at once for so long, and after that, for DB_TIMEOUT seconds, each is given so long only.
-PROBE_SECONDS = REFUSE_SECONDS = 1.0
+# Requests queue behind one that waits for a silent server, and must not wait as long again: once anything timed out, a
+# new connection is given so long only, for DB_TIMEOUT seconds and a bit. One that is given up has the next ones refused
+# at once for a moment. A slow statement alone refuses nobody: the server that works on it answers others.
+PROBE_SECONDS = 0.5
+REFUSE_SECONDS = 1.0
 
 _EVENTS = {
     extensions.POLL_READ: select.POLLIN,
@@ -34,15 +36,18 @@ def wait(connection: extensions.connection) -> None:
     """Wait for `connection` to finish what it does; raise TimedOut after DB_TIMEOUT seconds, or sooner (see above)."""
     global _suspect_until, _refuse_until
     started = time.monotonic()
-    probing = connection.status == extensions.STATUS_SETUP and started < _suspect_until
+    connecting = connection.status == extensions.STATUS_SETUP
+    probing = connecting and started < _suspect_until
     seconds = PROBE_SECONDS if probing else settings.DB_TIMEOUT
     while (state := connection.poll()) != extensions.POLL_OK:
         poller = select.poll()
         poller.register(connection.fileno(), _EVENTS[state])
         if not poller.poll(max(0, started + seconds - time.monotonic()) * 1000):
-            _refuse_until = time.monotonic() + REFUSE_SECONDS
+            now = time.monotonic()
+            if connecting:
+                _refuse_until = now + REFUSE_SECONDS
             if not probing:
-                _suspect_until = _refuse_until + settings.DB_TIMEOUT
+                _suspect_until = now + REFUSE_SECONDS + settings.DB_TIMEOUT
             raise TimedOut(f"the database did not answer within {seconds:g} s")
 
 
@@ -54,6 +59,22 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if time.monotonic() < _refuse_until:
             raise psycopg2.OperationalError("the database did not answer a moment ago")
         return super().get_new_connection(conn_params)
+
+    @property
+    def lock_timeout(self) -> int:
+        """Return how many milliseconds to wait for a lock: fewer than the client waits for the whole statement.
+
+        Otherwise the server would go on waiting, and then store what the client was told to try again; and a row that
+        somebody keeps locked would look like a server that is silent.
+        """
+        return settings.DB_TIMEOUT * 900
+
+    def _set_autocommit(self, autocommit: bool) -> None:
+        super()._set_autocommit(autocommit)  # type: ignore[misc]  # the stubs lack it
+        # For each transaction anew: a pooler keeps no setting of a session.
+        if not autocommit:
+            with self.wrap_database_errors, self.connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = %s", [self.lock_timeout])
 
     def is_usable(self) -> bool:
         """Tell whether the connection still works.
