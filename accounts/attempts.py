@@ -2,7 +2,7 @@
 
 An attempt counts when it begins, and a log-in that succeeds forgets it: were it counted when it fails, a hundred
 guesses at once would all pass. What is counted is an account and an address together, so that nobody can lock an
-account's owner out from elsewhere. One password tried on many accounts meets the throttle of its address.
+account's owner out from elsewhere. One password tried on many accounts meets the rate of its address.
 """
 
 import hashlib
@@ -23,7 +23,6 @@ class DatabaseCounter:
     """Counts in the database, in one statement."""
 
     def hit(self, key: str, seconds: int) -> tuple[int, float]:
-        """Count one more; return (the count in this window, the seconds until it ends)."""
         now, table = int(time.time()), AttemptWindow._meta.db_table
         over = f"{table}.ends_at <= %(now)s"
         sql = f"""
@@ -42,19 +41,23 @@ class DatabaseCounter:
         AttemptWindow.objects.filter(pk=key).delete()
 
 
-counter: Counter = CacheCounter() if settings.CACHE_URL else DatabaseCounter()
+shared_counter: Counter = CacheCounter() if settings.CACHE_URL else DatabaseCounter()
 
 
 def begin(request: HttpRequest | Request, email: str) -> None:
     """Count an attempt to prove to be the user with `email`; raise Throttled (429) where there were too many."""
-    count, left = counter.hit(_key(request, email), settings.LOGIN_FAILURE_SECONDS)
+    # Also at the admin's door, which no throttle of the API guards.
+    throttle = Throttle()
+    if not throttle.allow("anonymous", f"attempts:{client_address(request)}"):
+        raise Throttled(wait=throttle.wait())
+    count, left = shared_counter.hit(_key(request, email), settings.LOGIN_FAILURE_SECONDS)
     if count > settings.LOGIN_FAILURES:
         raise Throttled(wait=left, detail="Too many failed attempts.")
 
 
 def succeeded(request: HttpRequest | Request, email: str) -> None:
     """Forget the attempts of this account from this address."""
-    counter.forget(_key(request, email), settings.LOGIN_FAILURE_SECONDS)
+    shared_counter.forget(_key(request, email), settings.LOGIN_FAILURE_SECONDS)
 
 
 def _key(request: HttpRequest | Request, email: str) -> str:
@@ -64,7 +67,7 @@ def _key(request: HttpRequest | Request, email: str) -> str:
 class RegisterThrottle(Throttle):
     """New accounts from one address."""
 
-    counter = counter
+    counter = shared_counter
 
     def allow_request(self, request: Request, view: object) -> bool:
         return self.allow("register", client_address(request))

@@ -94,6 +94,17 @@ def test_the_admin_is_the_same_door(staff):
     assert int(refused.headers["Retry-After"]) > 0
 
 
+def test_a_password_tried_on_many_accounts_meets_the_rate_of_its_address(db, settings):
+    settings.RATES = {**settings.RATES, "anonymous": (2, 3600)}
+
+    def log_in(number, address="10.0.0.1"):
+        form = {"username": f"staff{number}@example.com", "password": "Spring2026!"}
+        return Client(REMOTE_ADDR=address).post("/admin/login/", form)
+
+    assert [log_in(number).status_code for number in range(3)] == [200, 200, 429]
+    assert log_in(3, "10.0.0.2").status_code == 200
+
+
 def test_a_stolen_access_token_does_not_guess_the_password(owner):
     body = {"old_password": "wrong-guess", "new_password": "another-pass-77"}
     for _ in range(3):
@@ -108,6 +119,14 @@ def test_guesses_at_the_same_moment_do_not_pass_together(owner, race):
     answers = race(*[lambda: guess(owner.user).status_code] * 8)
 
     assert sorted(answers) == [401] * 3 + [429] * 5
+
+
+def test_what_is_no_address_counts_as_the_proxy_that_sent_it(owner, settings):
+    settings.TRUSTED_PROXIES = 1
+
+    statuses = [guess(owner.user, **{"X-Forwarded-For": f"{'z' * 300}{number}"}).status_code for number in range(4)]
+
+    assert statuses == [401, 401, 401, 429]
 
 
 def test_a_log_in_that_comes_from_no_request_is_not_counted(owner):

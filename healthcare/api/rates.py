@@ -19,9 +19,9 @@ def client_address(request: HttpRequest | Request) -> str:
     """Return where a request comes from, an IPv6 one as its /64, which is what one subscriber has.
 
     X-Forwarded-For is believed from as many proxies as TRUSTED_PROXIES says, counted from this end; what a client
-    writes into it stands further left.
+    writes into it stands further left. Where that is no address, it is who connected.
     """
-    address = request.META.get("REMOTE_ADDR", "")
+    peer = address = request.META.get("REMOTE_ADDR", "")
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
     if settings.TRUSTED_PROXIES and len(forwarded) >= settings.TRUSTED_PROXIES:
         address = forwarded[-settings.TRUSTED_PROXIES].strip()
@@ -29,7 +29,7 @@ def client_address(request: HttpRequest | Request) -> str:
         parsed = ipaddress.ip_address(address)
         parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     except ValueError:
-        return address
+        return peer
     return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else str(parsed)
 
 
@@ -47,7 +47,6 @@ class CacheCounter:
     """Counts in Django's cache: across processes where that is a Redis, else each process for itself."""
 
     def hit(self, key: str, seconds: int) -> tuple[int, float]:
-        """Count one more; return (the count in this window, the seconds until it ends)."""
         window, passed = divmod(time.time(), seconds)
         key = f"rate:{key}:{int(window)}"
         try:
@@ -58,7 +57,6 @@ class CacheCounter:
         return count, seconds - passed
 
     def forget(self, key: str, seconds: int) -> None:
-        """Start the window of `key` anew."""
         cache.delete(f"rate:{key}:{int(time.time() // seconds)}")
 
 
