@@ -31,7 +31,7 @@ class RefreshToken(tokens.RefreshToken):
         OutstandingToken.objects.create(
             user=user,
             jti=token[api_settings.JTI_CLAIM],
-            token=token[FAMILY_CLAIM],
+            token=token[FAMILY_CLAIM],  # not the token: see above
             created_at=token.current_time,
             expires_at=datetime_from_epoch(token["exp"]),
         )
