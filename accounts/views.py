@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import update_last_login
 from django.urls import reverse
 from rest_framework import generics, status
 from rest_framework.exceptions import AuthenticationFailed
@@ -81,7 +82,10 @@ class LoginView(PublicView):
     serializer_class = serializers.LoginSerializer
 
     def perform(self, serializer: BaseSerializer) -> Response:
-        return pair(RefreshToken.for_user(serializer.validated_data["user"]))
+        user = serializer.validated_data["user"]
+        self.request._request.touched = [user.pk]
+        update_last_login(User, user)
+        return pair(RefreshToken.for_user(user))
 
 
 class RefreshView(PublicView):
@@ -94,7 +98,9 @@ class RefreshView(PublicView):
     serializer_class = serializers.RefreshSerializer
 
     def perform(self, serializer: BaseSerializer) -> Response:
-        return pair(spent(serializer.validated_data["refresh"], renew=True))
+        refresh = serializer.validated_data["refresh"]
+        self.request._request.touched = [int(refresh["user_id"])]
+        return pair(spent(refresh, renew=True))
 
 
 class LogoutView(AccountView):

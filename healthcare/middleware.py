@@ -58,9 +58,9 @@ class RequestLogMiddleware:
         return response
 
 
-def ids_in(match: ResolverMatch | None) -> list[str]:
+def ids_in(match: ResolverMatch | None) -> list[int]:
     """Return the ids that a path names; what else it may hold is a client's own text."""
-    return [value for value in match.kwargs.values() if str(value).isdecimal()] if match else []
+    return [int(value) for value in match.kwargs.values() if str(value).isdecimal()] if match else []
 
 
 def user_id(request: HttpRequest) -> int | None:

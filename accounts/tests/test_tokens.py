@@ -50,6 +50,13 @@ def test_login_answers_an_access_and_a_refresh_token(owner):
     assert ApiClient(token=response.json()["access"]).get(ME).json()["id"] == owner.user.pk
 
 
+def test_login_is_remembered_for_staff_to_see(owner):
+    login(owner)
+
+    owner.user.refresh_from_db()
+    assert owner.user.last_login
+
+
 def test_login_takes_the_email_in_any_case(owner):
     response = ApiClient().post(LOGIN, {"email": owner.user.email.upper(), "password": PASSWORD})
 

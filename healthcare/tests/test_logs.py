@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from conftest import DOCTOR, PATIENT, ApiClient
+from conftest import DOCTOR, PASSWORD, PATIENT, ApiClient
 from healthcare.api import errors, lists
 from healthcare.logs import JSONFormatter
 from patients.models import Patient
@@ -40,7 +40,7 @@ def test_a_request_is_one_line_that_says_who_did_what_to_which_record(owner, pat
         "user": owner.user.pk,
         "method": "GET",
         "route": "/api/patients/{pk}/",
-        "ids": [str(patient.pk)],
+        "ids": [patient.pk],
         "status": 200,
         "ms": 0,
     }
@@ -55,9 +55,16 @@ def test_the_ids_of_what_was_created_or_listed_are_logged(owner, patient, doctor
     assert [line["ids"] for line in log()[1]] == [
         [other],
         [patient.pk, other],
-        [str(patient.pk), doctor.pk],
-        [str(other)],
+        [patient.pk, doctor.pk],
+        [other],
     ]
+
+
+def test_it_is_logged_who_logged_in_and_renewed(owner, log):
+    tokens = ApiClient().post("/api/auth/login/", {"email": owner.user.email, "password": PASSWORD}).json()
+    ApiClient().post("/api/auth/refresh/", {"refresh": tokens["refresh"]})
+
+    assert [line["ids"] for line in log()[1]] == [[owner.user.pk], [owner.user.pk]]
 
 
 def test_every_id_of_a_streamed_list_is_logged_under_its_request(owner, monkeypatch, log):
