@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.negotiation import DefaultContentNegotiation
 
 from healthcare.api import errors, health
+from healthcare.api.schema import OnceGenerator
 
 FAVICON = "drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png"
 open_docs = {"content_negotiation_class": DefaultContentNegotiation}
@@ -18,7 +19,7 @@ urlpatterns = [
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("admin/", admin.site.urls),
-    path("api/schema/", SpectacularAPIView.as_view(**open_docs), name="schema"),
+    path("api/schema/", SpectacularAPIView.as_view(generator_class=OnceGenerator, **open_docs), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(**open_docs), name="docs"),
     path("api/auth/", include("accounts.urls")),
     path("api/", include("patients.urls")),

@@ -66,6 +66,7 @@ class MappingViewSet(DoctorsOfPatientMixin, RecordViewSet):
     filterset_class = MappingFilter
     grouped_by = "patient__user_id"
     ordering_fields = ("id",)
+    has_etag = False
     http_method_names = ["get", "head", "post", "delete"]
 
 

@@ -4,15 +4,18 @@ Examples stand on the serializers, summaries come from the action and the model,
 """
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 from rest_framework import exceptions
 from rest_framework.serializers import Field
 
 from healthcare.api import errors
+from healthcare.api.json import PayloadTooLarge
 from healthcare.api.lists import (
     CURSOR,
     LIMIT,
@@ -38,15 +41,12 @@ SUMMARIES = {
 }
 ERRORS = {
     401: ("Who are you?", f"{exceptions.NotAuthenticated.default_detail} {errors.LOG_IN_FIRST}"),
-    403: (
-        "You may see it, but not change it.",
-        "Only the user who added this doctor, or staff, may change or delete it.",
-    ),
+    403: ("You may see it, but not change it.", ""),
     404: ("It does not exist for you.", errors.NOT_FOUND),
     409: ("Others depend on it.", errors.Conflict.default_detail),
-    412: ("You edited an old version.", errors.PreconditionFailed.default_detail),
     411: ("The body came in chunks.", errors.SEND_LENGTH),
-    413: ("The body is too large.", "The body is larger than 1048576 bytes."),
+    412: ("You edited an old version.", errors.PreconditionFailed.default_detail),
+    413: ("The body is too large.", str(PayloadTooLarge().detail)),
     415: ("The body is not JSON.", f'Unsupported media type "text/plain" in request. {errors.SEND_JSON}'),
     429: ("Too many requests: see `Retry-After`.", "Request was throttled. Expected available in 60 seconds."),
     503: ("The database is away: see `Retry-After`.", errors.DatabaseUnavailable.default_detail),
@@ -62,6 +62,18 @@ BANNED = [
     (validate_text, r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"),
 ]
 WHOLE = [(validate_gender, GENDER), (validate_phone, r"[ .()-]*(\+[ .()-]*)?([0-9][ .()-]*){7,15}")]
+
+
+@cache
+def document() -> dict[str, Any]:
+    return SchemaGenerator().get_schema(public=True)
+
+
+class OnceGenerator(SchemaGenerator):
+    """Makes the document once a process: it is the same for whoever asks, and dear to make."""
+
+    def get_schema(self, request: object = None, public: bool = False) -> dict[str, Any]:
+        return document()
 
 
 class JWTScheme(OpenApiAuthenticationExtension):
@@ -126,11 +138,11 @@ class Schema(AutoSchema):
     @property
     def conditional(self) -> bool:
         """Whether the operation is on a single record that has an ETag."""
-        verbs = ("retrieve", "update", "partial_update", "destroy")
-        return hasattr(self.view, "filterset_class") and self.action in verbs and self._is_tagged()
+        return self.has_etag and self.action in ("retrieve", "update", "partial_update", "destroy")
 
-    def _is_tagged(self) -> bool:
-        return self.get_tags()[0] in ("Patients", "Doctors")
+    @property
+    def has_etag(self) -> bool:
+        return getattr(self.view, "has_etag", False)
 
     # Parameters
 
@@ -186,6 +198,8 @@ class Schema(AutoSchema):
         bodies = super()._get_response_bodies(direction)
         for code in self._error_codes():
             reason, detail = ERRORS[code]
+            if code == 403:
+                detail = self.view.forbidden_detail
             example = OpenApiExample(f"{code}", value={"detail": detail}, response_only=True)
             bodies[str(code)] = self._get_response_for_code(
                 OpenApiResponse(DetailSerializer, reason, [example]), str(code)
@@ -210,17 +224,17 @@ class Schema(AutoSchema):
             yield from (411, 413, 415)
         if "{" in self.path:
             yield 404
-        if self.action in ("update", "partial_update", "destroy") and self._is_tagged():
+        if self.conditional and self.method != "GET":
             yield 412
-            if self.get_tags() == ["Doctors"]:
+            if self.view.forbidden_detail:
                 yield 403
-        if self.action == "destroy" and self._is_tagged():
-            yield 409
+            if self.action == "destroy":
+                yield 409
 
     def _answer_headers(self) -> Iterator[tuple[str, set[str]]]:
         yield "Retry-After", {"429", "503"}
         yield "WWW-Authenticate", {"401"}
-        if self._is_tagged() and (self.conditional or self.action == "create"):
+        if self.conditional or (self.has_etag and self.action == "create"):
             yield "ETag", {"200", "201"}
         if self.method == "POST":
             yield "Location", {"201"}

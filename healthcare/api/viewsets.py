@@ -67,7 +67,8 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
     search_fields: Sequence[str] = ()
     grouped_by: str | None = None
     ordering_fields: Sequence[str] = ("id",)
-    lookup_value_regex = ID
+    # Whether a single record is read with an ETag, and changed with an If-Match.
+    has_etag = True
 
     @property
     def query_parameters(self) -> Collection[str] | None:  # type: ignore[override]  # it is only read
@@ -117,10 +118,11 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
 
     @classmethod
     def changeable(cls, user: Any) -> QuerySet:
-        """Return the rows `user` may change: as a rule, those they may see. Others answer 403 with `refusal`."""
+        """Return the rows `user` may change: as a rule, those they may see."""
         return cls.model.objects.visible_to(user)
 
-    refusal: str | None = None
+    # What those are told who may see a row, but not change it.
+    forbidden_detail: str | None = None
 
     @classmethod
     @cache
@@ -191,7 +193,7 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
         instance = changeable.filter(pk=self.kwargs["pk"]).first()
         if not instance:
             get_object_or_404(self.get_queryset(), pk=self.kwargs["pk"])
-            raise exceptions.PermissionDenied(self.refusal)
+            raise exceptions.PermissionDenied(self.forbidden_detail)
         if_match = self.request.META.get("HTTP_IF_MATCH")
         if if_match and not matches(if_match, etag_of(encode(self.serializer_class.answer(instance)))):
             raise PreconditionFailed
