@@ -26,7 +26,7 @@ from django_filters import rest_framework as filters
 from rest_framework.exceptions import ValidationError
 
 from healthcare.api.compiled import CompiledQuery, Row, Slot
-from healthcare.api.json import encode, encode_rows
+from healthcare.api.json import encode, encode_rows, json_response
 from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import ModelSerializer
 from healthcare.db.functions import fold
@@ -186,8 +186,8 @@ class Listing:
         rows = page(after, limit or CHUNK)
         request._request.touched = [row[0] for row in rows[: limit or CHUNK]]
         if not limit and len(rows) > CHUNK:
-            return StreamingHttpResponse(self._stream(request.id, page, order, rows), content_type="application/json")
-        response = HttpResponse(self._encoded(rows[: limit or CHUNK]), content_type="application/json")
+            return streamed(request.id, self._chunks(request.id, page, order, rows))
+        response = json_response(self._encoded(rows[: limit or CHUNK]))
         if limit and len(rows) > limit:
             response["Link"] = self._next(request, parameters, order, rows[limit - 1])
         return response
@@ -281,20 +281,31 @@ class Listing:
     def _encoded(self, rows: list[Row]) -> bytes:
         return encode_rows(self.columns, rows, self.moments)
 
-    def _stream(
+    def _chunks(
         self, request_id: str, page: Callable[[After | None, int], list[Row]], order: Order, rows: list[Row]
     ) -> Iterator[bytes]:
-        yield b"["
         while True:
-            yield self._encoded(rows[:CHUNK])[1:-1]
+            yield self._encoded(rows[:CHUNK])
             if len(rows) <= CHUNK:
                 break
-            yield b","
-            try:
-                rows = page(self._key(order, rows[CHUNK - 1]), CHUNK)
-            except Exception as error:
-                # The status is sent: all that is left is to break off, so that nobody takes the part for the whole.
-                log.error("list broken off", extra={"data": {"request_id": request_id}}, exc_info=error)
-                raise ConnectionAbortedError("the list was broken off") from None
+            rows = page(self._key(order, rows[CHUNK - 1]), CHUNK)
             log.info("list continued", extra={"data": {"request_id": request_id, "ids": [r[0] for r in rows[:CHUNK]]}})
-        yield b"]"
+
+
+def streamed(request_id: str, chunks: Iterator[bytes]) -> StreamingHttpResponse:
+    """Answer one JSON array of what is in the arrays of `chunks`, each made when the client has read the one before."""
+    return StreamingHttpResponse(_joined(request_id, chunks), content_type="application/json")
+
+
+def _joined(request_id: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    yield b"["
+    separator = b""
+    try:
+        for chunk in chunks:
+            yield separator + chunk[1:-1]
+            separator = b","
+    except Exception as error:
+        # The status is sent: all that is left is to break off, so that nobody takes the part for the whole.
+        log.error("list broken off", extra={"data": {"request_id": request_id}}, exc_info=error)
+        raise ConnectionAbortedError("the list was broken off") from None
+    yield b"]"

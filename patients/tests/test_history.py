@@ -7,6 +7,7 @@ from django.db import connection
 from django.urls import reverse
 
 from conftest import PATIENT
+from healthcare.api import history
 from patients.models import Patient
 
 PATIENTS = reverse("patients-list")
@@ -64,6 +65,17 @@ def test_a_history_tells_who_and_when(owner, storied):
     assert [version["by"] for version in versions] == [owner.user.pk] * 3
     assert moments == sorted(moments, reverse=True)
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", moment) for moment in moments)
+
+
+@pytest.mark.parametrize("chunk", [1, 2])
+def test_a_long_history_is_streamed_in_the_same_bytes(owner, storied, monkeypatch, chunk):
+    whole = owner.get(history_of(storied))
+    monkeypatch.setattr(history, "CHUNK", chunk)
+
+    streamed = owner.get(history_of(storied))
+
+    assert (whole.streaming, streamed.streaming) == (False, True)
+    assert streamed.getvalue() == whole.content
 
 
 @pytest.mark.parametrize("deleted", [True, False])
