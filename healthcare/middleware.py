@@ -145,10 +145,13 @@ class ApiMiddleware:
         return response
 
     def _refusal(self, request: HttpRequest) -> HttpResponse | None:
+        # Asked for here, as with DEBUG on Django would answer with a page.
         try:
             request.get_host()
         except DisallowedHost as error:
             return errors.bad_request(request, error)
+        if settings.SECURE_SSL_REDIRECT and not request.is_secure():
+            return errors.json_error(403, errors.USE_HTTPS)
         # Django reads as much as Content-Length says: a body in chunks would be taken for an empty one.
         if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
             return errors.json_error(411, errors.SEND_LENGTH)

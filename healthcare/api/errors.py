@@ -39,9 +39,11 @@ RETRY_AFTER_SECONDS = 2
 
 LOG_IN_FIRST = "Send the header Authorization: Bearer <access>, with the access token of /api/auth/login/."
 SEND_JSON = "Send JSON, with the header Content-Type: application/json."
+USE_HTTPS = "Use https://: this API is not served over plain HTTP."
 SEND_LENGTH = "Send a Content-Length: a body in chunks is not read."
 # The same for a path, a record that is not there, and one that is another user's.
 NOT_FOUND = "Not found: no such path, or no such record that you may see. /api/docs/ lists the paths."
+AT_THE_SAME_MOMENT = "Somebody else changed this at the same moment. Read it again, then try again."
 DEFECT = "Something went wrong on this server. To report it, quote the X-Request-ID header of this answer."
 
 
@@ -122,10 +124,11 @@ def refusal(error: IntegrityError) -> exceptions.APIException:
     constraint = constraints().get(name)
     if constraint:
         return exceptions.ValidationError({field_of(constraint): [constraint.violation_error_message]})
+    # By PostgreSQL's English words; in another language, and by SQLite, it is not told which reference is missing.
     missing = diagnostics and re.match(r"Key \((\w+)_id\)=\(\d+\) is not present", diagnostics.message_detail or "")
     if missing:
         return exceptions.ValidationError({missing[1]: ["It does not exist any more."]})
-    return Conflict()
+    return Conflict(AT_THE_SAME_MOMENT)
 
 
 @cache
@@ -180,9 +183,11 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer what escaped every view: 503 while the database is away, else 500."""
-    if isinstance(sys.exc_info()[1], DATABASE_AWAY):
+    error = sys.exc_info()[1]
+    if isinstance(error, DATABASE_AWAY):
+        log.error("database unavailable", extra={"data": _request_id(request)}, exc_info=error)
         return json_error(503, DatabaseUnavailable.default_detail, **{"Retry-After": str(RETRY_AFTER_SECONDS)})
-    if isinstance(sys.exc_info()[1], IntegrityError):
-        return json_error(409, "Somebody else changed this at the same moment. Go back and try again.")
-    log.error("server error", extra={"data": _request_id(request)}, exc_info=sys.exc_info())
+    if isinstance(error, IntegrityError):
+        return json_error(409, AT_THE_SAME_MOMENT)
+    log.error("server error", extra={"data": _request_id(request)}, exc_info=error)
     return json_error(500, DEFECT)

@@ -12,9 +12,16 @@ from healthcare.api.rates import CacheCounter, client_address
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(OperationalError("away"), 503), (IntegrityError("both"), 409), (KeyError("secret"), 500)]
+    ("error", "status", "logged"),
+    [
+        (OperationalError("away"), 503, ["database unavailable"]),
+        (IntegrityError("both"), 409, []),
+        (KeyError("secret"), 500, ["server error"]),
+    ],
 )
-def test_an_error_outside_the_api_is_json_with_the_right_status(monkeypatch, staff_browser, error, status):
+def test_an_error_outside_the_api_is_json_with_the_right_status(
+    monkeypatch, staff_browser, caplog, error, status, logged
+):
     def fail(*args, **kwargs):
         raise error
 
@@ -24,6 +31,7 @@ def test_an_error_outside_the_api_is_json_with_the_right_status(monkeypatch, sta
     response = staff_browser.get("/admin/patients/patient/")
 
     assert response.status_code == status
+    assert [record.message for record in caplog.records if record.name == "healthcare.errors"] == logged
     assert "secret" not in response.content.decode()
     assert response.json()["detail"]
 

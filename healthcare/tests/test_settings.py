@@ -212,16 +212,19 @@ def test_a_local_key_is_made_once_and_readable_by_its_owner_alone(monkeypatch, t
 def test_production_speaks_https_alone_and_says_so():
     asked = """if True:
         from django.test import Client
-        plain = Client().get("/api/patients/", headers={"host": "clinic.example"})
+        page = Client().get("/admin/", headers={"host": "clinic.example"})
+        plain = Client().post("/api/auth/login/", {}, headers={"host": "clinic.example"})
         tls = Client().get("/api/patients/", secure=True, headers={"host": "clinic.example"})
-        print(plain.status_code, plain["Location"], tls.status_code, tls["Strict-Transport-Security"])
+        print(page.status_code, page["Location"], plain.status_code, plain.json()["detail"])
+        print(tls.status_code, tls["Strict-Transport-Security"])
     """
 
     process = manage("shell", "--verbosity", "0", "--command", asked, **LIVE)
 
-    assert process.stdout.split("\n")[0] == (
-        "301 https://clinic.example/api/patients/ 401 max-age=31536000; includeSubDomains; preload"
-    )
+    assert process.stdout.splitlines()[:2] == [
+        "301 https://clinic.example/admin/ 403 Use https://: this API is not served over plain HTTP.",
+        "401 max-age=31536000; includeSubDomains; preload",
+    ]
 
 
 @pytest.mark.parametrize("command", ["migrate", "clean_expired", "demo"])
