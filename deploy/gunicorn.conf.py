@@ -31,7 +31,8 @@ class Worker(ThreadWorker):
         status, body = ("400 Bad Request", NOT_HTTP) if malformed else ("500 Internal Server Error", FAILED)
         self.log.error("%s: %s", status, type(error).__name__, exc_info=None if malformed else error)
         head = (
-            f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+            f"HTTP/1.1 {status}\r\nConnection: close\r\nCache-Control: no-store\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}"
         )
         with suppress(OSError):
             client.sendall(f"{head}\r\n\r\n{body}".encode())

@@ -58,7 +58,7 @@ def test_a_malformed_request_is_answered_in_json_and_its_names_are_not_logged(se
     head, body = ask(port, request_line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 
     assert head.startswith("HTTP/1.1 400 Bad Request")
-    assert "Content-Type: application/json" in head
+    assert {"Content-Type: application/json", "Cache-Control: no-store"} <= set(head.split("\r\n"))
     assert body == '{"detail":"The request is malformed, or its address or headers are too long."}'
     assert "400 Bad Request" in log.read_text()
     assert "Alice" not in log.read_text()
