@@ -1,5 +1,6 @@
 """Who is asking: the user of a valid access token, looked at anew on every request."""
 
+import re
 from functools import lru_cache
 from time import time
 from typing import Any
@@ -14,6 +15,7 @@ from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from accounts.models import User
 from healthcare.api.compiled import CompiledQuery, Slot
+from healthcare.fields import ID
 
 FIELDS = [field.attname for field in User._meta.concrete_fields]
 user_by_id = CompiledQuery(lambda: User.objects.filter(pk=Slot("pk")).order_by().values_list(*FIELDS))
@@ -52,7 +54,7 @@ class JWTAuthentication(BaseAuthentication):
     def user_of(self, claims: dict[str, Any]) -> User:
         """Return the active user of verified claims whose password is still the one the token was issued for."""
         user_id = str(claims.get(api_settings.USER_ID_CLAIM))
-        rows = user_by_id.rows(pk=int(user_id)) if user_id.isdecimal() else None
+        rows = user_by_id.rows(pk=int(user_id)) if re.fullmatch(ID, user_id) else None
         if not rows:
             raise AuthenticationFailed("The account of this token does not exist. Log in again.")
         user = User.from_db(None, FIELDS, rows[0])

@@ -5,6 +5,7 @@ SimpleJWT keeps a row a token; instead of the token itself, which would be a key
 its `token` column holds the family.
 """
 
+import re
 from typing import Self
 
 from django.contrib.auth import get_user_model
@@ -16,6 +17,7 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from rest_framework_simplejwt.utils import datetime_from_epoch, get_md5_hash_password
 
 from accounts.models import User
+from healthcare.fields import ID
 
 FAMILY_CLAIM = "family"
 
@@ -36,6 +38,13 @@ class RefreshToken(tokens.RefreshToken):
             expires_at=datetime_from_epoch(token["exp"]),
         )
         return token
+
+    def verify(self) -> None:
+        """Raise TokenError also for what SimpleJWT itself would make with this key: without a family, or of nobody."""
+        super().verify()
+        user_id = str(self.payload.get(api_settings.USER_ID_CLAIM))
+        if not re.fullmatch(ID, user_id) or not isinstance(self.payload.get(FAMILY_CLAIM), str):
+            raise TokenError("Token is of no session")
 
     def check_blacklist(self) -> None:
         """Leave it to `spend`, which asks under a lock."""

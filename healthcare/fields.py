@@ -11,6 +11,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 
+# ASCII digits, and no more of them than a 64-bit id holds; nothing else is looked for.
+ID = "[0-9]{1,18}"
 GENDERS = ("male", "female", "other", "unknown")
 # [Mm][Aa][Ll][Ee] and so on: a pattern of OpenAPI has no flags.
 GENDER = "|".join("".join(f"[{letter.upper()}{letter}]" for letter in gender) for gender in GENDERS)

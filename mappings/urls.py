@@ -1,6 +1,7 @@
 from django.urls import re_path
 
-from healthcare.api.viewsets import ID, Router
+from healthcare.api.viewsets import Router
+from healthcare.fields import ID
 from mappings import views
 
 router = Router()

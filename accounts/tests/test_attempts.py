@@ -1,9 +1,12 @@
 """Guessing is stopped on every door, for the guesser alone, and not for good."""
 
+import time
 from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth import authenticate
+from django.contrib.auth.hashers import MD5PasswordHasher
+from django.core.cache import cache
 from django.core.management import call_command
 from django.test import Client
 
@@ -115,12 +118,6 @@ def test_a_stolen_access_token_does_not_guess_the_password(owner):
     assert owner.post("/api/auth/password/", {**body, "old_password": PASSWORD}).status_code == 429
 
 
-def test_guesses_at_the_same_moment_do_not_pass_together(owner, race):
-    answers = race(*[lambda: guess(owner.user).status_code] * 8)
-
-    assert sorted(answers) == [401] * 3 + [429] * 5
-
-
 def test_what_is_no_address_counts_as_the_proxy_that_sent_it(owner, settings):
     settings.TRUSTED_PROXIES = 1
 
@@ -196,3 +193,45 @@ def test_expired_counters_are_deleted_and_others_kept(owner, stranger, capsys):
 
     assert AttemptWindow.objects.count() == 1
     assert "1 expired counters deleted." in capsys.readouterr().out
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    """What was hashed so far, each slowly enough for others to come meanwhile."""
+    seen, encode = [], MD5PasswordHasher.encode
+
+    def slowly(self, password, salt):
+        seen.append(password)
+        time.sleep(0.2)
+        return encode(self, password, salt)
+
+    monkeypatch.setattr(MD5PasswordHasher, "encode", slowly)
+    return seen
+
+
+def test_a_guess_that_is_refused_is_not_hashed(owner, hashed):
+    for _ in range(6):
+        guess(owner.user)
+
+    assert len(hashed) == 3
+
+
+def test_guesses_wait_for_no_hash_to_be_counted(owner, race, hashed):
+    answers = race(*[lambda: guess(owner.user).status_code] * 8)
+
+    assert sorted(answers) == [401] * 3 + [429] * 5
+    assert len(hashed) == 3
+
+
+@pytest.mark.parametrize("path", [LOGIN, "/api/auth/register/"])
+def test_every_process_counts_on(owner, settings, path):
+    settings.RATES = {**settings.RATES, "register": (3, 3600)}
+    statuses = []
+    for _ in range(4):
+        # What a process keeps for itself, another one does not have.
+        cache.clear()
+        body = {"email": owner.user.email, "password": "wrong-guess"}
+        statuses.append(Client().post(path, body, content_type="application/json").status_code)
+
+    assert statuses[-1] == 429
+    assert 429 not in statuses[:3]

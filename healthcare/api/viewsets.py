@@ -25,9 +25,7 @@ from healthcare.api.json import encode, json_response
 from healthcare.api.lists import Listing, query_parameters
 from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import ModelSerializer
-
-# ASCII digits, and no more of them than a 64-bit id holds; anything else is a path that does not exist.
-ID = "[0-9]{1,18}"
+from healthcare.fields import ID
 
 
 def etag_of(body: bytes) -> str:
