@@ -104,6 +104,7 @@ def test_a_good_value_is_kept(owner, field, sent, kept):
         ("specialization", "Heart\nsurgeon", "Control characters, such as tabs and line ends, are not allowed."),
         ("specialization", "\u200b", "This field may not be blank."),
         ("phone", "123456", "Enter 7 to 15 digits, with or without a + in front."),
+        ("phone", "٩٨٧٦٥٤٣٢١٠", "Enter 7 to 15 digits, with or without a + in front."),
         ("email", "", "This field may not be blank."),
         ("email", "robert", "Enter a valid email address, such as name@example.com."),
         ("address", "x" * 1001, "Ensure this field has no more than 1000 characters."),
@@ -230,3 +231,14 @@ def test_a_history_is_open_to_all_and_tells_who_changed_what(owner, stranger, st
     told = [(version["action"], version["by"]) for version in response.json()]
     assert told == [("deleted", owner.user.pk), ("changed", staff.user.pk), ("created", None)]
     assert response.json()[1]["changes"] == [{"field": "age", "old": 21, "new": None}]
+
+
+@pytest.mark.parametrize("text", ["Zoe\u0308", "Zo\u00eb", "名前 🏥", "\u202bعلي\u202c", 'a"b\\c/d', "ﬁ Å"])
+def test_text_is_given_back_byte_for_byte(owner, patient, text):
+    texts = dict.fromkeys(["name", "specialization", "address"], text)
+    created = owner.post(DOCTORS, {**DOCTOR, **texts})
+    owner.post("/api/mappings/", {"patient": patient.pk, "doctor": created.json()["id"]})
+
+    answers = [created.json(), owner.get(created.headers["Location"]).json(), *owner.get(DOCTORS).json()]
+    answers += owner.get(f"/api/patients/{patient.pk}/doctors/").json()
+    assert [{name: answer[name] for name in texts} for answer in answers] == [texts] * 4

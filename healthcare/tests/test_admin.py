@@ -241,3 +241,11 @@ def test_a_user_with_patients_is_not_deleted(staff_browser, patient):
     staff_browser.post(reverse("admin:accounts_user_delete", args=[patient.user_id]), {"post": "yes"})
 
     assert User.objects.filter(pk=patient.user_id).exists()
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/login/", "/admin/patients/patient/add/", "/api/docs/"])
+def test_a_page_may_load_its_own_files_and_no_script_of_anybody(staff_browser, path):
+    policy = staff_browser.get(path).headers["Content-Security-Policy"].split("; ")
+
+    assert {"default-src 'self'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"} <= set(policy)
+    assert not [rule for rule in policy if rule.startswith("script-src")]

@@ -128,7 +128,9 @@ def test_a_canary_is_nowhere_in_the_log(owner, patient, doctor, log):
         nobody.get(path)
     for path in (f"/api/{canary}/", f"/{canary}", f"/api/patients/{canary}/", f"/admin/{canary}/"):
         owner.get(path, Cookie=f"sessionid={canary}", Referer=f"https://{canary}", **{"User-Agent": canary})
-    owner.get("/api/patients/", Host=f"{canary}.example", **{"X-Request-ID": canary})
+    for path in ("/api/patients/", "/admin/"):
+        owner.get(path, Host=f"{canary}.example", **{"X-Request-ID": canary})
+    owner.post(f"/admin/{canary}/", Origin=f"https://{canary}", Referer=f"https://{canary}")
     owner.post("/api/auth/password/", taken)
     owner.post("/api/auth/refresh/", {"refresh": f"{canary}.x.y"})
     owner.post("/api/patients/", raw=f'{{"{canary}": '.encode())
@@ -161,3 +163,21 @@ def test_a_defect_is_logged_with_its_traceback_under_the_id_of_the_request(owner
     assert "in fail" in defect["traceback"]
     assert [line for line in defect["traceback"].splitlines() if line[:1].strip()] == ["KeyError", "ValueError"]
     assert "canary" not in text
+
+
+def test_a_defect_of_a_page_is_logged_with_its_traceback_under_the_id_of_the_request(
+    staff, staff_browser, log, monkeypatch
+):
+    def fail(self, request):
+        raise KeyError(request.user.email)
+
+    monkeypatch.setattr("patients.admin.PatientAdmin.get_queryset", fail)
+    staff_browser.raise_request_exception = False
+
+    response = staff_browser.get("/admin/patients/patient/")
+
+    text, (defect, request) = log()
+    assert (response.status_code, defect["event"], request["status"]) == (500, "server error", 500)
+    assert defect["request_id"] == request["request_id"] == response.headers["X-Request-ID"]
+    assert "in fail" in defect["traceback"]
+    assert staff.user.email not in text

@@ -234,3 +234,43 @@ def test_a_command_tells_in_a_sentence_that_the_database_is_away(command):
     assert process.returncode == 1
     assert process.stderr.startswith("error: the database does not serve: Connection refused")
     assert "Traceback" not in process.stderr
+
+
+LIMITS = "from django.conf import settings as s; print(s.RATES, s.LOGIN_FAILURES, s.LOGIN_FAILURE_SECONDS)"
+
+
+@pytest.mark.parametrize(
+    ("environ", "user", "anonymous", "register", "guesses"),
+    [
+        ({}, (1_000_000, 60), (1_000_000, 60), (100_000, 3600), "10 900"),
+        (LIVE, (1200, 60), (120, 60), (20, 3600), "10 900"),
+        (
+            LIVE
+            | {"RATE_USER": "4/second", "RATE_ANONYMOUS": "5/day", "RATE_REGISTER": "6/minute"}
+            | {"LOGIN_FAILURES": "7", "LOGIN_FAILURE_SECONDS": "8"},
+            *((4, 1), (5, 86400), (6, 60), "7 8"),
+        ),
+    ],
+    ids=["local", "production", "set"],
+)
+def test_rates_are_wide_locally_and_strict_in_production_and_each_is_a_setting(
+    environ, user, anonymous, register, guesses
+):
+    process = manage("shell", "--verbosity", "0", "--command", LIMITS, **environ)
+
+    rates = {"user": user, "anonymous": anonymous, "register": register}
+    assert process.stdout == f"{rates} {guesses}\n"
+
+
+@pytest.mark.parametrize(("proxies", "told"), [("", "403 no-store"), ("1", "401 no-store")])
+def test_what_a_proxy_says_is_believed_where_there_is_one(proxies, told):
+    asked = """if True:
+        from django.test import Client
+        forwarded = {"x-forwarded-proto": "https", "x-forwarded-host": "evil.example", "x-forwarded-port": "81"}
+        answer = Client().get("/api/patients/", headers={"host": "clinic.example"} | forwarded)
+        print(answer.status_code, answer["Cache-Control"])
+    """
+
+    process = manage("shell", "--verbosity", "0", "--command", asked, **LIVE, TRUSTED_PROXIES=proxies)
+
+    assert process.stdout.split("\n")[0] == told
