@@ -39,7 +39,7 @@ class Doctor(models.Model):
     specialization = fields.LineField()
     email = models.EmailField("e-mail", max_length=254)
     phone = fields.PhoneField()
-    address = models.TextField(max_length=1000, blank=True, validators=[fields.validate_text])
+    address = fields.AddressField(blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     # Other users rely on the entry, so the account that keeps it is deactivated, not deleted.
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="doctors")
@@ -72,6 +72,11 @@ class Doctor(models.Model):
                 condition=fields.phone_condition(),
                 name="doctors_doctor_phone",
                 violation_error_message="Enter 7 to 15 digits, with or without a + in front.",
+            ),
+            models.CheckConstraint(
+                condition=fields.address_condition(),
+                name="doctors_doctor_address",
+                violation_error_message="Must have at most 1000 characters.",
             ),
         ]
 

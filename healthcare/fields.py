@@ -8,8 +8,10 @@ import unicodedata
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
+from django.core.validators import MaxLengthValidator, RegexValidator
 from django.db import models
+from django.db.models.functions import Length
+from django.db.models.lookups import LessThanOrEqual
 
 # ASCII digits, and no more of them than a 64-bit id holds; nothing else is looked for.
 ID = "[0-9]{1,18}"
@@ -17,6 +19,7 @@ GENDERS = ("male", "female", "other", "unknown")
 # [Mm][Aa][Ll][Ee] and so on: a pattern of OpenAPI has no flags.
 GENDER = "|".join("".join(f"[{letter.upper()}{letter}]" for letter in gender) for gender in GENDERS)
 PHONE = r"^\+?[0-9]{7,15}\Z"
+LONGEST_ADDRESS = 1000
 PHONE_SEPARATORS = str.maketrans("", "", " -.()")
 
 GENDER_MESSAGE = f"Must be one of {', '.join(GENDERS)}, in any case."
@@ -74,6 +77,17 @@ class PhoneField(models.CharField):
         return super().formfield(**{"max_length": 40, **kwargs})
 
 
+class AddressField(models.TextField):
+    """A text of several lines and at most 1000 characters."""
+
+    default_validators = [validate_text]
+
+    def __init__(self, *, max_length: int = LONGEST_ADDRESS, **kwargs: Any) -> None:
+        super().__init__(max_length=max_length, **kwargs)
+        # Django's own limits the text area of a form only.
+        self.validators.append(MaxLengthValidator(max_length))
+
+
 class GenderField(models.CharField):
     """An administrative gender in any case, kept as it was written."""
 
@@ -94,3 +108,7 @@ def phone_condition() -> models.Q:
 
 def age_condition(lowest: int, highest: int) -> models.Q:
     return models.Q(age__range=(lowest, highest))
+
+
+def address_condition() -> models.Q:
+    return models.Q(LessThanOrEqual(Length("address"), LONGEST_ADDRESS))

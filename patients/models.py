@@ -31,7 +31,7 @@ class Patient(models.Model):
     age = models.PositiveSmallIntegerField(validators=[MaxValueValidator(OLDEST)], help_text="Years, 0 to 150.")
     gender = fields.GenderField(help_text="male, female, other or unknown, in any case.")
     phone = fields.PhoneField()
-    address = models.TextField(max_length=1000, blank=True, validators=[fields.validate_text])
+    address = fields.AddressField(blank=True)
     email = models.EmailField("e-mail", max_length=254, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     # An account with patients is deactivated, never deleted from under them.
@@ -73,6 +73,11 @@ class Patient(models.Model):
                 condition=fields.phone_condition(),
                 name="patients_patient_phone",
                 violation_error_message="Enter 7 to 15 digits, with or without a + in front.",
+            ),
+            models.CheckConstraint(
+                condition=fields.address_condition(),
+                name="patients_patient_address",
+                violation_error_message="Must have at most 1000 characters.",
             ),
         ]
 

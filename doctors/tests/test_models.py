@@ -17,6 +17,7 @@ from doctors.models import Doctor
         ({"gender": "robot"}, "doctors_doctor_gender"),
         ({"phone": "123456"}, "doctors_doctor_phone"),
         ({"phone": "1234567\n"}, "doctors_doctor_phone"),
+        ({"address": "x" * 1001}, "doctors_doctor_address"),
     ],
 )
 def test_the_database_refuses(owner, change, constraint):

@@ -140,6 +140,7 @@ def test_doctors_are_imported_too(staff_browser, staff):
         ("age", "151", "Ensure this value is less than or equal to 150."),
         ("gender", "robot", "Must be one of male, female, other, unknown, in any case."),
         ("phone", "12345", "Enter 7 to 15 digits, with or without a + in front."),
+        ("address", "x" * 1001, "Ensure this value has at most 1000 characters (it has 1001)."),
         ("email", "nobody", "Enter a valid email address."),
         ("user", "nobody@example.com", "There is no such user."),
         ("user", "999999999", "There is no such user."),

@@ -21,6 +21,7 @@ from patients.models import Patient
         ({"phone": "98765x43210"}, "patients_patient_phone"),
         ({"phone": "1234567\n"}, "patients_patient_phone"),
         ({"phone": "٩٨٧٦٥٤٣٢١٠"}, "patients_patient_phone"),
+        ({"address": "x" * 1001}, "patients_patient_address"),
     ],
 )
 def test_the_database_refuses(owner, change, constraint):
@@ -51,6 +52,18 @@ def test_a_form_tells_what_the_database_would_refuse(patient):
 
     with pytest.raises(ValidationError, match="This patient exists already"):
         twin.full_clean()
+
+
+def test_an_address_has_at_most_1000_characters_in_the_database_and_before(owner):
+    patient = Patient(user=owner.user, **{**PATIENT, "address": "🏥\n" * 500})
+    patient.full_clean()
+    patient.save()
+
+    patient.address += "x"
+
+    with pytest.raises(ValidationError, match="at most 1000 characters") as refused:
+        patient.full_clean()
+    assert list(refused.value.error_dict) == ["address"]
 
 
 def test_a_user_with_patients_cannot_be_deleted(patient):
