@@ -6,6 +6,8 @@ row that breaks a rule, and nothing is imported.
 
 import base64
 import re
+from collections.abc import Iterable
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -24,8 +26,10 @@ from import_export.forms import ExportForm, ImportForm
 from import_export.resources import ModelResource
 from import_export.tmp_storages import BaseStorage
 from import_export.widgets import Widget
+from tablib import Dataset
 
 from healthcare.admin import RecordAdmin
+from healthcare.tables import FileError, Row, csv_rows, escaped, xlsx_rows
 
 if TYPE_CHECKING:
     from django.core.files.uploadedfile import UploadedFile
@@ -35,21 +39,35 @@ if TYPE_CHECKING:
 # Rows. An import is one transaction, an export is made in memory; `manage.py import_patients` has no such limit.
 IMPORT_LIMIT, EXPORT_LIMIT = 1000, 20_000
 UPLOAD_SECONDS = 3600
-# What a spreadsheet takes for the beginning of a formula (https://owasp.org/www-community/attacks/CSV_Injection).
-FORMULA = "'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
 
 
-def escaped(text: str) -> str:
-    """Return `text` with an apostrophe before what a spreadsheet would calculate; `plain` takes it off again."""
-    return f"'{text}" if re.match(FORMULA, text) else text
+def dataset(rows: Iterable[Row]) -> Dataset:
+    """Return the rows under the names of their columns, with their numbers as `lines`; raise FileError."""
+    table = Dataset()
+    table.lines = []
+    for line, cells in rows:
+        if table.headers is None:
+            table.headers = cells
+            continue
+        if len(cells) != table.width:
+            raise FileError(f"has {len(cells)} cells in line {line}, but {table.width} columns.")
+        if len(table) == IMPORT_LIMIT:
+            raise FileError(f"has more than {IMPORT_LIMIT} rows: no more are imported at once.")
+        table.append(cells)
+        table.lines.append(line)
+    if table.headers is None:
+        raise FileError("is empty.")
+    return table
 
 
-def plain(cell: object) -> str:
-    """Return what a cell says as text: 30 and 30.0, which are the same to a spreadsheet, as `30`."""
-    if cell is None:
-        return ""
-    text = str(int(cell) if isinstance(cell, float) and cell.is_integer() else cell)
-    return re.sub(f"^'({FORMULA})", r"\1", text)
+class CSVFormat(CSV):
+    def create_dataset(self, content: bytes) -> Dataset:
+        return dataset(csv_rows(BytesIO(content)))
+
+
+class XLSXFormat(XLSX):
+    def create_dataset(self, content: bytes) -> Dataset:
+        return dataset(xlsx_rows(content))
 
 
 class Cell(Widget):
@@ -59,11 +77,9 @@ class Cell(Widget):
         super().__init__()
         self.field = field
 
-    def clean(self, value: object, row: dict | None = None, **kwargs: Any) -> Any:
+    def clean(self, value: str, row: dict | None = None, **kwargs: Any) -> Any:
         """Return the field's value; raise ValueError, which is told with the field's name."""
-        text = plain(value)
-        if not isinstance(self.field, TextField):
-            text = text.strip()
+        text = value if isinstance(self.field, TextField) else value.strip()
         if isinstance(self.field, IntegerField):
             if text and not re.fullmatch("-?[0-9]{1,18}", text):
                 raise ValueError("A valid integer is required.")
@@ -71,7 +87,7 @@ class Cell(Widget):
         return self.field.to_python(text)
 
     def render(self, value: object, obj: Model | None = None, **kwargs: Any) -> int | str:
-        return value if isinstance(value, int) else escaped("" if value is None else str(value))
+        return value if isinstance(value, int) else "" if value is None else str(value)
 
 
 class Owner(Widget):
@@ -81,8 +97,8 @@ class Owner(Widget):
         super().__init__()
         self.known: dict[str, User] = {}
 
-    def clean(self, value: object, row: dict | None = None, **kwargs: Any) -> "User":
-        name = plain(value).strip()
+    def clean(self, value: str, row: dict | None = None, **kwargs: Any) -> "User":
+        name = value.strip()
         if name not in self.known:
             users = get_user_model().objects
             try:
@@ -94,7 +110,7 @@ class Owner(Widget):
         return self.known[name]
 
     def render(self, value: "User | None", obj: Model | None = None, **kwargs: Any) -> str:
-        return escaped(value.email) if value else ""
+        return value.email if value else ""
 
 
 class RecordResource(ModelResource):
@@ -115,24 +131,44 @@ class RecordResource(ModelResource):
         """Return the records locked, so that none is changed between its check and its saving."""
         return super().get_queryset().select_for_update()
 
+    def get_import_fields(self) -> list[Field]:
+        return [field for field in super().get_import_fields() if not field.readonly]
+
+    def export_field(self, field: Field, instance: Model, **kwargs: Any) -> int | str:
+        value = super().export_field(field, instance, **kwargs)
+        return escaped(value) if isinstance(value, str) else value
+
     def before_import(self, dataset: Any, **kwargs: Any) -> None:
-        """Refuse a file as a whole: columns that nobody knows, or too many rows."""
-        columns = [str(header or "").strip().lower() for header in dataset.headers]
-        rows = len(dataset)
+        """Refuse a file as a whole: columns that nobody knows, are there twice, or that a new record cannot lack."""
+        columns = dataset.headers = [header.strip().lower() for header in dataset.headers]
         unknown = sorted({f"“{column}”" for column in columns if column not in self.fields})
         twice = sorted({f"“{column}”" for column in columns if columns.count(column) > 1})
-        dataset.headers = columns
-        if unknown or twice or rows > IMPORT_LIMIT:
+        missing = [f"“{column}”" for column in self.required() if column not in columns]
+        some_are_new = "id" not in columns or not all(cell.strip() for cell in dataset["id"])
+        if unknown or twice or (missing and some_are_new):
             dataset.wipe()
-        if rows > IMPORT_LIMIT:
-            raise ValueError(f"The file has {rows} rows; at most {IMPORT_LIMIT} are imported at once.")
         if unknown:
             raise ValueError(f"No such column: {', '.join(unknown)}. The columns are {', '.join(self.fields)}.")
         if twice:
             raise ValueError(f"More than one column {', '.join(twice)}.")
+        if missing and some_are_new:
+            raise ValueError(f"No column {', '.join(missing)}, which a row without an id needs.")
+
+    def required(self) -> list[str]:
+        """Return the columns that a new record cannot do without."""
+        fields = [self._meta.model._meta.get_field(name) for name in self.fields if name != "user"]
+        return [field.name for field in fields if not field.blank and not field.has_default()]
+
+    def after_import(self, dataset: Any, result: Any, **kwargs: Any) -> None:
+        """Number the rows as the file does, blank ones and the names of the columns included."""
+        super().after_import(dataset, result, **kwargs)
+        for row in result.invalid_rows:
+            row.number = dataset.lines[row.number - 1]
+        for row, line in zip(result.rows, dataset.lines, strict=False):
+            row.number = line
 
     def before_import_row(self, row: dict, **kwargs: Any) -> None:
-        if not plain(row.get("user")).strip():
+        if not row.get("user", "").strip():
             row.pop("user", None)
 
     def get_instance(self, instance_loader: Any, row: dict) -> Model | None:
@@ -142,7 +178,7 @@ class RecordResource(ModelResource):
             raise ValidationError({"id": str(error)}) from None
 
     def init_instance(self, row: dict | None = None) -> Model:
-        if row and plain(row.get("id")).strip():
+        if row and row.get("id", "").strip():
             raise ValidationError({"id": f"There is no {self._meta.model._meta.verbose_name} with this id."})
         return super().init_instance(row)
 
@@ -196,7 +232,7 @@ class UploadForm(ImportForm):
 class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
     """The admin of a record that is imported and exported; a subclass gives its `resource_classes`."""
 
-    formats = [CSV, XLSX]
+    formats = [CSVFormat, XLSXFormat]
     import_form_class = UploadForm
     export_form_class = ExportForm
     tmp_storage_class = SessionStorage
@@ -219,6 +255,16 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
         if queryset[EXPORT_LIMIT:].exists():
             raise ValueError(f"More than {EXPORT_LIMIT} rows: narrow the list by a search or a filter first.")
         return super().get_export_data(file_format, request, queryset, **kwargs)
+
+    def add_data_read_fail_error_to_form(self, form: UploadForm, e: Exception) -> None:
+        if not isinstance(e, FileError):
+            raise e
+        form.add_error("import_file", f"The file {e}")
+
+    def init_request_context_data(self, request: HttpRequest, form: ExportForm) -> dict[str, Any]:
+        """Name the columns of an export, of which an import does not store all."""
+        fields_list = [(resource.get_display_name(), list(resource.fields)) for resource in self.resource_classes]
+        return {**super().init_request_context_data(request, form), "fields_list": fields_list}
 
     def process_import(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         try:

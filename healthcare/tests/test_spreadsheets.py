@@ -1,5 +1,6 @@
 """Import and export in the admin: by the rules of the API, all or nothing, and back as it went out."""
 
+import codecs
 import csv
 from io import BytesIO, StringIO
 
@@ -154,7 +155,7 @@ def test_one_row_that_breaks_a_rule_is_told_and_nothing_is_imported(staff_browse
     preview = upload(staff_browser, as_csv(row, {**row, "name": "Good"}.values(), {**row, field: value}.values()))
 
     (refusal,) = refusals(preview).items()
-    assert refusal[0] == 2
+    assert refusal[0] == 3
     assert message in refusal[1].get(field, refusal[1]["*"])
     assert message in preview.content.decode().replace("&#x27;", "'")
     assert (Patient.objects.count(), Patient.history.count()) == (0, 0)
@@ -163,7 +164,7 @@ def test_one_row_that_breaks_a_rule_is_told_and_nothing_is_imported(staff_browse
 def test_the_same_patient_twice_in_a_file_is_told(staff_browser):
     preview = upload(staff_browser, as_csv(HEADER, ALICE, ["ALICE smith", *ALICE[1:]]))
 
-    assert refusals(preview) == {2: {"*": ["This patient exists already: same name, phone and e-mail."]}}
+    assert refusals(preview) == {3: {"*": ["This patient exists already: same name, phone and e-mail."]}}
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,9 @@ def test_the_same_patient_twice_in_a_file_is_told(staff_browser):
     [
         ([["name", "adress"], ["A", "x"]], "No such column: “adress”."),
         ([["name", "Name "], ["A", "B"]], "More than one column “name”."),
-        ([["name"], *[["A"]] * 1001], "The file has 1001 rows; at most 1000 are imported at once."),
+        ([["name"], *[["A"]] * 1000], "No column “age”, “gender”, “phone”, which a row without an id needs."),
+        ([["id", "name"], ["7", "A"], ["", "B"]], "No column “age”, “gender”, “phone”"),
+        ([["name"], *[["A"]] * 1001], "The file has more than 1000 rows: no more are imported at once."),
     ],
 )
 def test_a_file_with_a_fault_is_refused_as_a_whole(staff_browser, rows, message):
@@ -182,10 +185,36 @@ def test_a_file_with_a_fault_is_refused_as_a_whole(staff_browser, rows, message)
 
 
 @pytest.mark.parametrize(
-    ("content", "file_format"), [(b"\xff\xfe\x00", CSV), (b"no spreadsheet", XLSX), (as_csv(HEADER), CSV)]
+    ("content", "file_format", "message"),
+    [
+        (b"", CSV, "The submitted file is empty."),
+        (b"\n \n", CSV, "The file is empty."),
+        (as_csv(HEADER), CSV, "No valid data to import."),
+        (as_csv(HEADER, ["Émile"]).decode().encode("latin-1"), CSV, "The file is not UTF-8: save it as such."),
+        (as_xlsx(HEADER), CSV, "The file is an XLSX, not a CSV."),
+        (as_csv(HEADER, ALICE, ALICE[:3]), CSV, "The file has 3 cells in line 3, but 6 columns."),
+        (as_csv(HEADER, ALICE) + b'"Bob,7,male\n', CSV, 'The file is no CSV at line 3: a quotation mark (") is opened'),
+        (as_csv(HEADER, ALICE), XLSX, "The file is no XLSX; a CSV, an XLS or a file with a password is not"),
+        (as_xlsx(HEADER)[:-50], XLSX, "The file is no XLSX that can be read."),
+        (as_xlsx([]), XLSX, "The file is empty."),
+        (as_xlsx(HEADER, [], [*ALICE, None, "x"]), XLSX, "The file has 8 cells in line 3, but 6 columns."),
+    ],
 )
-def test_what_is_no_spreadsheet_is_told_on_the_form(staff_browser, content, file_format):
-    assert upload(staff_browser, content, file_format=file_format).context["form"].errors["import_file"]
+def test_what_is_no_spreadsheet_is_told_on_the_form_in_words(staff_browser, content, file_format, message):
+    preview = upload(staff_browser, content, file_format=file_format)
+
+    (told,) = preview.context["form"].errors["import_file"]
+    assert told.startswith(message)
+
+
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_a_csv_is_read_as_spreadsheets_write_it_and_numbered_as_in_the_file(staff_browser, mark, delimiter):
+    lines = ["name,age,gender,phone,address", '\nÉmile,30,male,1234567,"a\nb"', ",,,,", "B,x,male,1234567,", ",,,,", ""]
+
+    preview = upload(staff_browser, mark + "\r\n".join(lines).replace(",", delimiter).encode())
+
+    assert refusals(preview) == {6: {"age": ["A valid integer is required."], "*": []}}
 
 
 def test_a_file_that_is_too_large_is_refused(staff_browser, settings):

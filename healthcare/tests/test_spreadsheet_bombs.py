@@ -1,0 +1,71 @@
+"""A small XLSX that would take much memory or time to read."""
+
+import struct
+from io import BytesIO
+from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZipFile
+
+import pytest
+
+from healthcare.tables import FileError, xlsx_rows
+from healthcare.tests.test_spreadsheets import as_xlsx
+
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+SHEET, STYLES = "xl/worksheets/sheet1.xml", "xl/styles.xml"
+TOO_MUCH, UNREADABLE = "holds too much", "is no XLSX that can be read"
+
+
+def packed(part, content, compression=ZIP_DEFLATED):
+    """Return an XLSX with another `part`."""
+    file = BytesIO()
+    with ZipFile(BytesIO(as_xlsx(["name"]))) as source, ZipFile(file, "w", compression) as archive:
+        for name in source.namelist():
+            archive.writestr(name, content if name == part else source.read(name))
+    return file.getvalue()
+
+
+def sheet(rows, before=""):
+    return f'<?xml version="1.0"?>{before}<worksheet xmlns="{MAIN}"><sheetData>{rows}</sheetData></worksheet>'
+
+
+def cell(reference, text):
+    return f'<c r="{reference}" t="inlineStr"><is><t>{text}</t></is></c>'
+
+
+NAME = f"<row>{cell('A1', 'name')}</row>"
+HUGE = packed(SHEET, sheet(cell("A1", "x" * 11_000_000)))
+# It says of itself that it unpacks to 1000 bytes.
+LIAR = HUGE.replace(struct.pack("<L", len(sheet(cell("A1", "x" * 11_000_000)))), struct.pack("<L", 1000))
+ENTITY = sheet(f"<row>{cell('A1', '&x;')}</row>", f'<!DOCTYPE x [<!ENTITY x "{"x" * 1000}">]>')
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (HUGE, TOO_MUCH),
+        (LIAR, UNREADABLE),
+        (packed(SHEET, sheet(f"<row>{'<c/>' * 300_000}</row>")), TOO_MUCH),
+        (packed(STYLES, f'<styleSheet xmlns="{MAIN}"><cellXfs>{"<xf/>" * 300_000}</cellXfs></styleSheet>'), TOO_MUCH),
+        (packed(SHEET, ENTITY), UNREADABLE),
+        (packed(SHEET, sheet(NAME), ZIP_BZIP2), UNREADABLE),
+    ],
+    ids=["text", "lie", "cells", "styles", "entity", "bzip2"],
+)
+def test_what_unpacks_to_too_much_is_refused(content, message):
+    assert len(content) < 50_000
+
+    with pytest.raises(FileError, match=message):
+        list(xlsx_rows(content))
+
+
+def test_a_cell_at_the_far_end_of_a_sheet_costs_next_to_nothing():
+    rows = (
+        f'{NAME}<row r="1000000">{cell("XFD1000000", "x")}</row><row r="99999999999">{cell("A99999999999", "x")}</row>'
+    )
+
+    assert list(xlsx_rows(packed(SHEET, sheet(rows)))) == [(1, ["name"])]
+
+
+def test_cells_that_are_only_formatted_are_no_rows():
+    rows = f'{NAME}<row r="900">{cell("A900", "Ann")}{cell("B900", " ")}</row><row r="1500"><c r="A1500" s="1"/></row>'
+
+    assert list(xlsx_rows(packed(SHEET, sheet(rows)))) == [(1, ["name"]), (900, ["Ann"])]
