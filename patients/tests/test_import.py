@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import os
 from io import StringIO
 
 import pytest
@@ -11,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from conftest import PATIENT
+from healthcare.tests.test_spreadsheets import export
 from patients.management.commands import import_patients
 from patients.models import Patient
 
@@ -80,6 +82,18 @@ def test_a_file_is_read_as_spreadsheets_write_it(owner, csv_file, mark, end, del
     patient = Patient.objects.get()
     assert said == ("1 added, 0 already there, 0 refused.\n", "")
     assert (patient.name, patient.phone, patient.age, patient.email) == ("Émile", "9876543210", 30, "")
+
+
+def test_what_the_admin_exports_is_imported_as_it_was(owner, stranger, staff_browser, csv_file):
+    for number, text in enumerate(["=1+1", "+1", "-1", "@x", "'=x", "''+", "'Abd", "ünï"]):
+        own = {"name": text, "phone": f"+1234567{number}", "address": f'=a\n{text}, "b" '}
+        Patient.objects.create(user=stranger.user, **{**PATIENT, **own})
+
+    out, _ = run(csv_file(content=export(staff_browser).content), owner)
+
+    before, after = (user.patients.order_by("phone").values_list(*PATIENT) for user in (stranger.user, owner.user))
+    assert out == "8 added, 0 already there, 0 refused.\n"
+    assert list(after) == list(before)
 
 
 def test_columns_that_a_client_may_not_write_are_left_out_and_named(owner, stranger, csv_file):
@@ -163,7 +177,19 @@ def test_the_reasons_are_those_of_the_api(owner, csv_file, tmp_path, field, valu
         (f"{HEADER},Age\n{ALICE},3".encode(), "{path} has more than one column age."),
         (f"{HEADER}\n{ALICE}\nÉmile,{BOB}".encode("latin-1"), "{path} is not UTF-8: save it as such."),
         (f"{HEADER}\n{ALICE}".encode("utf-16"), "{path} is not UTF-8: save it as such."),
-        (f'{HEADER}\n{ALICE}\n"{BOB}\n{BOB}'.encode(), "{path} is no CSV at line 3: unexpected end of data."),
+        (
+            f'{HEADER}\n{ALICE}\n"{BOB}\n{BOB}'.encode(),
+            '{path} is no CSV at line 3: a quotation mark (") is opened there and never closed.',
+        ),
+        (
+            f'{HEADER}\n"{ALICE}\n"Bob",7'.encode(),
+            '{path} is no CSV at line 2: more follows a closing quotation mark ("); in a cell it is written twice.',
+        ),
+        (
+            f'{HEADER}\n"{"x" * 200_000}'.encode(),
+            "{path} is no CSV at line 2: a cell has more than 131072 characters.",
+        ),
+        (b"PK\x03\x04\x14\x00", "{path} is an XLSX, not a CSV."),
     ],
 )
 def test_a_file_with_a_fault_is_refused_as_a_whole(owner, csv_file, monkeypatch, content, sentence):
@@ -180,6 +206,15 @@ def test_a_file_that_is_not_there_is_named(owner, tmp_path):
     said = run(tmp_path / "none.csv", owner)
 
     assert said == ("", f"No such file or directory: {tmp_path}/none.csv.")
+
+
+def test_what_can_be_read_once_only_is_no_file(owner, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    said = run(pipe, owner)
+
+    assert said == ("", f"{pipe} is no file, and nothing else can be read twice: save what it gives first.")
 
 
 def test_a_report_never_overwrites_the_file(owner, csv_file):

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from accounts.models import User
 from healthcare.api.errors import DATABASE_AWAY
+from healthcare.tables import FileError, Row, csv_rows
 from patients.models import Patient
 from patients.serializers import PatientSerializer
 
@@ -108,6 +109,8 @@ class PatientFile:
     """A CSV file of patients; raise CommandError where it is none."""
 
     def __init__(self, path: Path) -> None:
+        if path.exists() and not path.is_file():
+            raise CommandError(f"{path} is no file, and nothing else can be read twice: save what it gives first.")
         self.path = path
         self.serializer = PatientSerializer()
         writable = {name: field for name, field in self.serializer.fields.items() if not field.read_only}
@@ -123,27 +126,18 @@ class PatientFile:
             raise CommandError(f"{path} has more than one column {', '.join(sorted(twice))}.")
         self.left_out = [name for name in self.columns if name not in writable]
 
-    def lines(self) -> Iterator[tuple[int, list[str]]]:
+    def lines(self) -> Iterator[Row]:
         """Yield (line number, cells) of everything that is not blank, the header too."""
         try:
-            with self.path.open(encoding="utf-8-sig", newline="") as file:
-                header = file.readline()
-                file.seek(0)
-                delimiter = ";" if header.count(";") > header.count(",") else ","
-                reader, line = csv.reader(file, delimiter=delimiter, strict=True), 1
-                for cells in reader:
-                    if any(cells):
-                        yield line, cells
-                    line = reader.line_num + 1
-        except UnicodeDecodeError:
-            raise CommandError(f"{self.path} is not UTF-8: save it as such.") from None
-        except csv.Error as error:
-            raise CommandError(f"{self.path} is no CSV at line {line}: {error}.") from None
+            with self.path.open("rb") as file:
+                yield from csv_rows(file)
+        except FileError as error:
+            raise CommandError(f"{self.path} {error}") from None
 
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
+    def rows(self) -> Iterator[Row]:
         return islice(self.lines(), 1, None)
 
-    def valid(self, rows: Iterable[tuple[int, list[str]]], refuse: Refuse) -> Iterator[dict[str, Any]]:
+    def valid(self, rows: Iterable[Row], refuse: Refuse) -> Iterator[dict[str, Any]]:
         """Yield each row as the API would store it; call `refuse(line, field, reason)` for what breaks a rule."""
         for line, cells in rows:
             try:
