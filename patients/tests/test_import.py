@@ -217,13 +217,14 @@ def test_what_can_be_read_once_only_is_no_file(owner, tmp_path):
     assert said == ("", f"{pipe} is no file, and nothing else can be read twice: save what it gives first.")
 
 
-def test_a_report_never_overwrites_the_file(owner, csv_file):
+def test_a_report_never_overwrites_a_file(owner, csv_file):
     path = csv_file(HEADER, ALICE)
 
     said = run(path, owner, report=path)
 
-    assert said == ("", "--report names the file to import.")
+    assert said == ("", f"File exists: {path}.")
     assert path.read_text() == f"{HEADER}\n{ALICE}"
+    assert not Patient.objects.exists()
 
 
 def test_nobody_who_could_not_log_in_gets_patients(make_user, owner, csv_file):
@@ -246,10 +247,35 @@ def test_a_second_run_adds_what_is_missing_and_changes_nothing(owner, patient, c
     said = run(csv_file(HEADER, ALICE, BOB, ALICE.upper()), owner)
 
     patient.refresh_from_db()
-    assert said == ("1 added, 2 already there, 0 refused.\n", "")
+    assert said[0] == "1 added, 2 already there, 0 refused.\n"
     assert names() == ["Alice Smith", "Bob Jones"]
     assert patient.age == 31
     assert (patient.history.count(), Patient.history.count()) == (2, 3)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_who_is_already_there_with_other_values_is_told_and_kept(owner, patient, csv_file, tmp_path, dry_run):
+    moved = ALICE.replace("street 123", "street 9")
+    path = csv_file(HEADER, ALICE.upper(), BOB, moved.replace("30", "31"), BOB.replace("7", "8", 1), moved)
+
+    _, err = run(path, owner, report=tmp_path / "report.csv", dry_run=dry_run)
+
+    reason = "Already there with another value, which stays."
+    with (tmp_path / "report.csv").open(newline="") as file:
+        told = list(csv.reader(file))[1:]
+    patient.refresh_from_db()
+    assert err == "3 of those already there have other values in the file.\n"
+    assert told == [["4", "age, address", reason], ["5", "age", reason], ["6", "address", reason]]
+    assert {name: getattr(patient, name) for name in PATIENT} == PATIENT
+    assert (patient.history.count(), Patient.objects.count()) == (1, 1 if dry_run else 2)
+
+
+def test_what_is_told_of_a_patient_holds_no_columns_that_the_file_lacks(owner, patient, csv_file):
+    Patient.objects.filter(pk=patient.pk).update(email="")
+
+    said = run(csv_file("name,age,gender,phone", "Alice Smith,30,Female,9876543210"), owner)
+
+    assert said == ("0 added, 1 already there, 0 refused.\n", "")
 
 
 def test_another_users_patient_is_not_there(owner, patient, stranger, csv_file):

@@ -13,13 +13,16 @@ from tqdm import tqdm
 
 from accounts.models import User
 from healthcare.api.errors import DATABASE_AWAY
+from healthcare.db.functions import fold
 from healthcare.tables import FileError, Row, csv_rows
 from patients.models import Patient
 from patients.serializers import PatientSerializer
 
 BATCH = 1000
 # Tells a line, its field and the reason.
-Refuse = Callable[[int, str, str], object]
+Tell = Callable[[int, str, str], object]
+# Its line and {field: value}.
+ValidRow = tuple[int, dict[str, Any]]
 
 
 class Command(BaseCommand):
@@ -28,14 +31,15 @@ class Command(BaseCommand):
         "in any order: name, age, gender, phone and, if wanted, address and email; others are left out. The file is "
         "UTF-8, its delimiter a comma or a semicolon. A row that breaks a rule is refused with its line, field and "
         "reason, and makes the exit status 1; the others are stored. A patient who is already there is left as is, so "
-        "what finishes an interrupted import is running it again."
+        "what finishes an interrupted import is running it again; where the file has other values, its line and fields "
+        "are told."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, help="the CSV file")
         parser.add_argument("--user", required=True, metavar="EMAIL", help="whose patients they become")
         parser.add_argument(
-            "--report", type=Path, metavar="FILE", help="write what was refused to a CSV, not to standard error"
+            "--report", type=Path, metavar="FILE", help="write what is told of rows to a new CSV, not to standard error"
         )
         parser.add_argument(
             "--dry-run",
@@ -47,7 +51,7 @@ class Command(BaseCommand):
         self, *, file: Path, user: str, report: Path | None, dry_run: bool, verbosity: int, **options: Any
     ) -> None:
         owner = self.owner(user)
-        counts = {"added": 0, "already there": 0, "refused": 0}
+        counts, different = {"added": 0, "already there": 0, "refused": 0}, 0
         try:
             patients = PatientFile(file)
             if patients.left_out:
@@ -55,14 +59,18 @@ class Command(BaseCommand):
             # Reads all of it, so that a file with a fault of its own is refused before anything is stored.
             total = sum(1 for _ in patients.rows())
             with ExitStack() as stack:
-                refuse = stack.enter_context(report_to(report, file)) if report else self.tell
+                tell = stack.enter_context(report_to(report)) if report else self.tell
                 progress = stack.enter_context(tqdm(total=total, unit=" rows", disable=None if verbosity else True))
                 rows = patients.rows()
                 while batch := list(islice(rows, BATCH)):
-                    valid = [Patient(user=owner, **fields) for fields in patients.valid(batch, refuse)]
+                    valid = list(patients.valid(batch, tell))
                     with transaction.atomic():
-                        added = add(valid, owner)
+                        added = add([Patient(user=owner, **fields) for _, fields in valid], owner)
+                        others = differing(valid, owner) if added < len(valid) else []
                         transaction.set_rollback(dry_run)
+                    for line, names in others:
+                        tell(line, names, "Already there with another value, which stays.")
+                    different += len(others)
                     counts["added"] += added
                     counts["already there"] += len(valid) - added
                     counts["refused"] += len(batch) - len(valid)
@@ -76,6 +84,8 @@ class Command(BaseCommand):
 
         told = ", ".join(f"{count} {what}" for what, count in counts.items())
         self.stdout.write(f"{'Dry run, nothing stored: ' if dry_run else ''}{told}.")
+        if different:
+            self.stderr.write(f"{different} of those already there have other values in the file.", self.style.WARNING)
         if counts["refused"]:
             raise CommandError(f"{counts['refused']} of {total} rows were refused.")
 
@@ -95,14 +105,13 @@ class Command(BaseCommand):
 
 
 @contextmanager
-def report_to(path: Path, source: Path) -> Iterator[Refuse]:
-    """Open a CSV of refusals at `path`; give the function that writes one: line, field, reason."""
-    if path.exists() and path.samefile(source):
-        raise CommandError("--report names the file to import.")
-    with path.open("w", encoding="utf-8", newline="") as file:
+def report_to(path: Path) -> Iterator[Tell]:
+    """Make a CSV of what is told at `path`; give the function that writes a row of it: line, field, reason."""
+    # "x", as a report must not replace the file to import, or any other.
+    with path.open("x", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["line", "field", "reason"])
-        yield lambda *refusal: writer.writerow(refusal)
+        yield lambda *told: writer.writerow(told)
 
 
 class PatientFile:
@@ -137,15 +146,15 @@ class PatientFile:
     def rows(self) -> Iterator[Row]:
         return islice(self.lines(), 1, None)
 
-    def valid(self, rows: Iterable[Row], refuse: Refuse) -> Iterator[dict[str, Any]]:
-        """Yield each row as the API would store it; call `refuse(line, field, reason)` for what breaks a rule."""
+    def valid(self, rows: Iterable[Row], tell: Tell) -> Iterator[ValidRow]:
+        """Yield each row as the API would store it; call `tell(line, field, reason)` for what breaks a rule."""
         for line, cells in rows:
             try:
-                yield self.validated(cells)
+                yield line, self.validated(cells)
             except ValidationError as error:
                 refused: Any = error.detail
                 for field, reasons in refused.items():
-                    refuse(line, field, " ".join(reasons))
+                    tell(line, field, " ".join(reasons))
 
     def validated(self, cells: list[str]) -> dict[str, Any]:
         if len(cells) != len(self.columns):
@@ -163,3 +172,26 @@ def add(patients: list[Patient], user: User) -> int:
     added = list(Patient.objects.filter(user=user, pk__gt=last).exclude(pk__in=versions))
     Patient.history.bulk_history_create(added, default_user=user, default_change_reason=None)
     return len(added)
+
+
+def differing(rows: list[ValidRow], user: User) -> list[tuple[int, str]]:
+    """Return (line, names of fields) of the rows whose patient is stored with other values, in more than case."""
+
+    def key(name: str, phone: str, email: str) -> tuple[str, str, str]:
+        return fold(name), phone, fold(email)
+
+    named = {fold(fields["name"]) for _, fields in rows}
+    phoned = {fields["phone"] for _, fields in rows}
+    patients = Patient.objects.filter(user=user, name__fold__in=named, phone__in=phoned)
+    stored = {key(patient.name, patient.phone, patient.email): patient for patient in patients}
+    found = []
+    for line, fields in rows:
+        patient = stored.get(key(fields["name"], fields["phone"], fields.get("email", "")))
+        names = [name for name, value in fields.items() if patient and _differ(value, getattr(patient, name))]
+        if names:
+            found.append((line, ", ".join(names)))
+    return found
+
+
+def _differ(one: object, other: object) -> bool:
+    return fold(str(one)) != fold(str(other))
