@@ -98,6 +98,28 @@ def test_a_number_of_a_spreadsheet_is_what_it_shows(staff_browser):
     assert (patient.age, patient.phone, patient.email) == (30, "9876543210", "")
 
 
+def test_the_preview_shows_what_will_be_stored_by_the_lines_of_the_file(staff_browser, patient):
+    exported = ["id", *HEADER, "created_at"]
+    older = [patient.pk, ALICE[0], 31, *ALICE[2:], ""]
+    rows = [["", *BOB, "1999-01-01"], older, [], older]
+
+    preview = upload(staff_browser, as_csv(exported, *rows))
+
+    page, result = preview.content.decode(), preview.context["result"]
+    assert "1 new, 1 changed, 1 unchanged" in page
+    assert [(row.number, row.import_type) for row in result.rows] == [(2, "new"), (3, "update"), (5, "skip")]
+    assert "+44207946000" in page
+    assert "&#x27;+44" not in page
+    assert "1999" not in page
+    assert result.diff_headers == ["id", *HEADER, "user"]
+
+
+def test_the_export_page_names_the_columns_an_import_leaves_out(staff_browser):
+    page = staff_browser.get(reverse("admin:patients_patient_export")).content.decode()
+
+    assert "email, created_at, user" in page
+
+
 def test_columns_are_known_in_any_case_and_order(staff_browser):
     confirm(
         staff_browser, upload(staff_browser, as_csv([" PHONE", "Age", "Gender", "NAME"], ["1234567", 3, "male", "A"]))

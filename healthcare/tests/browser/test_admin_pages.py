@@ -110,8 +110,10 @@ def test_a_bad_file_stores_nothing_and_a_good_one_is_imported_and_exported(page,
     page.goto("/admin/patients/patient/?q=File")
     page.get_by_text("0 patients").first.wait_for()
 
-    upload(page, "patients/patient", f"{HEADER}\nGood File,30,male,+1234567,,\nOther File,7,female,1234567,,")
+    long = "long " * 200
+    upload(page, "patients/patient", f"{HEADER}\nGood File,30,male,+1234567,,\nOther File,7,female,1234567,{long},")
     look("import-preview")
+    assert page.get_by_role("row").last.bounding_box()["height"] < 200
     follow(page, page.get_by_role("button", name="Confirm import"))
     page.get_by_text("2 new, 0 updated").wait_for()
 
