@@ -6,13 +6,14 @@ import os
 from io import StringIO
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from conftest import PATIENT
-from healthcare.tests.test_spreadsheets import export
+from healthcare.tests.test_spreadsheets import export, upload
 from patients.management.commands import import_patients
 from patients.models import Patient
 
@@ -94,6 +95,17 @@ def test_what_the_admin_exports_is_imported_as_it_was(owner, stranger, staff_bro
     before, after = (user.patients.order_by("phone").values_list(*PATIENT) for user in (stranger.user, owner.user))
     assert out == "8 added, 0 already there, 0 refused.\n"
     assert list(after) == list(before)
+
+
+def test_the_sample_is_imported_by_the_command_as_in_the_admin(owner, staff_browser):
+    sample = settings.BASE_DIR / "samples" / "patients.csv"
+
+    said = run(sample, owner)
+    preview = upload(staff_browser, sample.read_bytes())
+
+    assert said == ("6 added, 0 already there, 0 refused.\n", "")
+    assert preview.context["result"].totals["new"] == 6
+    assert Patient.objects.filter(phone="+34612345678", name="José Ángel Núñez").count() == 1
 
 
 def test_columns_that_a_client_may_not_write_are_left_out_and_named(owner, stranger, csv_file):
