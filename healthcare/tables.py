@@ -18,6 +18,7 @@ FORMULA = "'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
 ZIP = b"PK\x03\x04"
 # The parts of an XLSX together: bytes once unpacked, and tags, each of which is a Python object or more for a while.
 UNPACKED_LIMIT, TAG_LIMIT = 10_000_000, 300_000
+TOO_MUCH = "holds too much: delete the sheets, columns and formats that are not needed."
 # As many rows as a spreadsheet can have, so that none is lost; what stands further to the right belongs to no column.
 LAST_ROW, LAST_COLUMN = 2**20, 50
 # Python's words for what is wrong with a CSV, and ours.
@@ -76,8 +77,7 @@ def xlsx_rows(content: bytes) -> Iterator[Row]:
         raise FileError("is no XLSX; a CSV, an XLS or a file with a password is not, whatever its name.")
     width = 0
     try:
-        _check_size(content)
-        book = load_workbook(BytesIO(content), read_only=True, data_only=True, keep_links=False)
+        book = load_workbook(_unpacked(content), read_only=True, data_only=True, keep_links=False)
         rows = book.active.iter_rows(max_row=LAST_ROW, max_col=LAST_COLUMN, values_only=True)
         for number, cells in enumerate(rows, 1):
             # Most of a sheet's rows are nothing but missing before a cell that somebody formatted.
@@ -96,15 +96,22 @@ def xlsx_rows(content: bytes) -> Iterator[Row]:
         raise FileError("is no XLSX that can be read.") from None
 
 
-def _check_size(content: bytes) -> None:
-    """Raise FileError for an archive that unpacks to more than an import can need."""
-    with ZipFile(BytesIO(content)) as archive:
-        parts = archive.infolist()
-        # Other methods are not XLSX's, and do not unpack by pieces. A part that is longer than it says fails its CRC.
+def _unpacked(content: bytes) -> BytesIO:
+    """Return an XLSX of the same parts, no longer compressed; raise FileError where they are too much."""
+    unpacked, tags = BytesIO(), 0
+    with ZipFile(BytesIO(content)) as source, ZipFile(unpacked, "w") as target:
+        parts = source.infolist()
+        # Other methods are not XLSX's, and unpack all at once.
         if any(part.compress_type not in {ZIP_STORED, ZIP_DEFLATED} for part in parts):
             raise FileError("is no XLSX that can be read.")
-        if (
-            sum(part.file_size for part in parts) > UNPACKED_LIMIT
-            or sum(archive.read(part).count(b"<") for part in parts) > TAG_LIMIT
-        ):
-            raise FileError("holds too much: delete the sheets, columns and formats that are not needed.")
+        if sum(part.file_size for part in parts) > UNPACKED_LIMIT:
+            raise FileError(TOO_MUCH)
+        for part in parts:
+            with source.open(part) as file:
+                # No more than it says it has: read as a whole, a part that lies would be unpacked first and cut then.
+                data = file.read(part.file_size)
+            tags += data.count(b"<")
+            target.writestr(part.filename, data)
+    if tags > TAG_LIMIT:
+        raise FileError(TOO_MUCH)
+    return unpacked

@@ -1,8 +1,10 @@
 """A small XLSX that would take much memory or time to read."""
 
 import struct
+import tracemalloc
 from io import BytesIO
 from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZipFile
+from zlib import crc32
 
 import pytest
 
@@ -31,30 +33,42 @@ def cell(reference, text):
     return f'<c r="{reference}" t="inlineStr"><is><t>{text}</t></is></c>'
 
 
+def lie(part, content, size):
+    """Return an XLSX whose `part` says that it unpacks to its first `size` bytes."""
+    archive, content = packed(part, content), content.encode()
+    for truth, said in ((len(content), size), (crc32(content), crc32(content[:size]))):
+        archive = archive.replace(struct.pack("<L", truth), struct.pack("<L", said))
+    return archive
+
+
 NAME = f"<row>{cell('A1', 'name')}</row>"
-HUGE = packed(SHEET, sheet(cell("A1", "x" * 11_000_000)))
-# It says of itself that it unpacks to 1000 bytes.
-LIAR = HUGE.replace(struct.pack("<L", len(sheet(cell("A1", "x" * 11_000_000)))), struct.pack("<L", 1000))
+HUGE = sheet(cell("A1", "x" * 11_000_000))
 ENTITY = sheet(f"<row>{cell('A1', '&x;')}</row>", f'<!DOCTYPE x [<!ENTITY x "{"x" * 1000}">]>')
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (HUGE, TOO_MUCH),
-        (LIAR, UNREADABLE),
+        (packed(SHEET, HUGE), TOO_MUCH),
+        (lie(SHEET, HUGE, 1000), UNREADABLE),
+        (lie(STYLES, f"<styleSheet>{' ' * 11_000_000}</styleSheet>", 1000), UNREADABLE),
         (packed(SHEET, sheet(f"<row>{'<c/>' * 300_000}</row>")), TOO_MUCH),
         (packed(STYLES, f'<styleSheet xmlns="{MAIN}"><cellXfs>{"<xf/>" * 300_000}</cellXfs></styleSheet>'), TOO_MUCH),
         (packed(SHEET, ENTITY), UNREADABLE),
         (packed(SHEET, sheet(NAME), ZIP_BZIP2), UNREADABLE),
     ],
-    ids=["text", "lie", "cells", "styles", "entity", "bzip2"],
+    ids=["text", "lie", "lie of styles", "cells", "styles", "entity", "bzip2"],
 )
 def test_what_unpacks_to_too_much_is_refused(content, message):
-    assert len(content) < 50_000
+    tracemalloc.start()
 
     with pytest.raises(FileError, match=message):
         list(xlsx_rows(content))
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(content) < 50_000
+    assert peak < 10_000_000
 
 
 def test_a_cell_at_the_far_end_of_a_sheet_costs_next_to_nothing():
