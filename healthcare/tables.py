@@ -45,7 +45,7 @@ def plain(cell: object) -> str:
     if cell is None:
         return ""
     text = str(int(cell) if isinstance(cell, float) and cell.is_integer() else cell)
-    return re.sub(f"^'({FORMULA})", r"\1", text)
+    return text[1:] if re.match(f"'{FORMULA}", text) else text
 
 
 def csv_rows(file: BinaryIO) -> Iterator[Row]:
@@ -75,7 +75,7 @@ def xlsx_rows(content: bytes) -> Iterator[Row]:
     """Yield (row, cells) of every row of the active sheet that is not blank, the header too; raise FileError."""
     if not content.startswith(ZIP):
         raise FileError("is no XLSX; a CSV, an XLS or a file with a password is not, whatever its name.")
-    width = 0
+    width = size = 0
     try:
         book = load_workbook(_unpacked(content), read_only=True, data_only=True, keep_links=False)
         rows = book.active.iter_rows(max_row=LAST_ROW, max_col=LAST_COLUMN, values_only=True)
@@ -83,6 +83,10 @@ def xlsx_rows(content: bytes) -> Iterator[Row]:
             # Most of a sheet's rows are nothing but missing before a cell that somebody formatted.
             if cells.count(None) == len(cells):
                 continue
+            # Many cells may refer to one long text.
+            size += sum(len(cell) for cell in cells if isinstance(cell, str))
+            if size > UNPACKED_LIMIT:
+                raise FileError(TOO_MUCH)
             texts = [plain(cell) for cell in cells]
             while texts and not texts[-1].strip():
                 texts.pop()

@@ -12,14 +12,14 @@ from healthcare.tables import FileError, xlsx_rows
 from healthcare.tests.test_spreadsheets import as_xlsx
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-SHEET, STYLES = "xl/worksheets/sheet1.xml", "xl/styles.xml"
+SHEET, STYLES, STRINGS = "xl/worksheets/sheet1.xml", "xl/styles.xml", "xl/theme/theme1.xml"
 TOO_MUCH, UNREADABLE = "holds too much", "is no XLSX that can be read"
 
 
-def packed(part, content, compression=ZIP_DEFLATED):
-    """Return an XLSX with another `part`."""
+def packed(part, content, compression=ZIP_DEFLATED, book=None):
+    """Return an XLSX, `book` or one of a single cell, with another `part`."""
     file = BytesIO()
-    with ZipFile(BytesIO(as_xlsx(["name"]))) as source, ZipFile(file, "w", compression) as archive:
+    with ZipFile(BytesIO(book or as_xlsx(["name"]))) as source, ZipFile(file, "w", compression) as archive:
         for name in source.namelist():
             archive.writestr(name, content if name == part else source.read(name))
     return file.getvalue()
@@ -43,6 +43,12 @@ def lie(part, content, size):
 
 NAME = f"<row>{cell('A1', 'name')}</row>"
 HUGE = sheet(cell("A1", "x" * 11_000_000))
+LONG = f'<sst xmlns="{MAIN}"><si><t>{"x" * 1_000_000}</t></si></sst>'
+REFERENCES = "<row>" + '<c t="s"><v>0</v></c>' * 11 + "</row>"
+SHARED = packed(STRINGS, LONG, book=packed(SHEET, sheet(REFERENCES)))
+# What is the theme in openpyxl's file holds the strings that cells refer to.
+TYPES = ZipFile(BytesIO(SHARED)).read("[Content_Types].xml").decode()
+TYPES = TYPES.replace("officedocument.theme+xml", "officedocument.spreadsheetml.sharedStrings+xml")
 ENTITY = sheet(f"<row>{cell('A1', '&x;')}</row>", f'<!DOCTYPE x [<!ENTITY x "{"x" * 1000}">]>')
 
 
@@ -54,10 +60,11 @@ ENTITY = sheet(f"<row>{cell('A1', '&x;')}</row>", f'<!DOCTYPE x [<!ENTITY x "{"x
         (lie(STYLES, f"<styleSheet>{' ' * 11_000_000}</styleSheet>", 1000), UNREADABLE),
         (packed(SHEET, sheet(f"<row>{'<c/>' * 300_000}</row>")), TOO_MUCH),
         (packed(STYLES, f'<styleSheet xmlns="{MAIN}"><cellXfs>{"<xf/>" * 300_000}</cellXfs></styleSheet>'), TOO_MUCH),
+        (packed("[Content_Types].xml", TYPES, book=SHARED), TOO_MUCH),
         (packed(SHEET, ENTITY), UNREADABLE),
         (packed(SHEET, sheet(NAME), ZIP_BZIP2), UNREADABLE),
     ],
-    ids=["text", "lie", "lie of styles", "cells", "styles", "entity", "bzip2"],
+    ids=["text", "lie", "lie of styles", "cells", "styles", "text shared", "entity", "bzip2"],
 )
 def test_what_unpacks_to_too_much_is_refused(content, message):
     tracemalloc.start()
