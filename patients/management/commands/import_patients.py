@@ -181,8 +181,8 @@ def differing(rows: list[ValidRow], user: User) -> list[tuple[int, str]]:
         return fold(name), phone, fold(email)
 
     named = {fold(fields["name"]) for _, fields in rows}
-    phoned = {fields["phone"] for _, fields in rows}
-    patients = Patient.objects.filter(user=user, name__fold__in=named, phone__in=phoned)
+    # Neither ordered nor by phone: SQLite would then read all patients, not the index of who is unique.
+    patients = Patient.objects.filter(user=user, name__fold__in=named).order_by()
     stored = {key(patient.name, patient.phone, patient.email): patient for patient in patients}
     found = []
     for line, fields in rows:
