@@ -1,6 +1,7 @@
 """The environment, and what it makes of the settings: a wrong value stops the start and is named."""
 
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -14,21 +15,18 @@ KEY = "fJ2vX8qLr5TzW1nBd7YkPm4GhCs9RaEu0oVi6xQtZyN3bHcUq8Dw5Kp"
 LIVE = {"PRODUCTION": "True", "SECRET_KEY": KEY, "ALLOWED_HOSTS": "clinic.example"}
 URL = "postgresql://u:p@db.example/d"
 DATABASE = {"DB_LIVE": "True", "DB_NAME": "clinic", "DB_USER": "clinic"}
-# Empty is unset, and beats what a .env says.
-NAMES = ["PRODUCTION", "DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "TRUSTED_PROXIES", "PASSWORD_REJECT_COMMON", "CACHE_URL"]
-DB = ["LIVE", "NAME", "USER", "PASSWORD", "HOST", "PORT", "SSLMODE", "TIMEOUT"]
-UNSET = dict.fromkeys([*NAMES, "CORS_ALLOWED_ORIGINS", "DATABASE_URL", *(f"DB_{name}" for name in DB)], "")
+NO_DATABASE = dict.fromkeys(["DATABASE_URL", *(f"DB_{name}" for name in ("PASSWORD", "HOST", "PORT", "SSLMODE"))], "")
 
 # So that what such a process runs is measured too.
 COVERAGE = {name: value for name, value in os.environ.items() if name.startswith("COV")}
 
 
 def manage(*arguments, **environ):
-    """Run manage.py as a process of its own, in this environment alone."""
+    """Run manage.py as a process of its own, in this environment alone, without a .env."""
     return subprocess.run(  # noqa: S603, no shell, and the arguments are this file's own
         [sys.executable, "manage.py", *arguments],
         cwd=settings.BASE_DIR,
-        env={"PATH": os.environ["PATH"], **COVERAGE, **UNSET, **environ},
+        env={"PATH": os.environ["PATH"], **COVERAGE, "DOTENV": os.devnull, **environ},
         capture_output=True,
         text=True,
         timeout=60,
@@ -88,6 +86,28 @@ def test_a_wrong_environment_stops_the_start_with_a_sentence_that_names_it(envir
     assert KEY[:31] not in process.stderr
 
 
+def test_a_dotenv_is_read_where_its_variable_says_and_the_environment_beats_it(tmp_path):
+    dotenv = tmp_path / "another.env"
+    dotenv.write_text("DEBUG=maybe")
+
+    processes = [manage("check", DOTENV=str(dotenv)), manage("check", DOTENV=str(dotenv), DEBUG="False")]
+
+    assert processes[0].stderr == "error: DEBUG must be True or False, not 'maybe'.\n"
+    assert processes[1].returncode == 0
+
+
+def test_every_variable_that_is_read_is_in_the_example():
+    read = {
+        name
+        for path in ("healthcare/settings.py", "healthcare/env.py")
+        for name in re.findall(r'\b(?!get\b)\w+\("([A-Z_]+)"', (settings.BASE_DIR / path).read_text())
+    }
+
+    example = (settings.BASE_DIR / ".env.example").read_text()
+
+    assert read - {"DOTENV"} == set(re.findall(r"^#([A-Z_]+)=", example, re.MULTILINE))
+
+
 @pytest.mark.parametrize("command", [["check"], ["migrate", "--check"], ["runserver", "--noreload", "127.0.0.1:8550"]])
 def test_a_redis_that_does_not_answer_stops_the_start_and_is_named(command):
     process = manage(*command, CACHE_URL=f"redis://:{KEY}@127.0.0.1:1/0")
@@ -124,7 +144,7 @@ def database(monkeypatch):
     """Return a function that tells how PostgreSQL is reached in an environment."""
 
     def make(production=False, **environ):
-        for name, value in (UNSET | DATABASE | environ).items():
+        for name, value in (NO_DATABASE | DATABASE | environ).items():
             monkeypatch.setenv(name, value)
         return env.postgresql(production, connect_timeout=10)
 
