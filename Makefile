@@ -8,13 +8,9 @@ CASES ?= 2000
 APP ?= healthcare.wsgi:application
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
-# Where the tests look for PostgreSQL; any other is named by setting these.
-PG := DB_NAME=$${DB_NAME:-healthcare} DB_USER=$${DB_USER:-postgres} DB_PASSWORD=$${DB_PASSWORD:-} \
-      DB_HOST=$${DB_HOST:-127.0.0.1} DB_PORT=$${DB_PORT:-5432}
 # The tests choose their own surroundings, whatever .env says.
-CLEAN := PRODUCTION=False DEBUG=False DATABASE_URL= CACHE_URL= CORS_ALLOWED_ORIGINS= SECRET_KEY= ALLOWED_HOSTS= PASSWORD_REJECT_COMMON=False
-PG_ANSWERS := $(PG) $(BIN)/python -c 'import os, psycopg2; psycopg2.connect(dbname="postgres", user=os.environ["DB_USER"], password=os.environ["DB_PASSWORD"], host=os.environ["DB_HOST"], port=os.environ["DB_PORT"], connect_timeout=3)' 2>/dev/null
-PRODUCTION_LIKE := PRODUCTION=True DB_LIVE=False SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
+ISOLATED := $(BIN)/python .ci/isolated.py
+PRODUCTION_LIKE := PRODUCTION=True SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
       ALLOWED_HOSTS=api.example.com PASSWORD_REJECT_COMMON=True
 AUDIT := $(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off --timeout 10 --requirement /dev/stdin
 # Twice on one server, as nobody empties theirs between two runs.
@@ -66,20 +62,20 @@ faults: .venv/.tests ## Kill, freeze, fill up and race the real servers (ROUNDS=
 	@touch $@
 
 bench: .venv/.runtime .venv-bench/.peers ## Measure beside peers on PostgreSQL, into benchmarks/RESULTS.md (ROUNDS=5, SECONDS=3)
-	$(PG) .venv-bench/bin/python -m benchmarks bench --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
+	.venv-bench/bin/python -m benchmarks bench --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
 
 bench-scale: .venv/.runtime .venv-bench/.peers ## Measure with 1,000 and with 1,000,000 patients (ROUNDS=5, SECONDS=3)
-	$(PG) .venv-bench/bin/python -m benchmarks scale --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
+	.venv-bench/bin/python -m benchmarks scale --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
 
 lint: .venv/.tests ## Check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(CLEAN) DB_LIVE=False $(BIN)/mypy .
+	DB_LIVE=False $(ISOLATED) $(BIN)/mypy .
 
 check: .venv/.tests ## Check migrations, production settings and the OpenAPI document
-	$(CLEAN) DB_LIVE=False $(MANAGE) makemigrations --check --dry-run
-	$(CLEAN) $(PRODUCTION_LIKE) $(MANAGE) check --deploy --fail-level WARNING
-	$(CLEAN) DB_LIVE=False $(MANAGE) spectacular --validate --fail-on-warn --file /dev/null
+	DB_LIVE=False $(ISOLATED) $(MANAGE) makemigrations --check --dry-run
+	DB_LIVE=False $(ISOLATED) env $(PRODUCTION_LIKE) $(MANAGE) check --deploy --fail-level WARNING
+	DB_LIVE=False $(ISOLATED) $(MANAGE) spectacular --validate --fail-on-warn --file /dev/null
 
 # An advisory service that knows nothing against a release with holes was not reached, whatever pip-audit makes of it.
 audit: .venv/.tests ## Fail on known vulnerabilities in what is installed, where an advisory service answers
@@ -93,30 +89,24 @@ audit: .venv/.tests ## Fail on known vulnerabilities in what is installed, where
 	@touch $@
 
 fuzz: .venv/.fuzz ## Fuzz the API by its OpenAPI document (CASES=2000; DB_LIVE=True for PostgreSQL)
-	ACCESS_TOKEN_MINUTES=1440 LOGIN_FAILURES=1000000 $(CLEAN) $(PG) .ci/with-server .ci/fuzz/run $(CASES)
+	$(ISOLATED) env ACCESS_TOKEN_MINUTES=1440 LOGIN_FAILURES=1000000 .ci/with-server .ci/fuzz/run $(CASES)
 
 coverage: ## Report the coverage of the tests just run, at least 98 %
 	@$(BIN)/coverage report --fail-under 98 $$(test -f .postgresql-covered || echo "--omit=healthcare/db/postgresql/*")
 	@rm -f .coverage .postgresql-covered
 
 test-sqlite: .venv/.tests ## Test on SQLite, with coverage
-	$(CLEAN) DB_LIVE=False $(PYTEST) --cov --cov-report=
+	DB_LIVE=False $(ISOLATED) $(PYTEST) --cov --cov-report=
 
 test-postgresql: .venv/.tests ## Test on the PostgreSQL of the DB_* variables, if one answers
-	@if $(PG_ANSWERS); \
-	then $(CLEAN) $(PG) DB_LIVE=True $(PYTEST) --cov --cov-append --cov-report= && touch .postgresql-covered; \
-	elif [ -n "$$REQUIRE_POSTGRESQL" ]; then echo "error: no PostgreSQL answers" >&2; exit 1; \
-	else echo "Left out: the tests on PostgreSQL, as none answers where DB_HOST and DB_PORT say (127.0.0.1:5432 if unset)."; fi
+	@DB_LIVE=True $(ISOLATED) sh -c '$(PYTEST) --cov --cov-append --cov-report= && touch .postgresql-covered'
 
 postman: .venv/.runtime ## Run the Postman collection on SQLite, and on PostgreSQL where one answers (needs Node.js)
 	@command -v npx >/dev/null || { echo "error: make postman needs Node.js 16 or later with npx: https://nodejs.org" >&2; exit 1; }
-	@$(CLEAN) DB_LIVE=False .ci/with-server sh -c '$(NEWMAN) --env-var base_url=$$BASE'
-	@if $(PG_ANSWERS); \
-	then $(CLEAN) $(PG) DB_LIVE=True .ci/with-server sh -c '$(NEWMAN) --env-var base_url=$$BASE'; \
-	elif [ -n "$$REQUIRE_POSTGRESQL" ]; then echo "error: no PostgreSQL answers" >&2; exit 1; \
-	else echo "Left out: the collection on PostgreSQL, as none answers where DB_HOST and DB_PORT say (127.0.0.1:5432 if unset)."; fi
+	@DB_LIVE=False $(ISOLATED) .ci/with-server sh -c '$(NEWMAN) --env-var base_url=$$BASE'
+	@DB_LIVE=True $(ISOLATED) .ci/with-server sh -c '$(NEWMAN) --env-var base_url=$$BASE'
 
 browser: .venv/.tests ## Click through the admin and the docs in Chromium (DB_LIVE=True for PostgreSQL)
-	@if [ -x /usr/bin/chromium ]; then $(CLEAN) $(PG) DB_LIVE=$${DB_LIVE:-False} $(BIN)/python -m pytest -q healthcare/tests/browser; \
+	@if [ -x /usr/bin/chromium ]; then $(ISOLATED) $(BIN)/python -m pytest -q healthcare/tests/browser; \
 	elif [ -n "$$REQUIRE_CHROMIUM" ]; then echo "error: no /usr/bin/chromium" >&2; exit 1; \
 	else echo "Left out: the browser's tests, as there is no /usr/bin/chromium."; fi
