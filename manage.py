@@ -2,11 +2,12 @@
 """Run Django's management commands for this project."""
 
 import os
+import re
 import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError
 
 
 def main() -> None:
@@ -15,8 +16,22 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(f"error: {error}")
-    except OperationalError as error:
+    except DatabaseError as error:
+        if misses_a_migration(error):
+            sys.exit("error: the database misses a migration: run manage.py migrate")
+        if not isinstance(error, OperationalError):
+            raise
         sys.exit(f"error: the database does not serve: {error}".strip())
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        # As a shell tells the end by SIGINT.
+        sys.exit(130)
+
+
+def misses_a_migration(error: DatabaseError) -> bool:
+    """Tell whether a table or a column is not there (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
+    undefined = getattr(error.__cause__, "pgcode", None) in {"42P01", "42703"}
+    return undefined or bool(re.search("no such (table|column)|has no column", str(error)))
 
 
 if __name__ == "__main__":

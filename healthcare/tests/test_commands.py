@@ -1,0 +1,49 @@
+"""What commands say when something is not as it should be: a sentence, and no traceback."""
+
+import pytest
+from django.conf import settings
+
+from healthcare.tests.test_settings import manage
+
+
+@pytest.fixture
+def empty(tmp_path):
+    """Return the environment of a database without a table."""
+    if not settings.DB_LIVE:
+        module = "healthcare.tests.browser.settings"
+        return {"DJANGO_SETTINGS_MODULE": module, "BROWSER_DATABASE": str(tmp_path / "db.sqlite3")}
+    server = settings.DATABASES["default"]
+    server = {f"DB_{name}": str(server[name]) for name in ("USER", "PASSWORD", "HOST", "PORT")}
+    return {"DB_LIVE": "True", "DB_NAME": "postgres", **server}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["demo"],
+        ["import_patients", "README.md", "--user", "ann@example.com"],
+        ["clean_expired"],
+        ["createsuperuser", "--noinput", "--name=Ann", "--email=ann@example.com"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_command_on_an_empty_database_says_what_to_do(empty, command):
+    process = manage(*command, **empty)
+
+    assert process.stderr == "error: the database misses a migration: run manage.py migrate\n"
+    assert process.returncode == 1
+
+
+def test_any_other_fault_of_a_statement_is_told_as_it_is(empty):
+    code = "from django.db import connection; connection.cursor().execute('SELEKT 1')"
+
+    process = manage("shell", "--no-imports", "--command", code, **empty)
+
+    assert process.returncode == 1
+    assert "SELEKT" in process.stderr
+
+
+def test_an_interrupted_command_ends_with_a_word():
+    process = manage("shell", "--no-imports", "--command", "raise KeyboardInterrupt")
+
+    assert (process.returncode, process.stderr) == (130, "Interrupted.\n")
