@@ -2,8 +2,12 @@
 
 import pytest
 from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import CommandError, call_command
 
 from healthcare.tests.test_settings import manage
+
+User = get_user_model()
 
 
 @pytest.fixture
@@ -47,3 +51,17 @@ def test_an_interrupted_command_ends_with_a_word():
     process = manage("shell", "--no-imports", "--command", "raise KeyboardInterrupt")
 
     assert (process.returncode, process.stderr) == (130, "Interrupted.\n")
+
+
+@pytest.mark.django_db
+def test_a_superuser_has_an_email_of_their_own(make_user):
+    make_user("Ann")
+
+    with pytest.raises(CommandError, match="That e-mail is already taken"):
+        call_command("createsuperuser", "--noinput", "--name=Ann", "--email=Ann@Example.com")
+    call_command("createsuperuser", "--noinput", "--name=Bob", "--email=bob@example.com", verbosity=0)
+
+    assert list(User.objects.values_list("email", "is_superuser")) == [
+        ("ann@example.com", False),
+        ("bob@example.com", True),
+    ]
