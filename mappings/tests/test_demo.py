@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from io import StringIO
+from unittest.mock import Mock
 
 import pytest
 from django.conf import settings
@@ -97,6 +98,28 @@ def test_the_printed_log_ins_work():
     assert not User.objects.filter(email__startswith="user", is_staff=True).exists()
 
 
+def test_the_log_ins_are_told_before_the_patients_are_made(monkeypatch):
+    monkeypatch.setattr(demo.Inventor, "patient", Mock(side_effect=KeyboardInterrupt))
+    out = StringIO()
+
+    with pytest.raises(KeyboardInterrupt):
+        call_command("demo", users=1, password="the only copy", stdout=out)
+
+    assert out.getvalue().endswith("Password  the only copy\n")
+    assert User.objects.get(email="user1@demo.example.com").check_password("the only copy")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({}, "Added: 3 users, 5 doctors, 60 patients, 100 assignments."),
+        ({"users": 1, "doctors": 1, "patients": 1, "mappings": 1}, "Added: 1 user, 1 doctor, 1 patient, 1 assignment."),
+    ],
+)
+def test_the_numbers_are_told_in_good_grammar(options, told):
+    assert run(**options).splitlines()[-1] == told
+
+
 def test_a_second_run_adds_nothing_unless_told_to():
     run()
 
@@ -105,7 +128,12 @@ def test_a_second_run_adds_nothing_unless_told_to():
     said = run(add=True, password="another password")
 
     assert counts() == [7, 10, 120, 200]
-    assert said.endswith("Users     user4@demo.example.com to user6@demo.example.com\nPassword  another password\n")
+    assert said.startswith(
+        "Staff     staff@demo.example.com, with the password that it has\n"
+        "Users     user4@demo.example.com to user6@demo.example.com\n"
+        "Password  another password\n"
+    )
+    assert User.objects.get(email="staff@demo.example.com").check_password("another password") is False
 
 
 def test_the_same_seed_makes_the_same_people():

@@ -7,6 +7,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import reset_queries, transaction
+from django.template.defaultfilters import pluralize
 from django.utils.crypto import get_random_string
 from simple_history.utils import bulk_create_with_history
 from tqdm import tqdm
@@ -85,6 +86,11 @@ class Command(BaseCommand):
                 inventor.doctor(number, doctors, accounts, f"hospital{first}.example.com") for number in range(doctors)
             ]
             bulk_create_with_history(directory, Doctor, batch_size=BATCH)
+        # At once: the password is kept nowhere else, and what follows may take long and be interrupted.
+        self.stdout.write(f"Staff     {STAFF}{'' if staff else ', with the password that it has'}")
+        self.stdout.write(f"Users     {accounts[0].email} to {accounts[-1].email}")
+        self.stdout.write(f"Password  {password}")
+        self.stdout.flush()
         with tqdm(total=patients, unit=" patients", disable=None if verbosity else True) as progress:
             for start in range(0, patients, BATCH):
                 end = min(start + BATCH, patients)
@@ -97,11 +103,9 @@ class Command(BaseCommand):
                 reset_queries()
                 progress.update(len(batch))
 
-        self.stdout.write(f"Added: {users} users, {doctors} doctors, {patients} patients, {mappings} assignments.")
-        if staff:
-            self.stdout.write(f"Staff     {STAFF}")
-        self.stdout.write(f"Users     {accounts[0].email} to {accounts[-1].email}")
-        self.stdout.write(f"Password  {password}")
+        added = {"user": users, "doctor": doctors, "patient": patients, "assignment": mappings}
+        told = ", ".join(f"{count} {what}{pluralize(count)}" for what, count in added.items())
+        self.stdout.write(f"Added: {told}.")
 
 
 def next_number() -> int:
