@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.db import connection, connections
+from django.db.utils import ConnectionHandler
 
 from conftest import DOCTOR, PASSWORD, PATIENT, ApiClient
 from doctors.models import Doctor
@@ -102,6 +103,17 @@ def test_all_of_it_comes_back_in_an_empty_database(records, file, elsewhere):
 
     assert contents() == records
     assert ApiClient().get("/readyz").status_code == 200
+
+
+def test_a_database_of_sqlite_is_for_its_owners_eyes(tmp_path):
+    database = ConnectionHandler({"default": settings.SQLITE | {"NAME": tmp_path / "db.sqlite3"}})["default"]
+
+    with database.cursor() as cursor:
+        cursor.execute("CREATE TABLE secrets (name)")
+
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    database.close()
+    assert modes == dict.fromkeys(["db.sqlite3", "db.sqlite3-wal", "db.sqlite3-shm"], 0o600)
 
 
 def test_a_backup_while_others_write_is_one_consistent_state(owner, file, elsewhere):
