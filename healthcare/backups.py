@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import subprocess
+import time
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +21,8 @@ class BackupError(Exception):
     """What is wrong, as a sentence."""
 
 
+# PostgreSQL forgets a session a moment after its client has gone.
+GOODBYE_SECONDS = 2
 # What may go wrong on the way.
 FAILURES = (BackupError, Error, sqlite3.Error, OSError)
 
@@ -71,10 +74,33 @@ class PostgreSQL:
             raise BackupError(f"The database has a table from after it: {min(newer)}. Restore into an empty one.")
 
     def restore(self, path: Path) -> None:
+        self._demand_solitude()
         all_or_nothing = ["--single-transaction", "--exit-on-error"]
         from_scratch = ["--clean", "--if-exists", "--no-owner", "--no-privileges"]
         where = ["--no-password", f"--dbname={self._dsn()}"]
         self._run("pg_restore", *all_or_nothing, *from_scratch, *where, path.absolute())
+
+    def _demand_solitude(self) -> None:
+        """Refuse while others are connected: for the end of their transactions pg_restore would wait, saying nothing.
+
+        Without the rights of a superuser or of pg_read_all_stats only the sessions of one's own role are seen.
+        """
+        sql = (
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        deadline = time.monotonic() + GOODBYE_SECONDS
+        while True:
+            with connection.cursor() as cursor:
+                cursor.execute(sql)
+                (others,) = cursor.fetchone()
+            if not others:
+                return
+            if time.monotonic() > deadline:
+                raise BackupError(
+                    f"Others are connected to the database ({others}): stop the server and close the rest."
+                )
+            time.sleep(0.1)
 
     def _dsn(self) -> str:
         """Return the connection parameters but the password: every user of the machine sees a program's arguments."""

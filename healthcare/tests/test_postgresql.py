@@ -147,6 +147,21 @@ def test_a_backup_gives_the_password_to_nobody_who_lists_processes(monkeypatch, 
     assert [path.name for path in tmp_path.iterdir()] == ["pg_dump"]
 
 
+def test_a_restore_is_refused_while_others_are_connected(owner, patient, tmp_path):
+    """Behind the lock of this one pg_restore would wait for ever."""
+    call_command("backup", tmp_path / "night.backup")
+    other = psycopg2.connect(**connection.get_connection_params() | {"cursor_factory": None})
+    other.cursor().execute("SELECT * FROM patients_patient")
+
+    with pytest.raises(CommandError, match=r"Others are connected to the database \(1\)"):
+        call_command("restore", tmp_path / "night.backup", "--noinput")
+
+    other.close()
+    assert Patient.objects.get() == patient
+    call_command("restore", tmp_path / "night.backup", "--noinput")
+    assert Patient.objects.get() == patient
+
+
 @pytest.mark.parametrize("ordering", ["id", "-id"])
 def test_the_first_page_of_a_user_does_not_walk_the_patients_of_others(owner, stranger, ordering):
     """Where a user's patients came last, walking all by their id finds them after everybody else's."""

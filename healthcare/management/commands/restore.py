@@ -9,7 +9,8 @@ from healthcare import backups
 
 class Command(BaseCommand):
     help = (
-        "Replace EVERYTHING in the database by what FILE, made by `manage.py backup`, holds. Stop the server before. "
+        "Replace EVERYTHING in the database by what FILE, made by `manage.py backup`, holds. Stop the server before: "
+        "PostgreSQL's restore is refused while others are connected. "
         "A FILE that is damaged, of another project or of the other kind of database is refused; what fails half-way "
         "changes nothing. Run `manage.py migrate` afterwards if the code is newer than FILE."
     )
