@@ -130,7 +130,12 @@ def write(path: Path) -> None:
     """Write the database to a new file that its owner alone may read; it appears when it is whole, and on the disk."""
     if path.exists():
         raise BackupError("The file exists already.")
-    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as directory:
+    try:
+        folder = TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        # Its own words name the temporary one.
+        raise BackupError(f"{path.parent}: {error.strerror}.") from None
+    with folder as directory:
         draft = Path(directory, path.name)
         draft.touch(mode=0o600)
         of_this_database().write(draft)

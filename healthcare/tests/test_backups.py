@@ -161,6 +161,15 @@ def test_a_backup_overwrites_nothing(file):
     assert file.read_bytes() == b"of yesterday"
 
 
+def test_a_backup_into_a_folder_that_is_not_there_names_the_folder(tmp_path):
+    folder = tmp_path / "missing"
+
+    with pytest.raises(CommandError) as refused:
+        call_command("backup", folder / "night.backup")
+
+    assert str(refused.value) == f"Not backed up to {folder}/night.backup: {folder}: No such file or directory."
+
+
 def test_a_backup_that_cannot_be_made_leaves_nothing(file, elsewhere):
     elsewhere()
 

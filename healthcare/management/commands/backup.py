@@ -9,8 +9,9 @@ from healthcare import backups
 class Command(BaseCommand):
     help = (
         "Write the whole database to FILE, while the server runs: one consistent state of users, records, assignments, "
-        "history and tokens. FILE must be new; its owner alone may read it; it is checked, and there when it is whole. "
-        "On PostgreSQL this is pg_dump's custom format, on SQLite a database file. SECRET_KEY and .env are not in it."
+        "history and tokens. FILE must be new; its owner alone may read it; it appears when it is written out. On "
+        "PostgreSQL this is pg_dump's custom format, of which the table of contents is read back; on SQLite a database "
+        "file, all of which is. SECRET_KEY and .env are not in it."
     )
     requires_system_checks = ()
 
