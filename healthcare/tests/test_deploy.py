@@ -4,6 +4,7 @@ import re
 
 import pytest
 import yaml
+from django.core.management import get_commands
 
 from healthcare.settings import BASE_DIR
 from healthcare.tests.test_settings import KEY, manage
@@ -11,9 +12,10 @@ from healthcare.tests.test_settings import KEY, manage
 COMPOSE = yaml.safe_load((BASE_DIR / "deploy/compose.yaml").read_text())
 RENDER = yaml.safe_load((BASE_DIR / "deploy/render.yaml").read_text())
 APP = COMPOSE["services"]["app"]
-WEB = RENDER["services"][0]
+CLEAN = COMPOSE["services"]["clean"]
+WEB, CRON = RENDER["services"]
 # What is secret or the host's own, and so not in the files.
-OWN = {"SECRET_KEY": KEY, "ALLOWED_HOSTS": "api.example.com", "PASSWORD_REJECT_COMMON": "True"}
+OWN = {"SECRET_KEY": KEY, "ALLOWED_HOSTS": "api.example.com"}
 DATABASE_URL = "postgresql://clinic:secret@database.example/clinic"
 
 known = set(re.findall(r"^#([A-Z_]+)=", (BASE_DIR / ".env.example").read_text(), re.MULTILINE))
@@ -24,13 +26,13 @@ def test_every_path_that_deploy_names_exists():
     copied = re.findall(r"^COPY (\S+)", dockerfile.read_text(), re.MULTILINE)
     (command,) = re.findall(r'^CMD \["(.+)"\]', dockerfile.read_text(), re.MULTILINE)
     mounted = [volume.split(":")[0] for volume in COMPOSE["services"]["nginx"]["volumes"] if "nginx.conf" in volume]
-    paths = [dockerfile, BASE_DIR / WEB["dockerfilePath"], BASE_DIR / command]
+    paths = [dockerfile, *(BASE_DIR / service["dockerfilePath"] for service in (WEB, CRON)), BASE_DIR / command]
     paths += [BASE_DIR / path for path in copied] + [BASE_DIR / "deploy" / path for path in mounted]
 
     missing = [path for path in paths if not path.exists()]
 
     assert missing == []
-    assert len(paths) == 6
+    assert len(paths) == 7
 
 
 def test_compose_replaces_the_address_that_nginx_conf_has():
@@ -42,7 +44,9 @@ def test_compose_replaces_the_address_that_nginx_conf_has():
 
 
 @pytest.mark.parametrize(
-    "variables", [APP["environment"], [entry["key"] for entry in WEB["envVars"]]], ids=["compose", "render"]
+    "variables",
+    [APP["environment"], *([entry["key"] for entry in service["envVars"]] for service in (WEB, CRON))],
+    ids=["compose", "web", "cron"],
 )
 def test_every_variable_that_deploy_sets_is_in_the_example(variables):
     unknown = set(variables) - known
@@ -59,12 +63,22 @@ def test_the_environment_of_compose_starts_in_production():
     assert (process.returncode, process.stderr) == (0, "")
 
 
-def test_the_environment_of_render_starts_in_production():
-    environment = {entry["key"]: entry["value"] for entry in WEB["envVars"] if "value" in entry}
+@pytest.mark.parametrize(("service", "options"), [(WEB, ["--deploy"]), (CRON, [])], ids=["web", "cron"])
+def test_the_environment_of_render_starts_in_production(service, options):
+    environment = OWN | {entry["key"]: entry["value"] for entry in service["envVars"] if "value" in entry}
 
-    process = manage("check", "--deploy", "--fail-level", "WARNING", **environment, **OWN, DATABASE_URL=DATABASE_URL)
+    process = manage("check", *options, "--fail-level", "WARNING", **environment, DATABASE_URL=DATABASE_URL)
 
     assert (process.returncode, process.stderr) == (0, "")
+
+
+def test_what_expired_is_deleted_every_day():
+    (command,) = re.findall(r"while python manage\.py (\w+); do sleep 86400; done", CLEAN["command"][-1])
+
+    assert {command, CRON["dockerCommand"].removeprefix("python manage.py ")} == {"clean_expired"}
+    assert "clean_expired" in get_commands()
+    assert CLEAN["environment"] == APP["environment"]
+    assert CRON["schedule"] == "0 3 * * *"
 
 
 def test_nginx_alone_is_published_and_reaches_the_world():
