@@ -20,7 +20,7 @@ NEWMAN := npx --yes newman@6.2.2 run samples/healthcare.postman_collection.json 
 PYTEST := $(BIN)/python -W error::ResourceWarning -m pytest -q -n 2 --dist loadfile --durations 3
 
 .DEFAULT_GOAL := help
-.PHONY: help coverage run serve clean-tokens test lint check audit test-sqlite test-postgresql postman fuzz faults bench bench-scale install browser
+.PHONY: help coverage run serve clean-expired test lint check audit test-sqlite test-postgresql postman fuzz faults bench bench-scale install browser
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -49,13 +49,14 @@ serve: .venv/.runtime ## Serve as in production (HOST=127.0.0.1, PORT=8000, WORK
 	then $(MANAGE) collectstatic --noinput --verbosity 0; fi
 	PATH="$(CURDIR)/$(BIN):$$PATH" HOST=$(HOST) PORT=$(PORT) WORKERS=$(WORKERS) APP=$(APP) exec deploy/serve.sh
 
-clean-tokens: .venv/.runtime ## Delete expired tokens, sessions and counters: run it every night
+clean-expired: .venv/.runtime ## Delete expired tokens, sessions and counters: run it every night
 	$(MANAGE) clean_expired
 
 test: lint check test-sqlite test-postgresql coverage ## Lint, check, and test on SQLite and on PostgreSQL
 
 faults: .venv/.tests ## Kill, freeze, fill up and race the real servers (ROUNDS=50 for long)
 	$(BIN)/python -m faults --rounds $(or $(ROUNDS),1)
+
 .venv-bench/.peers: requirements.txt benchmarks/requirements.txt
 	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
