@@ -12,6 +12,7 @@ MANAGE := $(BIN)/python manage.py
 ISOLATED := $(BIN)/python .ci/isolated.py
 PRODUCTION_LIKE := PRODUCTION=True SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
       ALLOWED_HOSTS=api.example.com PASSWORD_REJECT_COMMON=True
+IN_PRODUCTION := $(BIN)/python -c 'from healthcare import settings; raise SystemExit(not settings.PRODUCTION)' 2>/dev/null
 AUDIT := $(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off --timeout 10 --requirement /dev/stdin
 # Twice on one server, as nobody empties theirs between two runs.
 NEWMAN := npx --yes newman@6.2.2 run samples/healthcare.postman_collection.json \
@@ -38,15 +39,14 @@ help: ## List the targets
 install: .venv/.runtime ## Make .venv and install what the project runs on
 
 run: .venv/.runtime ## Install, migrate and serve on SQLite (PORT=8000; DB_LIVE=True for PostgreSQL)
+	@! $(IN_PRODUCTION) || { echo "error: PRODUCTION=True answers HTTPS only, which make run does not speak: make serve, behind nginx." >&2; exit 1; }
 	$(MANAGE) migrate --verbosity 0
-	@echo "Docs   http://127.0.0.1:$(PORT)/api/docs/"
-	@echo "API    http://127.0.0.1:$(PORT)/api/"
+	@echo "API    http://127.0.0.1:$(PORT)/api/docs/"
 	@echo "Admin  http://127.0.0.1:$(PORT)/admin/   (log-in: $(MANAGE) createsuperuser)"
 	$(MANAGE) runserver --noreload 127.0.0.1:$(PORT)
 
 serve: .venv/.runtime ## Serve as in production (HOST=127.0.0.1, PORT=8000, WORKERS=2), behind the nginx of deploy/nginx.conf
-	@if $(BIN)/python -c 'from healthcare import settings; raise SystemExit(not settings.PRODUCTION)'; \
-	then $(MANAGE) collectstatic --noinput --verbosity 0; fi
+	@! $(IN_PRODUCTION) || $(MANAGE) collectstatic --noinput --verbosity 0
 	PATH="$(CURDIR)/$(BIN):$$PATH" HOST=$(HOST) PORT=$(PORT) WORKERS=$(WORKERS) APP=$(APP) exec deploy/serve.sh
 
 clean-expired: .venv/.runtime ## Delete expired tokens, sessions and counters: run it every night
