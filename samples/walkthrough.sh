@@ -49,7 +49,7 @@ say "With the access token she adds a patient."
 TOKEN=$ACCESS
 call 201 POST /api/patients/ '{"name": "Alice Smith", "age": 30, "gender": "Female", "phone": "9876543210"}'
 PATIENT=$(field id) ETAG=$(header ETag)
-say "The same again is told apart from a new one, so that a request may safely be repeated."
+say "The same again is refused, so a request may safely be repeated."
 call 400 POST /api/patients/ '{"name": "Alice Smith", "age": 30, "gender": "Female", "phone": "9876543210"}'
 
 say "What is missing is named, and so is what is wrong."
