@@ -142,12 +142,10 @@ class Cluster:
     def freeze(self):
         """Stop every process of the server without ending any: sockets stay open, and nobody answers."""
         # The postmaster first, so that it makes no new ones.
-        for pid in self.pids():
-            os.kill(pid, signal.SIGSTOP)
+        processes.kill(self.pids(), signal.SIGSTOP)
 
     def thaw(self):
-        for pid in self.pids():
-            os.kill(pid, signal.SIGCONT)
+        processes.kill(self.pids(), signal.SIGCONT)
 
     def stop(self, how=IMMEDIATE):
         """End the server: FAST and IMMEDIATE ask the postmaster, KILL ends each process at once."""

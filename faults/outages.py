@@ -2,15 +2,20 @@
 
 import time
 from functools import partial
+from runpy import run_path
 
 from faults.client import Api, at_once, patient, user
 from faults.databases import Cluster
+from faults.world import ROOT
 from faults.writers import account_for, answered, new_writers, sent_by, writing
 
 BACK_SECONDS = 5
 AWAY_SECONDS = 1.5
 DB_TIMEOUT = 2
 SLACK_SECONDS = 1
+# Of one worker.
+THREADS = run_path(str(ROOT / "deploy/gunicorn.conf.py"))["threads"]
+SESSIONS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
 def app_killed(world, row, kind):
@@ -124,7 +129,7 @@ def postgresql_frozen(world, row, kind):
     """PostgreSQL is frozen (SIGSTOP).
 
     Its sockets stay open and nobody answers. With DB_TIMEOUT=2: single requests of every kind, one after another, each
-    the first to find out; then four clients at once, as many as one worker has threads. Every answer is 503 within
+    the first to find out; then as many clients at once as the workers have threads. Every answer is 503 within
     DB_TIMEOUT and a second; after SIGCONT all is well within 5 seconds.
     """
     with world.app(kind, DB_TIMEOUT=str(DB_TIMEOUT)) as app:
@@ -141,7 +146,7 @@ def postgresql_frozen(world, row, kind):
         }
         slowest, asked, recovery = ("", 0), 0, 0
         for name, call in [*calls.items()] * max(1, world.rounds // 5):
-            warm(client, workers)
+            warm(app, client, workers)
             cluster.freeze()
             try:
                 # The second one finds the connection gone, and then that no new one comes.
@@ -152,7 +157,7 @@ def postgresql_frozen(world, row, kind):
             finally:
                 cluster.thaw()
             recovery = max(recovery, seconds_until_back(app, row, time.monotonic()))
-        writers = new_writers(app.port)
+        writers = new_writers(app.port, THREADS * len(workers))
         with writing(writers):
             for _ in range(world.rounds // 2 or 1):
                 time.sleep(0.7)
@@ -181,10 +186,14 @@ def postgresql_frozen(world, row, kind):
         )
 
 
-def warm(client, workers):
+def warm(app, client, workers):
     """Give every thread of every worker a connection, so that the next request meets one that is dead."""
-    for _ in range(3):
-        at_once(*[partial(client.get, "/readyz")] * 4 * len(workers))
+    threads = THREADS * len(workers)
+    for _ in range(50):
+        at_once(*[partial(client.get, "/readyz")] * threads)
+        if len(app.database.rows(SESSIONS)) >= threads:
+            return
+    raise RuntimeError(f"not every one of {threads} threads got a connection")
 
 
 def check_frozen(row, name, answer):

@@ -46,10 +46,10 @@ def alive(pid):
         return False
 
 
-def kill(pids):
+def kill(pids, how=signal.SIGKILL):
     for pid in pids:
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, how)
 
 
 def listening(port):
