@@ -24,6 +24,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 PROXY_HEADERS = {"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "https"}
 # PRODUCTION=True, but for rates that no measurement reaches. What .env says does not count.
 ENVIRONMENT = {
+    "DOTENV": os.devnull,
     "PRODUCTION": "True",
     "DEBUG": "False",
     "ALLOWED_HOSTS": HOST,
