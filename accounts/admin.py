@@ -5,6 +5,7 @@ from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.http import HttpRequest
 
 from accounts.models import User
+from healthcare.admin import LoggedAdmin
 
 
 class LogInForm(AdminAuthenticationForm):
@@ -32,7 +33,7 @@ class UserForm(UserChangeForm):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(LoggedAdmin, DjangoUserAdmin):
     came_in = "date_joined"
     add_form = UserAddForm
     form = UserForm

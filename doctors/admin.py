@@ -1,10 +1,12 @@
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
 from doctors.models import Doctor, HistoricalDoctor
-from healthcare.admin import GenderFilter, HistoryAdmin
+from healthcare.admin import GenderFilter, HistoryAdmin, touch
 from healthcare.spreadsheets import RecordResource, SpreadsheetAdmin
 
 # Of a doctor's patients, how many the doctor's page names.
@@ -43,10 +45,18 @@ class DoctorAdmin(SpreadsheetAdmin):
         may_view = request.user.has_perms(["patients.view_patient", "mappings.view_mapping"])
         return [*super().get_readonly_fields(request, obj), *(["patients"] if obj and may_view else [])]
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Return the doctor with the mappings that the page names, whose patients the log names, too."""
+        doctor: Any = super().get_object(request, object_id, from_field)
+        if doctor and "patients" in self.get_readonly_fields(request, doctor):
+            doctor.newest = list(doctor.mappings.select_related("patient").order_by("-id")[: SHOWN + 1])
+            touch(request, [mapping.patient for mapping in doctor.newest[:SHOWN]])
+        return doctor
+
     @admin.display(description="patients")
-    def patients(self, doctor: Doctor) -> str:
+    def patients(self, doctor: Any) -> str:
         """Name the patients assigned last, and link to the list of all."""
-        mappings = list(doctor.mappings.select_related("patient").order_by("-id")[: SHOWN + 1])
+        mappings = doctor.newest
         links = format_html_join(
             "",
             '<a href="{}">{}</a><br>',

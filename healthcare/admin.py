@@ -1,5 +1,6 @@
 """What the admins of all records share: the acting user on every change, one transaction, history, restore."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -18,6 +19,22 @@ admin.site.site_header = admin.site.site_title = "Healthcare"
 admin.site.index_title = "Overview"
 
 
+def touch(request: Any, records: Iterable[Any]) -> None:
+    """Have the request's line in the log name the records, as the API has its own."""
+    request.touched = [record.id for record in records]
+
+
+class LoggedAdmin(admin.ModelAdmin):
+    """An admin whose lists tell the log whom they show."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        response = super().changelist_view(request, extra_context)
+        context = getattr(response, "context_data", None) or {}
+        if "cl" in context:
+            touch(request, context["cl"].result_list)
+        return response
+
+
 class GenderFilter(admin.SimpleListFilter):
     """The genders there are, in any case; Django's own would read the whole table for how each is written."""
 
@@ -30,7 +47,7 @@ class GenderFilter(admin.SimpleListFilter):
         return queryset.filter(gender__fold=self.value()) if self.value() else queryset
 
 
-class RecordAdmin(SimpleHistoryAdmin):
+class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
     """The admin of a record with history. Staff see every user's; what they add is theirs unless they say otherwise."""
 
     # The field that the overview counts by.
@@ -62,6 +79,11 @@ class RecordAdmin(SimpleHistoryAdmin):
         for record in formset.deleted_objects:
             record.delete()
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Return what goes with the records. Asked for the page that names it, and again for the deletion itself."""
+        touch(request, objs)
+        return super().get_deleted_objects(objs, request)
+
     def history_form_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show a version. The original saves what is posted to it, whether or not the user may change the record."""
         if request.method != "GET":
@@ -69,7 +91,7 @@ class RecordAdmin(SimpleHistoryAdmin):
         return super().history_form_view(request, *args, **kwargs)
 
 
-class HistoryAdmin(admin.ModelAdmin):
+class HistoryAdmin(LoggedAdmin):
     """Every version of every record, deleted ones too: read only, but that a deleted record can be restored."""
 
     list_display = ["history_date", "history_type", "id", "record", "history_user", "history_change_reason"]
@@ -83,6 +105,12 @@ class HistoryAdmin(admin.ModelAdmin):
     @admin.display(description="record")
     def record(self, version: Any) -> str:
         return getattr(version, "name", None) or f"patient {version.patient_id}, doctor {version.doctor_id}"
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Model | None:
+        version = super().get_object(request, object_id, from_field)
+        # The path names the version, not the record.
+        touch(request, [version] if version else [])
+        return version
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -107,6 +135,7 @@ class HistoryAdmin(admin.ModelAdmin):
     @admin.action(description="Restore the selected deleted records", permissions=["restore"])
     def restore(self, request: HttpRequest, queryset: QuerySet) -> None:
         model = self.model.instance_type
+        touch(request, queryset)
         for version in queryset:
             try:
                 restore(version, request.user)

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth import get_user_model
+from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import ValidationError
 from django.db.models import Field as ModelField
@@ -265,6 +267,19 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
         """Name the columns of an export, of which an import does not store all."""
         fields_list = [(resource.get_display_name(), list(resource.fields)) for resource in self.resource_classes]
         return {**super().init_request_context_data(request, form), "fields_list": fields_list}
+
+    def get_data_for_export(self, request: Any, queryset: QuerySet, **kwargs: Any) -> Any:
+        """Return the rows, and have the log name each and the recent actions say that they were taken."""
+        rows = super().get_data_for_export(request, queryset, **kwargs)
+        request.touched = rows["id"]
+        LogEntry.objects.create(
+            user=request.user,
+            content_type=ContentType.objects.get_for_model(self.model),
+            object_repr=f"{len(rows)} {self.opts.verbose_name_plural}",
+            action_flag=CHANGE,
+            change_message="Exported.",
+        )
+        return rows
 
     def process_import(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         try:

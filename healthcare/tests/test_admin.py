@@ -1,6 +1,7 @@
 """The admin as staff use it: who did what is recorded, and what was deleted can come back."""
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.contrib.sessions.models import Session
 from django.test import Client
@@ -31,6 +32,13 @@ NO_DOCTORS = {"mappings-TOTAL_FORMS": 0, "mappings-INITIAL_FORMS": 0}
 def restore(browser, model, version):
     url = reverse(f"admin:{model._meta.app_label}_historical{model._meta.model_name}_changelist")
     return browser.post(url, {"action": "restore", "_selected_action": [version.pk]}, follow=True)
+
+
+@pytest.fixture
+def logged(caplog):
+    """Return a function that returns the ids in the log's last line of a request."""
+    caplog.set_level("INFO", "healthcare")
+    return lambda: [record for record in caplog.records if record.name == "healthcare.requests"][-1].data["ids"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -249,3 +257,60 @@ def test_a_page_may_load_its_own_files_and_no_script_of_anybody(staff_browser, p
 
     assert {"default-src 'self'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"} <= set(policy)
     assert not [rule for rule in policy if rule.startswith("script-src")]
+# What the log tells
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_log_names_the_records_that_a_list_shows(staff_browser, mapping, logged, page):
+    known = {"patient": mapping.patient, "doctor": mapping.doctor, "mapping": mapping}
+    record = known.get(page.split("_")[1].removeprefix("historical"))
+
+    response = staff_browser.get(reverse(f"admin:{page}_changelist"))
+
+    assert logged() == ([record.pk] if record else [user.pk for user in response.context["cl"].result_list])
+
+
+def test_the_log_names_the_records_that_a_search_found_and_no_others(staff_browser, patient, logged):
+    found = Patient.objects.create(user=patient.user, **{**PATIENT, "name": "Bob"})
+
+    staff_browser.get(reverse("admin:patients_patient_changelist"), {"q": "bob"})
+
+    assert logged() == [found.pk]
+
+
+def test_the_log_names_the_record_of_a_version(staff_browser, owner, logged):
+    patient = Patient.objects.create(id=1000, user=owner.user, **PATIENT)
+    version = patient.history.get()
+
+    staff_browser.get(reverse("admin:patients_historicalpatient_change", args=[version.pk]))
+
+    assert logged() == [version.pk, patient.pk]
+
+
+@pytest.mark.parametrize("confirmed", [{}, {"post": "yes"}])
+def test_the_log_names_the_records_that_are_deleted_from_a_list(staff_browser, patient, logged, confirmed):
+    url = reverse("admin:patients_patient_changelist")
+
+    staff_browser.post(url, {"action": "delete_selected", "_selected_action": [patient.pk], **confirmed})
+
+    assert logged() == [patient.pk]
+
+
+def test_the_log_names_the_records_that_are_restored(staff_browser, patient, logged):
+    pk = patient.pk
+    patient.delete()
+    url = reverse("admin:patients_historicalpatient_changelist")
+
+    staff_browser.post(url, {"action": "restore", "_selected_action": [Patient.history.first().pk]})
+
+    assert logged() == [pk]
+
+
+def test_an_export_is_told_with_every_id_in_the_log_and_in_the_recent_actions(staff_browser, staff, patient, logged):
+    other = Patient.objects.create(user=patient.user, **{**PATIENT, "name": "Bob"})
+
+    staff_browser.post(reverse("admin:patients_patient_export"), {"resource": 0, "format": 0})
+
+    entry = LogEntry.objects.get()
+    assert logged() == [other.pk, patient.pk]
+    assert (entry.user, entry.object_repr, entry.change_message) == (staff.user, "2 patients", "Exported.")

@@ -336,5 +336,5 @@ def test_the_queries_of_an_export_do_not_grow_with_its_rows(staff_browser, make_
     for number in range(12):
         Patient.objects.create(user=make_user(f"User {number}"), **PATIENT)
 
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(9):
         export(staff_browser)

@@ -93,6 +93,14 @@ def test_the_page_of_a_doctor_names_some_patients_and_links_to_the_list_of_all(
     assert staff_browser.get(every).context["cl"].result_count == SHOWN + 1
 
 
+def test_the_log_names_the_patients_that_the_page_of_a_doctor_names(staff_browser, mapping, caplog):
+    caplog.set_level("INFO", "healthcare")
+
+    staff_browser.get(reverse("admin:doctors_doctor_change", args=[mapping.doctor_id]))
+
+    assert caplog.records[-1].data["ids"] == [mapping.doctor_id, mapping.patient_id]
+
+
 def test_the_page_of_a_doctor_without_patients_says_so(staff_browser, doctor):
     text = staff_browser.get(reverse("admin:doctors_doctor_change", args=[doctor.pk])).content.decode()
 
