@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -17,6 +19,8 @@ class LogInForm(AdminAuthenticationForm):
 
 
 admin.site.login_form = LogInForm
+# What only superusers give and take: with it, anybody could make themselves one.
+PRIVILEGES = ["is_staff", "is_superuser", "groups", "user_permissions"]
 
 
 class UserAddForm(AdminUserCreationForm):
@@ -45,9 +49,25 @@ class UserAdmin(LoggedAdmin, DjangoUserAdmin):
     show_full_result_count = False
     fieldsets = [
         (None, {"fields": ["email", "name", "password"]}),
-        ("Access", {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]}),
+        ("Access", {"fields": ["is_active", *PRIVILEGES]}),
         ("Times", {"fields": ["last_login", "date_joined"]}),
     ]
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Show no summary of a password's hash to those who cannot set the password."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj and not self.has_change_permission(request, obj):
+            return [(None, {"fields": ["email", "name"]}), *fieldsets[1:]]
+        return fieldsets
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        fixed = [] if request.user.is_superuser else PRIVILEGES
+        return [*super().get_readonly_fields(request, obj), *fixed]
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """A superuser's account, and so its password, is changed by superusers alone."""
+        allowed = super().has_change_permission(request, obj)
+        return allowed and (request.user.is_superuser or not (obj and obj.is_superuser))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """An account is deactivated: the history of others' records names it."""

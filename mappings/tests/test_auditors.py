@@ -117,6 +117,13 @@ def test_an_auditor_sees_no_restore(auditor, patient):
     assert 'value="restore"' not in page
 
 
+def test_an_auditor_sees_nothing_of_a_password(auditor, owner):
+    page = auditor.get(reverse("admin:accounts_user_change", args=[owner.user.pk])).content.decode()
+
+    assert owner.user.email in page
+    assert not [word for word in ("algorithm", "hash", "salt") if word in page]
+
+
 def test_an_auditor_does_not_save_a_version(auditor, patient):
     url = reverse("admin:patients_patient_simple_history", args=[patient.pk, patient.history.get().pk])
 
