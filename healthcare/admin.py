@@ -47,11 +47,30 @@ class GenderFilter(admin.SimpleListFilter):
         return queryset.filter(gender__fold=self.value()) if self.value() else queryset
 
 
+class RecordForm(forms.ModelForm):
+    """The form of a record; it names the version that was read, so that nobody overwrites what they have not seen."""
+
+    version = forms.CharField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            # Read of a record that is locked while it is being saved: there is no newer one until then.
+            newest = self.instance.history.order_by("-history_id").values_list("history_id", flat=True).first()
+            self.initial["version"] = str(newest)
+
+    def clean(self) -> dict[str, Any] | None:
+        if self.instance.pk and self.cleaned_data.get("version") != self.initial["version"]:
+            raise ValidationError("It was changed since: read it again.")
+        return super().clean()
+
+
 class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
     """The admin of a record with history. Staff see every user's; what they add is theirs unless they say otherwise."""
 
     # The field that the overview counts by.
     came_in = "created_at"
+    form = RecordForm
     ordering = ["-id"]
     list_per_page = 50
     show_full_result_count = False
@@ -59,6 +78,11 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"user": request.user.pk, **super().get_changeform_initial_data(request)}
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        fields = super().get_fields(request, obj)
+        # Read only, a field that the record has not would be shown as one without a value.
+        return fields if self.has_change_permission(request, obj) else [name for name in fields if name != "version"]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Model | None:
         """Return the record, locked while it is being saved, so that one deleted meanwhile does not come back."""

@@ -29,6 +29,12 @@ PAGES = [
 NO_DOCTORS = {"mappings-TOTAL_FORMS": 0, "mappings-INITIAL_FORMS": 0}
 
 
+def form_of(record):
+    """Return the form of the record's page as it is read now."""
+    known = PATIENT if isinstance(record, Patient) else DOCTOR
+    return {**known, **NO_DOCTORS, "user": record.user_id, "version": record.history.first().pk}
+
+
 def restore(browser, model, version):
     url = reverse(f"admin:{model._meta.app_label}_historical{model._meta.model_name}_changelist")
     return browser.post(url, {"action": "restore", "_selected_action": [version.pk]}, follow=True)
@@ -120,7 +126,7 @@ def test_what_staff_add_carries_their_name_and_is_normalised(staff_browser, staf
 def test_what_staff_change_carries_their_name_and_is_seen_in_the_history(staff_browser, staff, patient):
     url = reverse("admin:patients_patient_change", args=[patient.pk])
 
-    staff_browser.post(url, {**PATIENT, **NO_DOCTORS, "age": 31, "user": patient.user_id})
+    staff_browser.post(url, {**form_of(patient), "age": 31})
 
     newest = patient.history.first()
     page = staff_browser.get(reverse("admin:patients_patient_history", args=[patient.pk])).content.decode()
@@ -152,13 +158,48 @@ def test_the_same_patient_twice_is_told_on_the_form(staff_browser, patient):
 
 
 def test_a_record_deleted_while_its_form_was_open_does_not_come_back(staff_browser, patient):
-    pk = patient.pk
+    pk, form = patient.pk, form_of(patient)
     patient.delete()
 
-    form = {**PATIENT, **NO_DOCTORS, "user": patient.user_id}
     staff_browser.post(reverse("admin:patients_patient_change", args=[pk]), form)
 
     assert not Patient.objects.exists()
+
+
+@pytest.mark.parametrize("kind", ["patient", "doctor"])
+def test_of_two_who_read_the_same_record_the_second_does_not_overwrite_the_first(request, staff_browser, kind):
+    record = request.getfixturevalue(kind)
+    url = reverse(f"admin:{kind}s_{kind}_change", args=[record.pk])
+    first, second = (staff_browser.get(url).context["adminform"].form.initial["version"] for _ in range(2))
+
+    staff_browser.post(url, {**form_of(record), "age": 31, "version": first})
+    response = staff_browser.post(url, {**form_of(record), "name": "Second", "version": second})
+
+    record.refresh_from_db()
+    assert "It was changed since: read it again." in response.content.decode()
+    assert (record.age, record.name, record.history.count()) == (31, form_of(record)["name"], 2)
+
+
+def test_what_was_refused_as_changed_since_is_refused_again(staff_browser, patient):
+    url = reverse("admin:patients_patient_change", args=[patient.pk])
+    form = form_of(patient)
+    staff_browser.post(url, {**form, "age": 31})
+
+    shown = staff_browser.post(url, form).context["adminform"].form["version"].value()
+    response = staff_browser.post(url, {**form, "version": shown})
+
+    assert "It was changed since" in response.content.decode()
+
+
+@pytest.mark.parametrize("version", [{}, {"version": ""}, {"version": "x"}, {"version": "\0"}, {"version": "9" * 99}])
+def test_a_form_that_does_not_say_which_version_was_read_changes_nothing(staff_browser, patient, version):
+    form = {**PATIENT, **NO_DOCTORS, "user": patient.user_id, "age": 31, **version}
+
+    response = staff_browser.post(reverse("admin:patients_patient_change", args=[patient.pk]), form)
+
+    patient.refresh_from_db()
+    assert (response.status_code, patient.age) == (200, PATIENT["age"])
+    assert "It was changed since: read it again." in response.content.decode()
 
 
 def test_a_deleted_patient_is_restored_as_it_was(staff_browser, staff, patient):

@@ -14,7 +14,7 @@ from patients.models import Patient
 
 def form_of(patient, *assigned, kept=()):
     """Return the form of a patient's page: `kept` mappings as they are, then what is said of the `assigned`."""
-    form = {**PATIENT, "user": patient.user_id}
+    form = {**PATIENT, "user": patient.user_id, "version": patient.history.first().pk}
     form |= {"mappings-TOTAL_FORMS": len(kept) + len(assigned), "mappings-INITIAL_FORMS": len(kept)}
     rows = [{"id": mapping.pk} for mapping in kept] + list(assigned)
     for number, row in enumerate(rows):

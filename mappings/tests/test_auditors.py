@@ -106,6 +106,7 @@ def test_an_auditor_sees_no_button(auditor, mapping, page):
 
     for button in ["addlink", "import_link", "export_link", 'name="action"', 'name="_save"', "deletelink", "DELETE"]:
         assert button not in listing + change
+    assert "Version" not in change
 
 
 def test_an_auditor_sees_no_restore(auditor, patient):
