@@ -11,12 +11,24 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
 from simple_history.admin import SimpleHistoryAdmin
 
+from healthcare.api import errors
 from healthcare.fields import GENDERS
 
 admin.site.site_header = admin.site.site_title = "Healthcare"
 admin.site.index_title = "Overview"
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer a path that is nowhere: with a page in the admin, elsewhere in JSON."""
+    if not request.path_info.startswith(reverse("admin:index")):
+        return errors.not_found(request)
+    return render(
+        request, "admin/404.html", {**admin.site.each_context(request), "title": "Page not found"}, status=404
+    )
 
 
 def touch(request: Any, records: Iterable[Any]) -> None:

@@ -9,12 +9,14 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 
 from django.conf import settings
+from django.contrib import admin
 from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
 from django.urls import ResolverMatch
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.functional import LazyObject
@@ -110,7 +112,8 @@ class ThrottledMiddleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, Throttled):
             headers = {"Retry-After": str(math.ceil(exception.wait))}  # type: ignore[attr-defined]  # the stubs lack it
-            return HttpResponse(str(exception.detail), status=429, content_type="text/plain", headers=headers)
+            context = {**admin.site.each_context(request), "title": "Too many attempts", "detail": exception.detail}
+            return TemplateResponse(request, "admin/429.html", context, status=429, headers=headers)
         return None
 
 

@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.negotiation import DefaultContentNegotiation
 
+from healthcare.admin import not_found
 from healthcare.api import errors, health
 from healthcare.api.schema import OnceGenerator
 
@@ -30,5 +31,5 @@ urlpatterns = [
 ]
 
 handler400 = errors.bad_request
-handler404 = errors.not_found
+handler404 = not_found
 handler500 = errors.server_error

@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts.models import User
 from conftest import DOCTOR, PASSWORD, PATIENT
 from doctors.models import Doctor
+from healthcare.api import errors
 from mappings.models import Mapping
 from patients.models import Patient
 
@@ -430,3 +431,38 @@ def test_staff_set_the_password_of_whoever_is_no_superuser(clerk_browser, owner)
 
     owner.user.refresh_from_db()
     assert owner.user.check_password("a-long-pass-77")
+
+
+# What is not there
+
+
+@pytest.mark.parametrize("path", ["/admin/nope/", "/admin/patients/nope/"])
+def test_a_path_that_is_nowhere_in_the_admin_is_told_on_a_page(staff_browser, path):
+    response = staff_browser.get(path)
+
+    assert (response.status_code, response.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+    assert "<h1>Page not found</h1>" in response.content.decode()
+    assert "Stella Staff" in response.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/nope", "/api/nope/", "/administration/"])
+def test_a_path_that_is_nowhere_else_is_told_in_json(staff_browser, path):
+    response = staff_browser.get(path)
+
+    assert (response.status_code, response.headers["Content-Type"]) == (404, "application/json")
+    assert response.json() == {"detail": errors.NOT_FOUND}
+
+
+def test_a_log_in_that_was_tried_too_often_is_told_on_a_page_that_says_when_to_return(staff, settings):
+    settings.LOGIN_FAILURES = 1
+    form = {"username": staff.user.email, "password": "wrong"}
+    Client().post(reverse("admin:login"), form)
+
+    response = Client().post(reverse("admin:login"), form)
+
+    page = response.content.decode()
+    assert (response.status_code, response.headers["Content-Type"]) == (429, "text/html; charset=utf-8")
+    assert 0 < int(response.headers["Retry-After"]) <= settings.LOGIN_FAILURE_SECONDS
+    assert "Content-Security-Policy" in response.headers
+    assert "<h1>Too many attempts</h1>" in page
+    assert f"{response.headers['Retry-After']} seconds" in page
