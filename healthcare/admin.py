@@ -86,7 +86,6 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
     ordering = ["-id"]
     list_per_page = 50
     show_full_result_count = False
-    save_on_top = True
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"user": request.user.pk, **super().get_changeform_initial_data(request)}

@@ -100,6 +100,15 @@ def test_a_doctor_is_assigned_on_the_page_of_a_patient_by_keyboard(page, look, l
     page.get_by_role("link", name="Assigned Patient").wait_for()
 
 
+@pytest.mark.parametrize("model", ["patients/patient", "doctors/doctor", "mappings/mapping", "accounts/user"])
+def test_one_begins_to_type_in_the_first_field_of_what_is_added(page, log_in, model):
+    log_in(STAFF)
+
+    page.goto(f"/admin/{model}/add/")
+
+    page.locator("fieldset .form-row").first.and_(page.locator(":focus-within")).wait_for()
+
+
 def test_a_bad_file_stores_nothing_and_a_good_one_is_imported_and_exported(page, look, log_in):
     log_in(STAFF)
     upload(page, "patients/patient", f"{HEADER}\nGood File,30,male,1234567,,\nBad File,x,robot,1,,")
