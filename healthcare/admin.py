@@ -7,11 +7,11 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from simple_history.admin import SimpleHistoryAdmin
 
@@ -119,11 +119,10 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
         touch(request, objs)
         return super().get_deleted_objects(objs, request)
 
-    def history_form_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Show a version. The original saves what is posted to it, whether or not the user may change the record."""
-        if request.method != "GET":
-            raise PermissionDenied
-        return super().history_form_view(request, *args, **kwargs)
+    def history_form_view(self, request: HttpRequest, object_id: str, version_id: str, **kwargs: Any) -> HttpResponse:
+        """Show a version on its own page. The original looks like the form of the record as it is now."""
+        model = self.model.history.model._meta
+        return redirect(f"admin:{model.app_label}_{model.model_name}_change", version_id)
 
 
 class HistoryAdmin(LoggedAdmin):
@@ -135,6 +134,8 @@ class HistoryAdmin(LoggedAdmin):
     list_per_page = 50
     show_full_result_count = False
     ordering = ["-history_id"]
+    change_form_template = "admin/version.html"
+
     actions = ["restore"]
 
     @admin.display(description="record")
@@ -146,6 +147,14 @@ class HistoryAdmin(LoggedAdmin):
         # The path names the version, not the record.
         touch(request, [version] if version else [])
         return version
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        version = context["original"]
+        what, how = version.instance_type._meta.verbose_name.capitalize(), version.get_history_type_display().lower()
+        who = f" by {version.history_user.name}" if version.history_user else ""
+        context["title"] = f"{what} as {how} on {version.history_date:%Y-%m-%d at %H:%M:%S} UTC{who}"
+        context["subtitle"] = self.record(version)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

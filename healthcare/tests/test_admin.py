@@ -135,6 +135,31 @@ def test_what_staff_change_carries_their_name_and_is_seen_in_the_history(staff_b
     assert staff.user.name in page
 
 
+def test_a_version_is_shown_read_only_with_what_was_done_when_and_by_whom(staff_browser, staff, patient):
+    url = reverse("admin:patients_patient_change", args=[patient.pk])
+    staff_browser.post(url, {**form_of(patient), "name": "Second"})
+    version = patient.history.first()
+    Patient.objects.filter(pk=patient.pk).update(name="Third")
+    url = reverse("admin:patients_patient_simple_history", args=[patient.pk, version.pk])
+
+    response = staff_browser.get(url, follow=True)
+
+    page, done = response.content.decode(), f"{version.history_date:%Y-%m-%d at %H:%M:%S} UTC by Stella Staff"
+    assert response.redirect_chain == [(reverse("admin:patients_historicalpatient_change", args=[version.pk]), 302)]
+    assert f"<h1>Patient as changed on {done}</h1>" in page
+    assert "<h2>Second</h2>" in page
+    assert "Third" not in page
+    assert not [word for word in ('name="_save"', 'id="id_name"', "historylink") if word in page]
+
+
+def test_a_version_that_nobody_is_known_for_says_no_name(staff_browser, patient):
+    version = patient.history.get()
+
+    page = staff_browser.get(reverse("admin:patients_historicalpatient_change", args=[version.pk])).content.decode()
+
+    assert f"<h1>Patient as created on {version.history_date:%Y-%m-%d at %H:%M:%S} UTC</h1>" in page
+
+
 def test_what_staff_add_is_theirs_unless_they_say_otherwise(staff_browser, staff):
     form = staff_browser.get(reverse("admin:patients_patient_add")).context["adminform"].form
 

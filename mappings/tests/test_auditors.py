@@ -87,7 +87,7 @@ def test_an_auditor_reads_and_that_is_all(auditor, mapping, name, arguments):
     app, _, rest = name.partition("_")
     model, _, verb = rest.partition("_")
     seen = f"{app}_{model}" in {permission.replace(".", "_").replace("_view", "") for permission in VIEWED}
-    if seen and verb in {"changelist", "change", "history", "simple_history"}:
+    if seen and verb in {"changelist", "change", "history"}:
         assert got.status_code == 200
     elif name not in READABLE | {"login", "logout"}:
         assert got.status_code in {302, 403, 404, 405}
@@ -131,7 +131,7 @@ def test_an_auditor_does_not_save_a_version(auditor, patient):
     response = auditor.post(url, {**PATIENT, "name": "Changed", "user": patient.user_id})
 
     patient.refresh_from_db()
-    assert response.status_code == 403
+    assert response.status_code == 302
     assert patient.name == PATIENT["name"]
 
 
