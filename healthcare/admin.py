@@ -83,6 +83,7 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
     # The field that the overview counts by.
     came_in = "created_at"
     form = RecordForm
+    object_history_template = "admin/record_history.html"
     ordering = ["-id"]
     list_per_page = 50
     show_full_result_count = False
@@ -119,6 +120,12 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
         touch(request, objs)
         return super().get_deleted_objects(objs, request)
 
+    def set_history_delta_changes(self, request: HttpRequest, historical_records: Any, *args: Any) -> None:
+        """Find what each version changed; a reason that nobody gave is nothing, where the template has `None`."""
+        super().set_history_delta_changes(request, historical_records, *args)
+        for version in historical_records:
+            version.history_change_reason = version.history_change_reason or ""
+
     def history_form_view(self, request: HttpRequest, object_id: str, version_id: str, **kwargs: Any) -> HttpResponse:
         """Show a version on its own page. The original looks like the form of the record as it is now."""
         model = self.model.history.model._meta
@@ -135,7 +142,6 @@ class HistoryAdmin(LoggedAdmin):
     show_full_result_count = False
     ordering = ["-history_id"]
     change_form_template = "admin/version.html"
-
     actions = ["restore"]
 
     @admin.display(description="record")

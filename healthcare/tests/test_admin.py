@@ -1,5 +1,7 @@
 """The admin as staff use it: who did what is recorded, and what was deleted can come back."""
 
+import re
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission
@@ -133,6 +135,18 @@ def test_what_staff_change_carries_their_name_and_is_seen_in_the_history(staff_b
     page = staff_browser.get(reverse("admin:patients_patient_history", args=[patient.pk])).content.decode()
     assert (newest.age, newest.history_user) == (31, staff.user)
     assert staff.user.name in page
+
+
+def test_a_history_says_the_reasons_that_were_given_and_no_others(staff_browser, staff, patient):
+    pk = patient.pk
+    staff_browser.post(reverse("admin:patients_patient_delete", args=[pk]), {"post": "yes"})
+    restore(staff_browser, Patient, Patient.history.first())
+    url = reverse("admin:patients_patient_history", args=[pk])
+
+    rows = staff_browser.get(url).content.decode().split('id="change-history"')[1].split("<tbody>")[1].split("<tr>")[1:]
+
+    reasons = [re.findall("<td>(.*?)</td>", row, re.DOTALL)[4].strip() for row in rows]
+    assert reasons == ["restored", "", ""]
 
 
 def test_a_version_is_shown_read_only_with_what_was_done_when_and_by_whom(staff_browser, staff, patient):
