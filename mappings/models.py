@@ -49,4 +49,7 @@ class Mapping(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.patient_id} → {self.doctor_id}"
+        """Name both, where they are loaded: a list that names its mappings makes no query for each."""
+        known = self._state.fields_cache
+        patient = known.get("patient") or f"patient {self.patient_id}"
+        return f"{patient} → {known.get('doctor') or f'doctor {self.doctor_id}'}"
