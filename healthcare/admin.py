@@ -146,7 +146,12 @@ class HistoryAdmin(LoggedAdmin):
 
     @admin.display(description="record")
     def record(self, version: Any) -> str:
-        return getattr(version, "name", None) or f"patient {version.patient_id}, doctor {version.doctor_id}"
+        return version.name
+
+    @staticmethod
+    def lost(version: Any) -> str:
+        """Say what was deleted with a record and does not come back with it."""
+        return ""
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Model | None:
         version = super().get_object(request, object_id, from_field)
@@ -184,15 +189,14 @@ class HistoryAdmin(LoggedAdmin):
 
     @admin.action(description="Restore the selected deleted records", permissions=["restore"])
     def restore(self, request: HttpRequest, queryset: QuerySet) -> None:
-        model = self.model.instance_type
         touch(request, queryset)
         for version in queryset:
             try:
                 restore(version, request.user)
             except ValidationError as error:
-                self.message_user(request, f"{version.id}: {' '.join(error.messages)}", messages.ERROR)
+                self.message_user(request, f"{self.record(version)}: {' '.join(error.messages)}", messages.ERROR)
             else:
-                self.message_user(request, f"{model._meta.verbose_name.capitalize()} {version.id} is back.")
+                self.message_user(request, f"{self.record(version)} is back{self.lost(version)}.")
 
 
 def restore(version: Any, user: AbstractBaseUser | AnonymousUser) -> None:

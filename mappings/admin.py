@@ -1,12 +1,16 @@
+from datetime import timedelta
+from typing import Any
+
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.template.defaultfilters import pluralize
 
 from healthcare.admin import HistoryAdmin, RecordAdmin
 from mappings.models import HistoricalMapping, Mapping
-from patients.admin import PatientAdmin
+from patients.admin import PatientAdmin, PatientHistoryAdmin
 
 
 @admin.register(Mapping)
@@ -15,16 +19,26 @@ class MappingAdmin(RecordAdmin):
     list_display = ["id", "patient", "doctor", "user", "assigned_at"]
     list_display_links = ["id", "patient"]
     list_filter = ["assigned_at"]
-    list_select_related = ["patient", "doctor", "user"]
     search_fields = ["patient__name", "doctor__name"]
     search_help_text = "Part of the name of a patient or a doctor."
     autocomplete_fields = ["patient", "doctor", "user"]
     readonly_fields = ["assigned_at"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).select_related("patient", "doctor", "user")
+
 
 @admin.register(HistoricalMapping)
 class MappingHistoryAdmin(HistoryAdmin):
-    pass
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        # Joined, one that is gone is None; looked up, it would be an error.
+        return super().get_queryset(request).select_related("history_user", "patient", "doctor")
+
+    @admin.display(description="record")
+    def record(self, version: HistoricalMapping) -> str:
+        """Name both; of one that is gone, nothing but its id is known here."""
+        patient = version.patient or f"patient {version.patient_id}"
+        return f"{patient} → {version.doctor or f'doctor {version.doctor_id}'}"
 
 
 class AssignmentForm(forms.ModelForm):
@@ -48,12 +62,27 @@ class AssignedDoctors(admin.StackedInline):
     autocomplete_fields = ["doctor"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        return super().get_queryset(request).select_related("doctor", "user")
+        return super().get_queryset(request).select_related("patient", "doctor", "user")
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """An assignment is made or removed; there is nothing in it to change."""
         return False
 
 
+def unassigned(version: Any) -> str:
+    """Say how many doctors were assigned to a patient until they were deleted."""
+    # Nothing says which deletion belongs to which: with the patient go those of the same user, in the seconds before.
+    deletions = Mapping.history.filter(
+        patient_id=version.id,
+        history_type="-",
+        history_user=version.history_user_id,
+        history_date__range=(version.history_date - timedelta(seconds=10), version.history_date),
+    ).count()
+    if not deletions:
+        return ""
+    return f", without the {deletions} doctor{pluralize(deletions, ' who was,s who were')} assigned"
+
+
 # Said here, as patients know nothing of mappings.
 PatientAdmin.inlines = [AssignedDoctors]
+PatientHistoryAdmin.lost = staticmethod(unassigned)  # type: ignore[method-assign]

@@ -1,9 +1,12 @@
 """Assignments in the admin: made and removed on the patient's page, read on the doctor's."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from conftest import DOCTOR, PATIENT
 from doctors.admin import SHOWN
@@ -117,3 +120,77 @@ def test_patients_are_named_there_to_those_who_may_view_them(make_user, mapping)
 
     assert mapping.doctor.name in text
     assert mapping.patient.name not in text
+
+
+def restored(browser, version):
+    """Restore what `version` of a history says was deleted; return what is told of it."""
+    url = reverse(f"admin:{version._meta.app_label}_{version._meta.model_name}_changelist")
+    form = {"action": "restore", "_selected_action": [version.pk]}
+    *_, last = browser.post(url, form, follow=True).context["messages"]
+    return str(last)
+
+
+def test_who_restores_a_patient_is_told_how_many_doctors_do_not_come_back(staff_browser, owner, mapping, page):
+    for name in ("second", "removed before"):
+        doctor = Doctor.objects.create(user=owner.user, **{**DOCTOR, "email": f"{name[:6]}@example.com"})
+        removed = Mapping.objects.create(patient=mapping.patient, doctor=doctor, user=owner.user)
+    removed.delete()
+    Mapping.history.filter(history_type="-").update(history_date=timezone.now() - timedelta(hours=1))
+    staff_browser.post(page.replace("change", "delete"), {"post": "yes"})
+
+    message = restored(staff_browser, Patient.history.first())
+
+    assert message == "Alice Smith is back, without the 2 doctors who were assigned."
+
+
+def test_one_doctor_who_does_not_come_back_is_told_too(staff_browser, mapping, page):
+    staff_browser.post(page.replace("change", "delete"), {"post": "yes"})
+
+    message = restored(staff_browser, Patient.history.first())
+
+    assert message == "Alice Smith is back, without the 1 doctor who was assigned."
+
+
+def test_a_patient_without_doctors_is_back(staff_browser, patient, page):
+    staff_browser.post(page.replace("change", "delete"), {"post": "yes"})
+
+    assert restored(staff_browser, Patient.history.first()) == "Alice Smith is back."
+
+
+def test_an_assignment_that_is_restored_is_named(staff_browser, mapping):
+    mapping.delete()
+
+    message = restored(staff_browser, Mapping.history.first())
+
+    assert message == "Alice Smith → Dr. Robert Brown, Cardiologist is back."
+
+
+def test_an_assignment_names_both(staff_browser, mapping, page):
+    named = "Alice Smith → Dr. Robert Brown, Cardiologist"
+    paths = [
+        page,
+        reverse("admin:mappings_mapping_change", args=[mapping.pk]),
+        reverse("admin:mappings_mapping_delete", args=[mapping.pk]),
+        reverse("admin:mappings_historicalmapping_changelist"),
+    ]
+
+    assert [path for path in paths if named not in staff_browser.get(path).content.decode()] == []
+
+
+def test_the_name_of_an_assignment_costs_no_query(mapping, django_assert_num_queries):
+    read = Mapping.objects.get()
+
+    with django_assert_num_queries(0):
+        assert str(read) == f"patient {mapping.patient_id} → doctor {mapping.doctor_id}"
+
+
+def test_an_assignment_of_a_patient_who_is_gone_is_named_by_id(staff_browser, mapping):
+    pk, version = mapping.patient_id, mapping.history.get()
+    mapping.patient.delete()
+
+    pages = [
+        staff_browser.get(reverse("admin:mappings_historicalmapping_changelist")),
+        staff_browser.get(reverse("admin:mappings_historicalmapping_change", args=[version.pk])),
+    ]
+
+    assert all(f"patient {pk} → Dr. Robert Brown, Cardiologist" in page.content.decode() for page in pages)
