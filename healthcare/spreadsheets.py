@@ -275,7 +275,7 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
         LogEntry.objects.create(
             user=request.user,
             content_type=ContentType.objects.get_for_model(self.model),
-            object_repr=f"{len(rows)} {self.opts.verbose_name_plural}",
+            object_repr=f"{len(rows)} {self.opts.verbose_name_plural} exported",
             action_flag=CHANGE,
             change_message="Exported.",
         )

@@ -394,7 +394,7 @@ def test_an_export_is_told_with_every_id_in_the_log_and_in_the_recent_actions(st
 
     entry = LogEntry.objects.get()
     assert logged() == [other.pk, patient.pk]
-    assert (entry.user, entry.object_repr, entry.change_message) == (staff.user, "2 patients", "Exported.")
+    assert (entry.user, entry.object_repr, entry.change_message) == (staff.user, "2 patients exported", "Exported.")
 
 
 # Privileges
