@@ -16,6 +16,7 @@ from patients.admin import PatientAdmin, PatientHistoryAdmin
 @admin.register(Mapping)
 class MappingAdmin(RecordAdmin):
     came_in = "assigned_at"
+    called = "Assignments"
     list_display = ["id", "patient", "doctor", "user", "assigned_at"]
     list_display_links = ["id", "patient"]
     list_filter = ["assigned_at"]
