@@ -33,7 +33,7 @@ class DoctorResource(RecordResource):
 @admin.register(Doctor)
 class DoctorAdmin(SpreadsheetAdmin):
     resource_classes = [DoctorResource]
-    list_display = ["name", "specialization", "phone", "email", "user", "created_at"]
+    list_display = ["name", "specialization", "phone", "email", "owner", "created_at"]
     list_filter = [GenderFilter, "created_at"]
     list_select_related = ["user"]
     search_fields = ["name", "specialization", "email"]

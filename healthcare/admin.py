@@ -18,7 +18,8 @@ from simple_history.admin import SimpleHistoryAdmin
 from healthcare.api import errors
 from healthcare.fields import GENDERS
 
-admin.site.site_header = admin.site.site_title = "Healthcare"
+admin.site.site_title = "Healthcare"
+admin.site.site_header = "Healthcare (times in UTC)"
 admin.site.index_title = "Overview"
 
 
@@ -88,6 +89,11 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
     list_per_page = 50
     show_full_result_count = False
 
+    @admin.display(description="user", ordering="user")
+    def owner(self, record: Any) -> str:
+        """Name the user without the e-mail, for which a list has no room."""
+        return record.user.name
+
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"user": request.user.pk, **super().get_changeform_initial_data(request)}
 
@@ -135,7 +141,7 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
 class HistoryAdmin(LoggedAdmin):
     """Every version of every record, deleted ones too: read only, but that a deleted record can be restored."""
 
-    list_display = ["history_date", "history_type", "id", "record", "history_user", "history_change_reason"]
+    list_display = ["record", "id", "history_type", "history_date", "changed_by", "history_change_reason"]
     list_filter = ["history_type", "history_date"]
     list_select_related = ["history_user"]
     list_per_page = 50
@@ -147,6 +153,10 @@ class HistoryAdmin(LoggedAdmin):
     @admin.display(description="record")
     def record(self, version: Any) -> str:
         return version.name
+
+    @admin.display(description="by", ordering="history_user")
+    def changed_by(self, version: Any) -> str | None:
+        return version.history_user and version.history_user.name
 
     @staticmethod
     def lost(version: Any) -> str:

@@ -17,7 +17,7 @@ from patients.admin import PatientAdmin, PatientHistoryAdmin
 class MappingAdmin(RecordAdmin):
     came_in = "assigned_at"
     called = "Assignments"
-    list_display = ["id", "patient", "doctor", "user", "assigned_at"]
+    list_display = ["id", "patient", "doctor", "owner", "assigned_at"]
     list_display_links = ["id", "patient"]
     list_filter = ["assigned_at"]
     search_fields = ["patient__name", "doctor__name"]

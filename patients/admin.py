@@ -14,7 +14,7 @@ class PatientResource(RecordResource):
 @admin.register(Patient)
 class PatientAdmin(SpreadsheetAdmin):
     resource_classes = [PatientResource]
-    list_display = ["name", "age", "gender", "phone", "email", "user", "created_at"]
+    list_display = ["name", "age", "gender", "phone", "email", "owner", "created_at"]
     list_filter = [GenderFilter, "created_at"]
     list_select_related = ["user"]
     search_fields = ["name", "phone", "email"]

@@ -338,6 +338,29 @@ def test_a_page_may_load_its_own_files_and_no_script_of_anybody(staff_browser, p
 
     assert {"default-src 'self'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"} <= set(policy)
     assert not [rule for rule in policy if rule.startswith("script-src")]
+# How it looks
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "accounts_user"])
+def test_a_list_names_users_without_their_e_mail_and_says_that_its_times_are_utc(staff_browser, owner, mapping, page):
+    mapping._history_user = mapping.patient._history_user = mapping.doctor._history_user = owner.user
+    for record in (mapping, mapping.patient, mapping.doctor):
+        record.save()
+
+    text = staff_browser.get(reverse(f"admin:{page}_changelist")).content.decode()
+
+    assert owner.user.name in text
+    assert owner.user.email not in text
+    assert "times in UTC" in text
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "historical" in page])
+def test_the_record_comes_first_in_the_list_of_its_versions(staff_browser, mapping, page):
+    box, first, *_ = staff_browser.get(reverse(f"admin:{page}_changelist")).context["cl"].list_display
+
+    assert (box, first) == ("action_checkbox", "record")
+
+
 # What the log tells
 
 
