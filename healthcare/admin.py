@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminTextInputWidget
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
@@ -13,10 +14,12 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
 
 from healthcare.api import errors
-from healthcare.fields import GENDERS
+from healthcare.fields import GENDERS, GenderField
 
 admin.site.site_title = "Healthcare"
 admin.site.site_header = "Healthcare (times in UTC)"
@@ -60,6 +63,15 @@ class GenderFilter(admin.SimpleListFilter):
         return queryset.filter(gender__fold=self.value()) if self.value() else queryset
 
 
+class GenderInput(AdminTextInputWidget):
+    """A line of text that offers the genders there are, and keeps what was written in another case."""
+
+    def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:
+        offered = format_html_join("", "<option>{}</option>", ((gender,) for gender in GENDERS))
+        line = super().render(name, value, {**(attrs or {}), "list": "genders"}, renderer)
+        return format_html('{}<datalist id="genders">{}</datalist>', line, offered)
+
+
 class RecordForm(forms.ModelForm):
     """The form of a record; it names the version that was read, so that nobody overwrites what they have not seen."""
 
@@ -85,6 +97,7 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
     came_in = "created_at"
     form = RecordForm
     object_history_template = "admin/record_history.html"
+    formfield_overrides = {GenderField: {"widget": GenderInput}}
     ordering = ["-id"]
     list_per_page = 50
     show_full_result_count = False

@@ -361,6 +361,16 @@ def test_the_record_comes_first_in_the_list_of_its_versions(staff_browser, mappi
     assert (box, first) == ("action_checkbox", "record")
 
 
+def test_a_form_offers_the_genders_and_keeps_how_one_was_written(staff_browser, patient):
+    page = staff_browser.get(reverse("admin:patients_patient_change", args=[patient.pk])).content.decode()
+
+    (field,) = re.findall('<input[^>]* name="gender"[^>]*>', page)
+    options = re.findall("<option>(.*?)</option>", page.split('<datalist id="genders">')[1])
+    assert 'value="Female"' in field
+    assert 'list="genders"' in field
+    assert options == ["male", "female", "other", "unknown"]
+
+
 # What the log tells
 
 
