@@ -5,6 +5,7 @@ from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.http import HttpRequest
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from accounts.models import User
 from healthcare.admin import LoggedAdmin
@@ -19,6 +20,8 @@ class LogInForm(AdminAuthenticationForm):
 
 
 admin.site.login_form = LogInForm
+# Nothing that staff should see, or could do well.
+admin.site.unregister([BlacklistedToken, OutstandingToken])
 # What only superusers give and take: with it, anybody could make themselves one.
 PRIVILEGES = ["is_staff", "is_superuser", "groups", "user_permissions"]
 
@@ -52,6 +55,7 @@ class UserAdmin(LoggedAdmin, DjangoUserAdmin):
         ("Access", {"fields": ["is_active", *PRIVILEGES]}),
         ("Times", {"fields": ["last_login", "date_joined"]}),
     ]
+    add_fieldsets = [(None, {"fields": ["name", "email", "usable_password", "password1", "password2"]})]
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         """Show no summary of a password's hash to those who cannot set the password."""
@@ -72,5 +76,3 @@ class UserAdmin(LoggedAdmin, DjangoUserAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """An account is deactivated: the history of others' records names it."""
         return False
-
-    add_fieldsets = [(None, {"fields": ["name", "email", "usable_password", "password1", "password2"]})]

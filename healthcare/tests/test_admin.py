@@ -371,6 +371,10 @@ def test_a_form_offers_the_genders_and_keeps_how_one_was_written(staff_browser, 
     assert options == ["male", "female", "other", "unknown"]
 
 
+def test_tokens_are_not_in_the_admin(staff_browser):
+    assert "oken" not in staff_browser.get(reverse("admin:index")).content.decode().split('id="content-main"')[1]
+
+
 # What the log tells
 
 
