@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
@@ -49,6 +50,18 @@ class LoggedAdmin(admin.ModelAdmin):
         if "cl" in context:
             touch(request, context["cl"].result_list)
         return response
+
+
+class LoggedAutocomplete(AutocompleteJsonView):
+    """The choices of a field, which tell the log whom they name, too."""
+
+    def serialize_result(self, obj: Any, to_field_name: str) -> dict[str, str]:
+        request: Any = self.request
+        request.touched = [*getattr(request, "touched", ()), obj.id]
+        return super().serialize_result(obj, to_field_name)  # type: ignore[misc]  # the stubs lack it
+
+
+admin.site.autocomplete_view = LoggedAutocomplete.as_view(admin_site=admin.site)  # type: ignore[assignment]
 
 
 class GenderFilter(admin.SimpleListFilter):

@@ -396,6 +396,15 @@ def test_the_log_names_the_records_that_a_search_found_and_no_others(staff_brows
     assert logged() == [found.pk]
 
 
+def test_the_log_names_the_patients_that_a_field_offers(staff_browser, patient, logged):
+    found = [Patient.objects.create(user=patient.user, **{**PATIENT, "name": name}).pk for name in ("Bob", "Bobby")]
+    field = {"app_label": "mappings", "model_name": "mapping", "field_name": "patient", "term": "bob"}
+
+    staff_browser.get(reverse("admin:autocomplete"), field)
+
+    assert sorted(logged()) == found
+
+
 def test_the_log_names_the_record_of_a_version(staff_browser, owner, logged):
     patient = Patient.objects.create(id=1000, user=owner.user, **PATIENT)
     version = patient.history.get()
