@@ -1,19 +1,17 @@
-"""The admin as staff use it: who did what is recorded, and what was deleted can come back."""
+"""The admin as staff use it: what they see, and who did what is recorded."""
 
 import re
 
 import pytest
-from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Group, Permission
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import User
 from conftest import DOCTOR, PASSWORD, PATIENT
 from doctors.models import Doctor
 from healthcare.api import errors
+from healthcare.tests.test_admin_restore import restore
 from mappings.models import Mapping
 from patients.models import Patient
 
@@ -36,18 +34,6 @@ def form_of(record):
     """Return the form of the record's page as it is read now."""
     known = PATIENT if isinstance(record, Patient) else DOCTOR
     return {**known, **NO_DOCTORS, "user": record.user_id, "version": record.history.first().pk}
-
-
-def restore(browser, model, version):
-    url = reverse(f"admin:{model._meta.app_label}_historical{model._meta.model_name}_changelist")
-    return browser.post(url, {"action": "restore", "_selected_action": [version.pk]}, follow=True)
-
-
-@pytest.fixture
-def logged(caplog):
-    """Return a function that returns the ids in the log's last line of a request."""
-    caplog.set_level("INFO", "healthcare")
-    return lambda: [record for record in caplog.records if record.name == "healthcare.requests"][-1].data["ids"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -242,103 +228,12 @@ def test_a_form_that_does_not_say_which_version_was_read_changes_nothing(staff_b
     assert "It was changed since: read it again." in response.content.decode()
 
 
-def test_a_deleted_patient_is_restored_as_it_was(staff_browser, staff, patient):
-    pk, created_at = patient.pk, patient.created_at
-    staff_browser.post(reverse("admin:patients_patient_delete", args=[pk]), {"post": "yes"})
-    deletion = Patient.history.first()
-
-    restore(staff_browser, Patient, deletion)
-
-    back = Patient.objects.get()
-    newest = back.history.first()
-    assert deletion.history_user == staff.user
-    assert (back.pk, back.name, back.created_at) == (pk, PATIENT["name"], created_at)
-    assert (newest.history_change_reason, newest.history_user) == ("restored", staff.user)
-
-
-def test_a_deletion_by_the_list_action_carries_the_name_of_staff(staff_browser, staff, mapping):
-    url = reverse("admin:patients_patient_changelist")
-
-    staff_browser.post(url, {"action": "delete_selected", "_selected_action": [mapping.patient_id], "post": "yes"})
-
-    assert Mapping.history.first().history_user == staff.user
-    assert Patient.history.first().history_user == staff.user
-
-
-def test_what_cannot_be_restored_says_why(staff_browser, patient):
-    version = patient.history.first()
-    patient.delete()
-    deletion = Patient.history.first()
-    Patient.objects.create(user=patient.user, **PATIENT)
-
-    not_deleted = restore(staff_browser, Patient, version).content.decode()
-    taken = restore(staff_browser, Patient, deletion).content.decode()
-
-    assert "This version is no deletion." in not_deleted
-    assert "This patient exists already" in taken
-    assert Patient.objects.count() == 1
-
-
-def test_a_record_that_exists_is_not_restored_over(staff_browser, patient):
-    pk = patient.pk
-    patient.delete()
-    deletion = Patient.history.first()
-    restore(staff_browser, Patient, deletion)
-    Patient.objects.filter(pk=pk).update(age=99)
-
-    page = restore(staff_browser, Patient, deletion).content.decode()
-
-    assert "nothing to restore" in page
-    assert Patient.objects.get().age == 99
-
-
-def test_a_mapping_whose_doctor_is_gone_is_not_restored(staff_browser, mapping):
-    doctor = mapping.doctor
-    mapping.delete()
-    doctor.delete()
-
-    page = restore(staff_browser, Mapping, Mapping.history.first()).content.decode()
-
-    assert "not a valid choice" in page
-    assert not Mapping.objects.exists()
-
-
-def test_staff_who_may_only_look_cannot_restore(make_user, patient):
-    auditor = make_user("Ada Auditor", is_staff=True)
-    auditor.user_permissions.add(Permission.objects.get(codename="view_patient"))
-    browser = Client()
-    browser.force_login(auditor)
-    patient.delete()
-
-    page = restore(browser, Patient, Patient.history.first()).content.decode()
-
-    assert 'value="restore"' not in page
-    assert not Patient.objects.exists()
-
-
-def test_a_user_is_added_with_an_e_mail_and_a_password(staff_browser):
-    form = {"name": "New", "email": "new@example.com", "usable_password": "true"}
-
-    staff_browser.post(
-        reverse("admin:accounts_user_add"), {**form, "password1": "a-long-pass-77", "password2": "a-long-pass-77"}
-    )
-
-    assert User.objects.get(email="new@example.com").check_password("a-long-pass-77")
-
-
-def test_a_user_with_patients_is_not_deleted(staff_browser, patient):
-    staff_browser.post(reverse("admin:accounts_user_delete", args=[patient.user_id]), {"post": "yes"})
-
-    assert User.objects.filter(pk=patient.user_id).exists()
-
-
 @pytest.mark.parametrize("path", ["/admin/", "/admin/login/", "/admin/patients/patient/add/", "/api/docs/"])
 def test_a_page_may_load_its_own_files_and_no_script_of_anybody(staff_browser, path):
     policy = staff_browser.get(path).headers["Content-Security-Policy"].split("; ")
 
     assert {"default-src 'self'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"} <= set(policy)
     assert not [rule for rule in policy if rule.startswith("script-src")]
-# How it looks
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "accounts_user"])
@@ -369,156 +264,6 @@ def test_a_form_offers_the_genders_and_keeps_how_one_was_written(staff_browser, 
     assert 'value="Female"' in field
     assert 'list="genders"' in field
     assert options == ["male", "female", "other", "unknown"]
-
-
-def test_tokens_are_not_in_the_admin(staff_browser):
-    assert "oken" not in staff_browser.get(reverse("admin:index")).content.decode().split('id="content-main"')[1]
-
-
-# What the log tells
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_the_log_names_the_records_that_a_list_shows(staff_browser, mapping, logged, page):
-    known = {"patient": mapping.patient, "doctor": mapping.doctor, "mapping": mapping}
-    record = known.get(page.split("_")[1].removeprefix("historical"))
-
-    response = staff_browser.get(reverse(f"admin:{page}_changelist"))
-
-    assert logged() == ([record.pk] if record else [user.pk for user in response.context["cl"].result_list])
-
-
-def test_the_log_names_the_records_that_a_search_found_and_no_others(staff_browser, patient, logged):
-    found = Patient.objects.create(user=patient.user, **{**PATIENT, "name": "Bob"})
-
-    staff_browser.get(reverse("admin:patients_patient_changelist"), {"q": "bob"})
-
-    assert logged() == [found.pk]
-
-
-def test_the_log_names_the_patients_that_a_field_offers(staff_browser, patient, logged):
-    found = [Patient.objects.create(user=patient.user, **{**PATIENT, "name": name}).pk for name in ("Bob", "Bobby")]
-    field = {"app_label": "mappings", "model_name": "mapping", "field_name": "patient", "term": "bob"}
-
-    staff_browser.get(reverse("admin:autocomplete"), field)
-
-    assert sorted(logged()) == found
-
-
-def test_the_log_names_the_record_of_a_version(staff_browser, owner, logged):
-    patient = Patient.objects.create(id=1000, user=owner.user, **PATIENT)
-    version = patient.history.get()
-
-    staff_browser.get(reverse("admin:patients_historicalpatient_change", args=[version.pk]))
-
-    assert logged() == [version.pk, patient.pk]
-
-
-@pytest.mark.parametrize("confirmed", [{}, {"post": "yes"}])
-def test_the_log_names_the_records_that_are_deleted_from_a_list(staff_browser, patient, logged, confirmed):
-    url = reverse("admin:patients_patient_changelist")
-
-    staff_browser.post(url, {"action": "delete_selected", "_selected_action": [patient.pk], **confirmed})
-
-    assert logged() == [patient.pk]
-
-
-def test_the_log_names_the_records_that_are_restored(staff_browser, patient, logged):
-    pk = patient.pk
-    patient.delete()
-    url = reverse("admin:patients_historicalpatient_changelist")
-
-    staff_browser.post(url, {"action": "restore", "_selected_action": [Patient.history.first().pk]})
-
-    assert logged() == [pk]
-
-
-def test_an_export_is_told_with_every_id_in_the_log_and_in_the_recent_actions(staff_browser, staff, patient, logged):
-    other = Patient.objects.create(user=patient.user, **{**PATIENT, "name": "Bob"})
-
-    staff_browser.post(reverse("admin:patients_patient_export"), {"resource": 0, "format": 0})
-
-    entry = LogEntry.objects.get()
-    assert logged() == [other.pk, patient.pk]
-    assert (entry.user, entry.object_repr, entry.change_message) == (staff.user, "2 patients exported", "Exported.")
-
-
-# Privileges
-
-
-@pytest.fixture
-def clerk(make_user):
-    """Staff who keep accounts and are no superuser."""
-    user = make_user("Clara Clerk", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=["view_user", "add_user", "change_user"]))
-    return user
-
-
-@pytest.fixture
-def clerk_browser(clerk):
-    browser = Client()
-    browser.force_login(clerk)
-    return browser
-
-
-def test_staff_cannot_give_themselves_privileges(clerk_browser, clerk):
-    group = Group.objects.create(name="Chiefs")
-    every = Permission.objects.values_list("pk", flat=True)
-    form = {"name": "Changed", "email": clerk.email, "is_active": "on", "is_staff": "on", "is_superuser": "on"}
-
-    clerk_browser.post(
-        reverse("admin:accounts_user_change", args=[clerk.pk]),
-        {**form, "groups": [group.pk], "user_permissions": list(every)},
-    )
-
-    clerk.refresh_from_db()
-    assert (clerk.name, clerk.is_superuser, clerk.groups.count()) == ("Changed", False, 0)
-    assert clerk.user_permissions.count() == 3
-
-
-def test_staff_cannot_make_others_staff(clerk_browser, owner):
-    form = {"name": "Changed", "email": owner.user.email, "is_active": "on", "is_staff": "on", "is_superuser": "on"}
-
-    clerk_browser.post(reverse("admin:accounts_user_change", args=[owner.user.pk]), form)
-
-    owner.user.refresh_from_db()
-    assert (owner.user.name, owner.user.is_staff, owner.user.is_superuser) == ("Changed", False, False)
-
-
-def test_superusers_give_privileges(staff_browser, owner):
-    form = {"name": "Changed", "email": owner.user.email, "is_active": "on", "is_staff": "on"}
-
-    staff_browser.post(reverse("admin:accounts_user_change", args=[owner.user.pk]), form)
-
-    owner.user.refresh_from_db()
-    assert owner.user.is_staff
-
-
-@pytest.mark.parametrize("page", ["accounts_user_change", "auth_user_password_change"])
-def test_staff_cannot_change_the_account_of_a_superuser(clerk_browser, staff, page):
-    form = {"name": "Changed", "email": "taken@example.com", "usable_password": "true"}
-
-    response = clerk_browser.post(
-        reverse(f"admin:{page}", args=[staff.user.pk]),
-        {**form, "password1": "a-long-pass-77", "password2": "a-long-pass-77"},
-    )
-
-    staff.user.refresh_from_db()
-    assert response.status_code == 403
-    assert staff.user.name == "Stella Staff"
-    assert staff.user.check_password(PASSWORD)
-
-
-def test_staff_set_the_password_of_whoever_is_no_superuser(clerk_browser, owner):
-    form = {"usable_password": "true", "password1": "a-long-pass-77", "password2": "a-long-pass-77"}
-
-    clerk_browser.post(reverse("admin:auth_user_password_change", args=[owner.user.pk]), form)
-
-    owner.user.refresh_from_db()
-    assert owner.user.check_password("a-long-pass-77")
-
-
-# What is not there
 
 
 @pytest.mark.parametrize("path", ["/admin/nope/", "/admin/patients/nope/"])
