@@ -1,7 +1,7 @@
 from django_filters import rest_framework as filters
 
 from doctors.models import Doctor
-from healthcare.api.lists import FoldFilter, GenderFilter
+from healthcare.api.filters import FoldFilter, GenderFilter
 
 
 class DoctorFilter(filters.FilterSet):

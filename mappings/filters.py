@@ -1,6 +1,6 @@
 from django_filters import rest_framework as filters
 
-from healthcare.api.lists import IntegerFilter
+from healthcare.api.filters import IntegerFilter
 from mappings.models import Mapping
 
 

@@ -1,6 +1,6 @@
 from django_filters import rest_framework as filters
 
-from healthcare.api.lists import GenderFilter, IntegerFilter
+from healthcare.api.filters import GenderFilter, IntegerFilter
 from patients.models import Patient
 
 

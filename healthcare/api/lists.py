@@ -17,7 +17,6 @@ from operator import or_
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes, urlencode
 
-from django import forms
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import connection
 from django.db.models import DateTimeField, F, Field, Q, QuerySet
@@ -30,7 +29,6 @@ from healthcare.api.json import encode, encode_rows, json_response
 from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import ModelSerializer
 from healthcare.db.functions import fold
-from healthcare.fields import validate_gender
 
 log = logging.getLogger("healthcare.lists")
 
@@ -40,45 +38,6 @@ MAX_SEARCH = 100
 # The value and the id of the row that a page starts behind.
 After = tuple[Any, Any]
 SEARCH, ORDERING, LIMIT, CURSOR = "search", "ordering", "limit", "cursor"
-
-
-class IntegerFormField(forms.IntegerField):
-    """A whole number in ASCII digits. Django's takes any script's digits, and `3.0` for 3."""
-
-    default_error_messages = {"invalid": "Must be a whole number."}
-
-    def to_python(self, value: Any) -> int | None:
-        if value and not re.fullmatch(r"-?[0-9]{1,18}", value):
-            raise DjangoValidationError(self.error_messages["invalid"], code="invalid")
-        return super().to_python(value)
-
-
-class IntegerFilter(filters.Filter):
-    field_class = IntegerFormField
-
-
-class FoldedFormField(forms.CharField):
-    def to_python(self, value: Any) -> str:
-        return fold(super().to_python(value) or "")
-
-
-class FoldFilter(filters.Filter):
-    """Equal without regard to case."""
-
-    field_class: type[forms.Field] = FoldedFormField
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(lookup_expr="fold", **kwargs)
-
-
-class GenderFormField(FoldedFormField):
-    default_validators = [validate_gender]
-
-
-class GenderFilter(FoldFilter):
-    """A gender, which is kept as it was sent."""
-
-    field_class = GenderFormField
 
 
 def query_parameters(request: ApiRequest, allowed: Collection[str]) -> dict[str, str]:

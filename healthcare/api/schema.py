@@ -15,18 +15,9 @@ from rest_framework import exceptions
 from rest_framework.serializers import Field
 
 from healthcare.api import errors
+from healthcare.api.filters import GenderFilter, IntegerFilter
 from healthcare.api.json import PayloadTooLarge
-from healthcare.api.lists import (
-    CURSOR,
-    LIMIT,
-    MAX_LIMIT,
-    MAX_SEARCH,
-    ORDERING,
-    SEARCH,
-    GenderFilter,
-    IntegerFilter,
-    Listing,
-)
+from healthcare.api.lists import CURSOR, LIMIT, MAX_LIMIT, MAX_SEARCH, ORDERING, SEARCH, Listing
 from healthcare.api.serializers import DetailSerializer
 from healthcare.fields import GENDER, GENDERS, validate_gender, validate_line, validate_phone, validate_text
 
