@@ -24,6 +24,7 @@ from rest_framework.exceptions import Throttled
 
 from healthcare.api import errors
 from healthcare.api.requests import LoggedRequest
+from healthcare.fields import ID
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 API = "/api/"
@@ -62,7 +63,7 @@ class RequestLogMiddleware:
 
 def ids_in(match: ResolverMatch | None) -> list[int]:
     """Return the ids that a path names; what else it may hold is a client's own text."""
-    return [int(value) for value in match.kwargs.values() if str(value).isdecimal()] if match else []
+    return [int(value) for value in match.kwargs.values() if re.fullmatch(ID, str(value))] if match else []
 
 
 def user_id(request: HttpRequest) -> int | None:

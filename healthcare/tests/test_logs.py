@@ -79,6 +79,13 @@ def test_every_id_of_a_streamed_list_is_logged_under_its_request(owner, monkeypa
     assert [line["ids"] for line in lines] == [ids[:2], ids[2:4], ids[4:]]
 
 
+@pytest.mark.parametrize("digits", [30, 5000])
+def test_an_id_that_nothing_can_have_is_not_one(db, log, digits):
+    response = ApiClient().get(f"/admin/patients/patient/{'9' * digits}/change/")
+
+    assert (response.status_code, [line["ids"] for line in log()[1]]) == (302, [[]])
+
+
 def test_a_verb_that_the_client_made_up_is_not_logged(owner, log):
     owner.request("ALICE", "/api/patients/")
 
