@@ -72,13 +72,14 @@ class AssignedDoctors(admin.StackedInline):
 
 def unassigned(version: Any) -> str:
     """Say how many doctors were assigned to a patient until they were deleted."""
-    # Nothing says which deletion belongs to which: with the patient go those of the same user, in the seconds before.
+    # Nothing says which deletion belongs to which: with the patient go those of the same user, just before.
     deletions = Mapping.history.filter(
         patient_id=version.id,
         history_type="-",
         history_user=version.history_user_id,
-        history_date__range=(version.history_date - timedelta(seconds=10), version.history_date),
-    ).count()
+        history_date__range=(version.history_date - timedelta(seconds=2), version.history_date),
+    )
+    deletions = deletions.values("doctor_id").distinct().count()
     if not deletions:
         return ""
     return f", without the {deletions} doctor{pluralize(deletions, ' who was,s who were')} assigned"

@@ -16,9 +16,10 @@ from patients.models import Patient
 class MappingQuerySet(models.QuerySet):
     def visible_to(self, user: Viewer) -> Self:
         """Return the mappings `user` may see: those of their own patients."""
+        if not user.is_authenticated:
+            return self.none()
         # A range of one user, as with patients: for `=` PostgreSQL may walk the mappings of all by their id.
-        own = self.filter(patient__user__gte=user, patient__user__lte=user)
-        return own if user.is_authenticated else self.none()
+        return self.filter(patient__user__gte=user, patient__user__lte=user)
 
 
 class Mapping(models.Model):

@@ -64,6 +64,7 @@ class MappingViewSet(DoctorsOfPatientMixin, RecordViewSet):
     model = Mapping
     serializer_class = MappingSerializer
     filterset_class = MappingFilter
+    # No index has it before the id: a page costs what the user's own mappings do, however many others have.
     grouped_by = "patient__user_id"
     ordering_fields = ("id",)
     has_etag = False

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -69,6 +70,10 @@ def test_the_database_refuses_the_same_pair_twice(mapping):
         Mapping.objects.create(patient=mapping.patient, doctor=mapping.doctor, user=mapping.user)
 
     assert Mapping.objects.get() == mapping
+
+
+def test_nobody_sees_a_mapping_without_logging_in(mapping):
+    assert not Mapping.objects.visible_to(AnonymousUser()).exists()
 
 
 @pytest.mark.parametrize(
