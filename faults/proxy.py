@@ -75,7 +75,8 @@ def slow_clients(world, row, kind):
     """100 clients send half a body and stop, through nginx.
 
     Others are served meanwhile, a read and a log-in each within a second, or within twice its time alone. A body over
-    1 MB is 413, and with the app ended nginx itself says 503 with Retry-After, both in JSON. Its log names nobody.
+    1 MB is 413, a log-in over plain HTTP 403, and with the app ended nginx itself says 503 with Retry-After, all in
+    JSON. Its log names nobody.
     """
     with world.app(kind, TRUSTED_PROXIES="1") as app, Nginx(world, app.port) as nginx:
         client = user(nginx.port, tls=True)
@@ -88,6 +89,10 @@ def slow_clients(world, row, kind):
             row.require(seconds < enough, f"a {name} took {seconds:.2f} s beside {SLOW_CLIENTS} slow clients")
         for connection in stuck:
             connection.close()
+        clear = Api(nginx.plain_port).post("/api/auth/login/", client.account)
+        row.require(
+            clear.status == 403 and "https" in clear.json()["detail"], f"plain HTTP: {clear.name} {clear.body!r}"
+        )
         large = client.post("/api/patients/", {"name": "x" * 1024 * 1024})
         row.require(large.status == 413 and "detail" in large.json(), f"a body too large: {large.name} {large.body!r}")
         app.kill()
@@ -95,10 +100,12 @@ def slow_clients(world, row, kind):
         row.require(SOUGHT not in nginx.log.read_text(), "nginx logged what somebody searched for")
         row.require(away.promised_503, f"the app ended: {away.name} {away.body!r}")
         row.require(not app.errors(), f"{len(app.errors())} answers were 500")
-        row.sent = f"{SLOW_CLIENTS} half bodies; 5 reads, 5 log-ins; 1 MB and more; a read with the app ended"
+        row.sent = (
+            f"{SLOW_CLIENTS} half bodies; 5 reads, 5 log-ins; one in clear; 1 MB and more; a read with the app ended"
+        )
         row.answered = (
             "; ".join(f"{name} {alone[name] * 1000:.0f} ms alone, {beside[name] * 1000:.0f} beside" for name in alone)
-            + f"; {tally([large, away])}"
+            + f"; {tally([clear, large, away])}"
         )
 
 
