@@ -25,11 +25,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def _closed_afterwards(monkeypatch):
     """Leave no statement behind that keeps running after its client gave up."""
     monkeypatch.setattr(base, "_suspect_until", 0.0)
-    monkeypatch.setattr(base, "_refuse_until", 0.0)
     yield
     connection.close()
     monkeypatch.setattr(base, "_suspect_until", 0.0)
-    monkeypatch.setattr(base, "_refuse_until", 0.0)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -66,21 +64,6 @@ def test_a_slow_statement_refuses_nobody_else(settings, anonymous):
     connection.close()
 
     assert anonymous.get("/readyz").status_code == 200
-
-
-def test_after_a_connection_was_given_up_others_are_refused_at_once_and_soon_tried_again(
-    settings, monkeypatch, anonymous
-):
-    settings.DB_TIMEOUT = 1
-    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(base.TimedOut):
-        psycopg2.connect(host="127.0.0.1", port=silent.getsockname()[1], user="nobody", dbname="none")
-    connection.close()
-
-    refused = anonymous.get("/readyz")
-    monkeypatch.setattr(base, "_refuse_until", time.monotonic())
-    again = anonymous.get("/readyz")
-
-    assert (refused.status_code, again.status_code) == (503, 200)
 
 
 def test_a_connection_that_the_server_closed_is_noticed_without_asking(django_assert_num_queries):
