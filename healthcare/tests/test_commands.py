@@ -34,7 +34,7 @@ def empty(tmp_path):
 def test_a_command_on_an_empty_database_says_what_to_do(empty, command):
     process = manage(*command, **empty)
 
-    assert process.stderr == "error: the database misses a migration: run manage.py migrate\n"
+    assert process.stderr == "error: the database lacks a migration: run manage.py migrate\n"
     assert process.returncode == 1
 
 
