@@ -93,8 +93,11 @@ def log_full(world, row, kind):
             if gave_up:
                 cluster.start()
             back = seconds_until_back(app, row, time.monotonic())
+            told_before = [len(writer.answers) for writer in writers]
             time.sleep(0.7)
-        after = [answer for writer in writers for answer in writer.answers[-10:]]
+        # One of each was under way.
+        after = [told for writer, n in zip(writers, told_before, strict=True) for told in writer.answers[n + 1 :]]
+        row.require(after, "nobody wrote with space again")
         row.require(
             all(answer.status in (200, 201) for answer in after), f"space again: writes were told {tally(after)}"
         )
