@@ -22,6 +22,13 @@ def text(name: str, default: str = "") -> str:
     return os.environ.get(name, "").strip() or default
 
 
+def dotenv(folder: Path) -> Path:
+    """Return `.env` in `folder`, which may be missing, or the file that DOTENV names, which may not."""
+    if text("DOTENV") and not (folder / text("DOTENV")).exists():
+        raise ImproperlyConfigured(f"DOTENV names no file: {text('DOTENV')!r}.")
+    return folder / text("DOTENV", ".env")
+
+
 def boolean(name: str, default: bool = False) -> bool:
     """Return the variable as a bool; raise ImproperlyConfigured for anything but a plain yes or no."""
     value = text(name).lower()

@@ -14,8 +14,7 @@ from dotenv import load_dotenv
 from healthcare import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-# The tests say DOTENV=/dev/null: none.
-load_dotenv(BASE_DIR / env.text("DOTENV", ".env"), interpolate=False)
+load_dotenv(env.dotenv(BASE_DIR), interpolate=False)
 
 # Core: https://docs.djangoproject.com/en/5.2/howto/deployment/checklist/
 

@@ -56,6 +56,7 @@ def test_a_sound_environment_starts(environ):
         (LIVE | {"DEBUG": "True"}, "DEBUG is True: PRODUCTION=True does not start with it."),
         (LIVE | {"ALLOWED_HOSTS": ""}, "ALLOWED_HOSTS is not set: PRODUCTION=True needs the host names"),
         (LIVE | {"ALLOWED_HOSTS": "clinic.example, *"}, "ALLOWED_HOSTS is '*': PRODUCTION=True needs the host names"),
+        ({"DOTENV": "/nowhere/.env"}, "DOTENV names no file: '/nowhere/.env'."),
         ({"PRODUCTION": "Ture"}, "PRODUCTION must be True or False, not 'ture'."),
         ({"DEBUG": "2"}, "DEBUG must be True or False, not '2'."),
         ({"DB_LIVE": "maybe"}, "DB_LIVE must be True or False, not 'maybe'."),
