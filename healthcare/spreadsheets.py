@@ -281,16 +281,25 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
         )
         return rows
 
+    def import_action(self, request: Any, **kwargs: Any) -> HttpResponse:
+        """Show the preview, and have the log name the stored records that it shows beside their new values."""
+        response = super().import_action(request, **kwargs)
+        result = (getattr(response, "context_data", None) or {}).get("result")
+        if result:
+            request.touched = [row.object_id for row in result.rows if row.object_id and not row.is_new()]
+        return response
+
     def process_import(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         try:
             return super().process_import(request, **kwargs)
         except UploadExpiredError:
             return self.upload_again(request, "The upload has expired.")
 
-    def process_result(self, result: Any, request: HttpRequest) -> HttpResponse:
+    def process_result(self, result: Any, request: Any) -> HttpResponse:
         """Tell the result; what the preview found in order may have changed since."""
         if result.has_errors() or result.has_validation_errors():
             return self.upload_again(request, "Nothing was imported: a row breaks a rule now.")
+        request.touched = [row.object_id for row in result.rows if row.object_id]
         return super().process_result(result, request)
 
     def upload_again(self, request: HttpRequest, reason: str) -> HttpResponse:

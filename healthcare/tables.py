@@ -56,10 +56,14 @@ def csv_rows(file: BinaryIO) -> Iterator[Row]:
     file.seek(0)
     try:
         with TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-            header = text.readline()
-            delimiter = ";" if header.count(";") > header.count(",") else ","
+            top = []
+            for header in text:
+                top.append(header)
+                if header.strip():
+                    break
+            delimiter = ";" if top and header.count(";") > header.count(",") else ","
             # Strict, or a quotation mark that is never closed would swallow the rows below.
-            reader = csv.reader(chain([header], text), delimiter=delimiter, strict=True)
+            reader = csv.reader(chain(top, text), delimiter=delimiter, strict=True)
             for cells in reader:
                 if any(cell.strip() for cell in cells):
                     yield line, [plain(cell) for cell in cells]

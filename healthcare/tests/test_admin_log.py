@@ -6,6 +6,7 @@ from django.urls import reverse
 
 from conftest import PATIENT
 from healthcare.tests.test_admin import PAGES
+from healthcare.tests.test_spreadsheets import as_csv, confirm, upload
 from patients.models import Patient
 
 
@@ -69,6 +70,14 @@ def test_the_log_names_the_records_that_are_restored(staff_browser, patient, log
     staff_browser.post(url, {"action": "restore", "_selected_action": [Patient.history.first().pk]})
 
     assert logged() == [pk]
+
+
+def test_the_log_names_the_records_that_an_import_shows_and_stores(staff_browser, patient, logged):
+    preview = upload(staff_browser, as_csv(["id", *PATIENT], [patient.pk, *(PATIENT | {"age": 31}).values()]))
+    shown = logged()
+    confirm(staff_browser, preview)
+
+    assert shown == logged() == [patient.pk]
 
 
 def test_an_export_is_told_with_every_id_in_the_log_and_in_the_recent_actions(staff_browser, staff, patient, logged):

@@ -75,7 +75,7 @@ def test_an_imported_patient_has_the_history_of_a_posted_one(owner, csv_file):
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("delimiter", [",", ";"])
 def test_a_file_is_read_as_spreadsheets_write_it(owner, csv_file, mark, end, delimiter):
-    lines = ["Phone, NAME ,gender,age", "(987) 654-3210,Émile,male,30", ",,,", ""]
+    lines = ["", "Phone, NAME ,gender,age", "(987) 654-3210,Émile,male,30", ",,,", ""]
     content = mark + end.join(lines).replace(",", delimiter).encode()
 
     said = run(csv_file(content=content), owner)
