@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.settings import api_settings
 
 from accounts import serializers
 from accounts.attempts import RegisterThrottle
@@ -99,7 +100,7 @@ class RefreshView(PublicView):
 
     def perform(self, serializer: BaseSerializer) -> Response:
         refresh = serializer.validated_data["refresh"]
-        self.request._request.touched = [int(refresh["user_id"])]
+        self.request._request.touched = [int(refresh[api_settings.USER_ID_CLAIM])]
         return pair(spent(refresh, renew=True))
 
 

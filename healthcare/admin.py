@@ -99,7 +99,7 @@ class RecordForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any] | None:
         if self.instance.pk and self.cleaned_data.get("version") != self.initial["version"]:
-            raise ValidationError("It was changed since: read it again.")
+            raise ValidationError("Somebody saved this record after you opened it: open it again. Nothing was stored.")
         return super().clean()
 
 

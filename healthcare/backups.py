@@ -71,7 +71,9 @@ class PostgreSQL:
         demand_tables(path, tables)
         newer = set(connection.introspection.django_table_names(only_existing=True)) - tables
         if newer:
-            raise BackupError(f"The database has a table from after it: {min(newer)}. Restore into an empty one.")
+            raise BackupError(
+                f"The database is newer than this backup (it has {min(newer)}): restore into an empty one."
+            )
 
     def restore(self, path: Path) -> None:
         self._demand_solitude()

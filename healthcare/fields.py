@@ -22,8 +22,10 @@ PHONE = r"^\+?[0-9]{7,15}\Z"
 LONGEST_ADDRESS = 1000
 PHONE_SEPARATORS = str.maketrans("", "", " -.()")
 
+PHONE_MESSAGE = "Enter 7 to 15 digits, with or without a + in front."
+ADDRESS_MESSAGE = f"Must have at most {LONGEST_ADDRESS} characters."
 GENDER_MESSAGE = f"Must be one of {', '.join(GENDERS)}, in any case."
-validate_phone = RegexValidator(PHONE, "Enter 7 to 15 digits, with or without a + in front.", code="invalid")
+validate_phone = RegexValidator(PHONE, PHONE_MESSAGE, code="invalid")
 validate_gender = RegexValidator(rf"^({GENDER})\Z", GENDER_MESSAGE, code="invalid")
 
 

@@ -67,17 +67,17 @@ class Patient(models.Model):
             models.CheckConstraint(
                 condition=fields.gender_condition(),
                 name="patients_patient_gender",
-                violation_error_message="Must be one of male, female, other, unknown, in any case.",
+                violation_error_message=fields.GENDER_MESSAGE,
             ),
             models.CheckConstraint(
                 condition=fields.phone_condition(),
                 name="patients_patient_phone",
-                violation_error_message="Enter 7 to 15 digits, with or without a + in front.",
+                violation_error_message=fields.PHONE_MESSAGE,
             ),
             models.CheckConstraint(
                 condition=fields.address_condition(),
                 name="patients_patient_address",
-                violation_error_message="Must have at most 1000 characters.",
+                violation_error_message=fields.ADDRESS_MESSAGE,
             ),
         ]
 

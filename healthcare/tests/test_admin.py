@@ -202,7 +202,7 @@ def test_of_two_who_read_the_same_record_the_second_does_not_overwrite_the_first
     response = staff_browser.post(url, {**form_of(record), "name": "Second", "version": second})
 
     record.refresh_from_db()
-    assert "It was changed since: read it again." in response.content.decode()
+    assert "Somebody saved this record after you opened it" in response.content.decode()
     assert (record.age, record.name, record.history.count()) == (31, form_of(record)["name"], 2)
 
 
@@ -214,7 +214,7 @@ def test_what_was_refused_as_changed_since_is_refused_again(staff_browser, patie
     shown = staff_browser.post(url, form).context["adminform"].form["version"].value()
     response = staff_browser.post(url, {**form, "version": shown})
 
-    assert "It was changed since" in response.content.decode()
+    assert "Somebody saved this record after you opened it" in response.content.decode()
 
 
 @pytest.mark.parametrize("version", [{}, {"version": ""}, {"version": "x"}, {"version": "\0"}, {"version": "9" * 99}])
@@ -225,7 +225,7 @@ def test_a_form_that_does_not_say_which_version_was_read_changes_nothing(staff_b
 
     patient.refresh_from_db()
     assert (response.status_code, patient.age) == (200, PATIENT["age"])
-    assert "It was changed since: read it again." in response.content.decode()
+    assert "Somebody saved this record after you opened it" in response.content.decode()
 
 
 @pytest.mark.parametrize("path", ["/admin/", "/admin/login/", "/admin/patients/patient/add/", "/api/docs/"])
