@@ -76,4 +76,4 @@ class RefreshToken(tokens.RefreshToken):
             BlacklistedToken.objects.bulk_create(
                 BlacklistedToken(token=token) for token in family.filter(blacklistedtoken__isnull=True)
             )
-        raise TokenError("This refresh token was used before, and each works once. Log in again.")
+        raise TokenError("This refresh token was used before, or its log-in was ended. Log in again.")

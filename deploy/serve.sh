@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 python manage.py migrate --check || {
-  echo "error: not started. Where nothing is said above, the database lacks a migration: python manage.py migrate" >&2
+  echo "error: not started, for the reason above; where none is given, a migration is missing: manage.py migrate" >&2
   exit 1
 }
 exec gunicorn --config deploy/gunicorn.conf.py --bind "${HOST:-127.0.0.1}:${PORT:-8000}" --workers "${WORKERS:-2}" \

@@ -192,7 +192,7 @@ def test_expired_counters_are_deleted_and_others_kept(owner, stranger, capsys):
     call_command("clean_expired")
 
     assert AttemptWindow.objects.count() == 1
-    assert "1 expired counters deleted." in capsys.readouterr().out
+    assert "Deleted what expired: tokens, sessions and 1 counters." in capsys.readouterr().out
 
 
 @pytest.fixture

@@ -13,4 +13,4 @@ class Command(BaseCommand):
         call_command("flushexpiredtokens")
         call_command("clearsessions")
         count, _ = AttemptWindow.objects.filter(ends_at__lte=int(time())).delete()
-        self.stdout.write(f"{count} expired counters deleted.")
+        self.stdout.write(f"Deleted what expired: tokens, sessions and {count} counters.")
