@@ -21,7 +21,7 @@ NEWMAN := npx --yes newman@6.2.2 run samples/healthcare.postman_collection.json 
 PYTEST := $(BIN)/python -W error::ResourceWarning -m pytest -q -n 2 --dist loadfile --durations 3
 
 .DEFAULT_GOAL := help
-.PHONY: help coverage run serve clean-expired test lint check audit test-sqlite test-postgresql postman fuzz faults bench bench-scale install browser
+.PHONY: help coverage run serve clean-expired test lint check audit test-sqlite test-postgresql postman fuzz faults bench bench-scale bench-layers install browser
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -67,6 +67,9 @@ bench: .venv/.runtime .venv-bench/.peers ## Measure beside peers on PostgreSQL, 
 
 bench-scale: .venv/.runtime .venv-bench/.peers ## Measure with 1,000 and with 1,000,000 patients (ROUNDS=5, SECONDS=3)
 	.venv-bench/bin/python -m benchmarks scale --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
+
+bench-layers: .venv/.runtime .venv-bench/.peers ## Profile where a request's time goes, layer by layer
+	.venv-bench/bin/python -m benchmarks layers
 
 lint: .venv/.tests ## Check style, formatting and types
 	$(BIN)/ruff check .

@@ -1,17 +1,17 @@
-"""`python -m benchmarks bench` or `scale`, from the top of the project: what the targets of the Makefile run."""
+"""`python -m benchmarks bench`, `scale` or `layers`, from the top of the project: what make runs."""
 
 import argparse
 
-from benchmarks import bench, scale
+from benchmarks import bench, layers, scale
 
 
 def main():
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("what", choices=["bench", "scale"])
+    parser.add_argument("what", choices=["bench", "scale", "layers"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3, help="of one measurement, warm-up apart")
     arguments = parser.parse_args()
-    module = {"bench": bench, "scale": scale}[arguments.what]
+    module = {"bench": bench, "scale": scale, "layers": layers}[arguments.what]
     module.run(arguments.rounds, arguments.seconds)
 
 

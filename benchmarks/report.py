@@ -1,4 +1,4 @@
-"""Writes RESULTS.md: two parts, of which each command writes its own and leaves the other."""
+"""Writes RESULTS.md: three parts, of which each command writes its own and leaves the other."""
 
 import os
 import platform
@@ -20,9 +20,9 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
 HEAD = """# How fast it is
 
-Written by `make bench` and `make bench-scale`; on another machine only the ratios mean anything.
+Written by `make bench`, `make bench-scale` and `make bench-layers`; on another machine only the ratios mean anything.
 """
-PARTS = ("bench", "scale")
+PARTS = ("bench", "scale", "layers")
 PACKAGES = """
     Django djangorestframework djangorestframework-simplejwt psycopg2-binary orjson
     gunicorn fastapi SQLAlchemy asyncpg pydantic uvicorn uvloop httptools PyJWT argon2-cffi
