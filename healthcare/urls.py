@@ -15,19 +15,20 @@ FAVICON = "drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png"
 open_docs = {"content_negotiation_class": DefaultContentNegotiation}
 
 urlpatterns = [
+    # What is asked for most comes first: Django tries them in turn.
+    path("api/", include("patients.urls")),
+    path("api/", include("doctors.urls")),
+    path("api/", include("mappings.urls")),
+    path("api/auth/", include("accounts.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(generator_class=OnceGenerator, **open_docs), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(**open_docs), name="docs"),
+    # With DEBUG on, Django would answer an unknown path with a page.
+    re_path("^api/", errors.not_found),
     path("", RedirectView.as_view(pattern_name="docs")),
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}{FAVICON}")),
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("admin/", admin.site.urls),
-    path("api/schema/", SpectacularAPIView.as_view(generator_class=OnceGenerator, **open_docs), name="schema"),
-    path("api/docs/", SpectacularSwaggerSplitView.as_view(**open_docs), name="docs"),
-    path("api/auth/", include("accounts.urls")),
-    path("api/", include("patients.urls")),
-    path("api/", include("doctors.urls")),
-    path("api/", include("mappings.urls")),
-    # With DEBUG on, Django would answer an unknown path with a page.
-    re_path("^api/", errors.not_found),
 ]
 
 handler400 = errors.bad_request

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from copy import copy
 from functools import cache
 from typing import Any
 
@@ -10,6 +9,7 @@ from django.db import models
 from rest_framework import serializers
 from rest_framework.fields import empty
 from rest_framework.settings import api_settings
+from rest_framework.utils.serializer_helpers import BindingDict
 
 from healthcare import fields
 
@@ -86,14 +86,18 @@ class ModelSerializer(Serializer, serializers.ModelSerializer):
         fields.GenderField: GenderField,
     }
 
-    def get_fields(self) -> dict[str, serializers.Field]:
-        """Return copies of the fields, which DRF would derive from the model anew for every request."""
-        return {name: copy(field) for name, field in self._fields_once().items()}
+    @property
+    def fields(self) -> BindingDict:
+        """Return the fields, made and bound once: DRF would derive them from the model anew for every request.
+
+        Requests share them. A field sees whether a body is `partial`, but no request and no `context`.
+        """
+        return self._fields_once(self.partial)
 
     @classmethod
     @cache
-    def _fields_once(cls) -> dict[str, serializers.Field]:
-        return super(ModelSerializer, cls()).get_fields()
+    def _fields_once(cls, partial: bool) -> BindingDict:
+        return super(ModelSerializer, cls(partial=partial)).fields
 
     def get_validators(self) -> list[Any]:
         """Return none: DRF's ask whether a value is taken, which costs a query and does not stop a race."""
