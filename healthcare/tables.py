@@ -11,8 +11,6 @@ from itertools import chain
 from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
-from openpyxl import load_workbook
-
 # What a spreadsheet takes for the beginning of a formula (https://owasp.org/www-community/attacks/CSV_Injection).
 FORMULA = "'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
 ZIP = b"PK\x03\x04"
@@ -79,6 +77,9 @@ def xlsx_rows(content: bytes) -> Iterator[Row]:
     """Yield (row, cells) of every row of the active sheet that is not blank, the header too; raise FileError."""
     if not content.startswith(ZIP):
         raise FileError("is no XLSX; a CSV, an XLS or a file with a password is not, whatever its name.")
+    # Here, as it takes long.
+    from openpyxl import load_workbook
+
     width = size = 0
     try:
         book = load_workbook(_unpacked(content), read_only=True, data_only=True, keep_links=False)

@@ -5,12 +5,15 @@ A ceiling stands some 15 % above what was counted. One that is broken means that
 
 import cProfile
 import pstats
+import subprocess
+import sys
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from conftest import PATIENT
+from healthcare.settings import BASE_DIR
 from mappings.models import Mapping
 from patients.models import Patient
 
@@ -73,3 +76,14 @@ def test_the_calls_of_a_request_are_bounded(name, requests):
 
     assert response.status_code < 400
     assert pstats.Stats(profile).total_calls <= COSTS[name][1]
+
+
+def test_what_only_spreadsheets_need_is_not_imported_at_the_start():
+    started = "import sys, healthcare.wsgi; from django.contrib import admin; print(*sys.modules)"
+
+    modules = subprocess.run(  # noqa: S603, of this file
+        [sys.executable, "-c", started], cwd=BASE_DIR, capture_output=True, check=True, text=True
+    )
+
+    assert "import_export.admin" in modules.stdout.split()
+    assert "openpyxl" not in modules.stdout.split()

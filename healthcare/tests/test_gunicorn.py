@@ -5,24 +5,35 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import closing
+from http.client import HTTPConnection
 
 import pytest
 
 from healthcare.settings import BASE_DIR
 
 APPLICATION = """
+import threading
+
 def application(environ, start_response):
-    start_response("200 OK", [("Content-Type", "text/plain")])
-    return [environ["wsgi.url_scheme"].encode()]
+    told = f"{environ['wsgi.url_scheme']} {threading.get_ident()}".encode()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(told)))])
+    return [told]
+"""
+# The project's, with time enough for a test.
+CONFIGURATION = """
+exec(open("deploy/gunicorn.conf.py").read())
+LINGER = 5
 """
 
 
 @pytest.fixture
 def server(tmp_path):
-    """Serve an application that tells its scheme; give (the server's port, its log)."""
+    """Serve an application that tells its scheme and thread; give (the server's port, its log)."""
     (tmp_path / "telling.py").write_text(APPLICATION)
+    (tmp_path / "gunicorn.conf.py").write_text(CONFIGURATION)
     log = tmp_path / "log"
-    command = [sys.executable, "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py", "--bind", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "gunicorn", "--config", tmp_path / "gunicorn.conf.py", "--bind", "127.0.0.1:0"]
     with log.open("w") as output:
         process = subprocess.Popen(  # noqa: S603, a command of this file
             [*command, "--pythonpath", tmp_path, "telling"], cwd=BASE_DIR, stdout=output, stderr=output
@@ -69,4 +80,18 @@ def test_the_server_believes_nobody_who_says_https(server):
 
     _, body = ask(port, b"GET / HTTP/1.0\r\nHost: localhost\r\nX-Forwarded-Proto: https\r\n\r\n")
 
-    assert body == "http"
+    assert body.startswith("http ")
+
+
+def test_a_connection_stays_on_its_thread_while_its_client_goes_on(server):
+    port, _ = server
+
+    with closing(HTTPConnection("127.0.0.1", port)) as one, closing(HTTPConnection("127.0.0.1", port)) as other:
+        first, between, second = (thread_of(connection) for connection in (one, other, one))
+
+    assert first == second != between
+
+
+def thread_of(connection):
+    connection.request("GET", "/")
+    return connection.getresponse().read().split()[1]
