@@ -11,7 +11,6 @@ from django.db.models import Model, QuerySet
 from django.http import HttpResponseNotModified
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
-from django.urls import reverse
 from django_filters.rest_framework import FilterSet
 from rest_framework import exceptions, viewsets
 from rest_framework.request import Request
@@ -143,7 +142,7 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
                 record = self.serializer_class.answer(serializer.save(user=request.user))
         request._request.touched = [record["id"]]
         body = encode(record)
-        location = reverse(f"{self.basename}-detail", args=[record["id"]])
+        location = f"{request.path.rstrip('/')}/{record['id']}/"
         return json_response(body, status=201, Location=location, ETag=etag_of(body))
 
     def update(self, request: ApiRequest, *args: Any, partial: bool = False, **kwargs: Any) -> HttpResponseBase:

@@ -23,12 +23,12 @@ COSTS = {
     "one patient": (2, 2700),
     "not modified": (2, 2700),
     "list of 100": (2, 2900 if ON_POSTGRESQL else 4500),
-    "page of 50": (2, 3200 if ON_POSTGRESQL else 4000),
+    "page of 50": (2, 3000 if ON_POSTGRESQL else 3800),
     "doctors of a patient": (2, 2800),
-    "create": (2, 3900) if ON_POSTGRESQL else (3, 6400),
-    "update": (2, 3800) if ON_POSTGRESQL else (4, 7700),
+    "create": (2, 3600) if ON_POSTGRESQL else (3, 6100),
+    "update": (2, 3500) if ON_POSTGRESQL else (4, 7700),
     "delete": (2, 3000) if ON_POSTGRESQL else (7, 10400),
-    "assign": (3, 3600) if ON_POSTGRESQL else (4, 5800),
+    "assign": (3, 3400) if ON_POSTGRESQL else (4, 5500),
 }
 
 
