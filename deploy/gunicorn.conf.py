@@ -7,27 +7,34 @@ from socket import socket
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-# Seconds that a thread waits for its client's next request.
+# Seconds that a thread waits for its client's next request, and that another client may wait for the thread.
 LINGER = 0.01
 NOT_HTTP = '{"detail":"The request is malformed, or its address or headers are too long."}'
 FAILED = '{"detail":"A server error occurred."}'
 
 
 class Worker(ThreadWorker):
-    """gunicorn's threads, but for what is between the requests of a connection, and for those no project sees."""
+    """gunicorn's threads, but for the time between two requests, the end, and requests the project never sees."""
 
     def handle(self, conn: TConn) -> object:
-        """Answer a request, and from the same thread those that follow at once, while no connection lacks a thread.
+        """Answer a request, and on the same thread those that follow within LINGER, while there are threads for all.
 
-        The stock worker hands the connection to its main thread and back in between, and the three wait for each other.
+        The stock worker passes the connection to its main thread and back each time, which costs more than the wait.
         """
         kept = super().handle(conn)
-        while kept is True and self.alive and self.busy() <= self.cfg.threads and followed(conn):
+        while kept is True and self.busy() <= self.cfg.threads and followed(conn):
             kept = super().handle(conn)
         return kept
 
     def busy(self) -> int:
+        """Return how many connections have a thread or wait for one, give or take those that change this moment."""
         return self.nr_conns - len(self.keepalived_conns) - len(self.pending_conns)
+
+    def is_parent_alive(self) -> bool:
+        """Also tell the threads, which would otherwise serve on, when the master was killed."""
+        if not super().is_parent_alive():
+            self.alive = False
+        return self.alive
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """When told to stop, also answer whoever the kernel let in before the port closed.
@@ -55,10 +62,12 @@ class Worker(ThreadWorker):
 
 
 def followed(conn: TConn) -> bool:
-    """Wait for more to read, and tell whether there is."""
+    """Wait for the next request, and tell whether one begins."""
+    if conn.parser.unreader.buf.getvalue():
+        return True
     poller = select.poll()
     poller.register(conn.sock, select.POLLIN)
-    return bool(conn.parser.unreader.buf.getvalue() or poller.poll(LINGER * 1000))
+    return bool(poller.poll(LINGER * 1000))
 
 
 worker_class = Worker

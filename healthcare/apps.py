@@ -16,9 +16,7 @@ class HealthcareConfig(AppConfig):
 
 
 class LateXLSX:
-    """tablib's format for XLSX, which imports openpyxl, imported when a staff member first needs it: it takes long."""
-
-    title, extensions = "xlsx", ("xlsx",)
+    """tablib's XLSX format, imported when a page of imports or exports is first opened: openpyxl takes long."""
 
     def __getattr__(self, name: str) -> Any:
         from tablib.formats._xlsx import XLSXFormat

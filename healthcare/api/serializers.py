@@ -90,7 +90,7 @@ class ModelSerializer(Serializer, serializers.ModelSerializer):
     def fields(self) -> BindingDict:
         """Return the fields, made and bound once: DRF would derive them from the model anew for every request.
 
-        Requests share them. A field sees whether a body is `partial`, but no request and no `context`.
+        Requests share them: a field sees whether a body is `partial`, but no request, no `context` and no `instance`.
         """
         return self._fields_once(self.partial)
 

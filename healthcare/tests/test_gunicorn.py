@@ -1,11 +1,15 @@
 """What the server itself answers, before the project is asked."""
 
+import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from http.client import HTTPConnection
 
 import pytest
@@ -13,25 +17,25 @@ import pytest
 from healthcare.settings import BASE_DIR
 
 APPLICATION = """
-import threading
+import os, threading
 
 def application(environ, start_response):
-    told = f"{environ['wsgi.url_scheme']} {threading.get_ident()}".encode()
+    told = f"{environ['wsgi.url_scheme']} {os.getpid()} {threading.get_ident()}".encode()
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(told)))])
     return [told]
 """
 # The project's, with time enough for a test.
 CONFIGURATION = """
 exec(open("deploy/gunicorn.conf.py").read())
-LINGER = 5
+LINGER, threads = 5, {threads}
 """
 
 
 @pytest.fixture
-def server(tmp_path):
-    """Serve an application that tells its scheme and thread; give (the server's port, its log)."""
+def server(tmp_path, request):
+    """Serve an application that tells its scheme, process and thread; give (port, log, the process started)."""
     (tmp_path / "telling.py").write_text(APPLICATION)
-    (tmp_path / "gunicorn.conf.py").write_text(CONFIGURATION)
+    (tmp_path / "gunicorn.conf.py").write_text(CONFIGURATION.format(threads=getattr(request, "param", 16)))
     log = tmp_path / "log"
     command = [sys.executable, "-m", "gunicorn", "--config", tmp_path / "gunicorn.conf.py", "--bind", "127.0.0.1:0"]
     with log.open("w") as output:
@@ -42,7 +46,7 @@ def server(tmp_path):
     while not (found := re.search(r"Listening at: http://127.0.0.1:(\d+)", log.read_text())):
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.05)
-    yield int(found[1]), log
+    yield int(found[1]), log, process
     process.terminate()
     process.wait(30)
 
@@ -64,7 +68,7 @@ def ask(port, request):
     ids=["a space", "too long"],
 )
 def test_a_malformed_request_is_answered_in_json_and_its_names_are_not_logged(server, request_line):
-    port, log = server
+    port, log, _ = server
 
     head, body = ask(port, request_line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 
@@ -76,7 +80,7 @@ def test_a_malformed_request_is_answered_in_json_and_its_names_are_not_logged(se
 
 
 def test_the_server_believes_nobody_who_says_https(server):
-    port, _ = server
+    port, *_ = server
 
     _, body = ask(port, b"GET / HTTP/1.0\r\nHost: localhost\r\nX-Forwarded-Proto: https\r\n\r\n")
 
@@ -84,14 +88,62 @@ def test_the_server_believes_nobody_who_says_https(server):
 
 
 def test_a_connection_stays_on_its_thread_while_its_client_goes_on(server):
-    port, _ = server
+    port, *_ = server
 
-    with closing(HTTPConnection("127.0.0.1", port)) as one, closing(HTTPConnection("127.0.0.1", port)) as other:
-        first, between, second = (thread_of(connection) for connection in (one, other, one))
+    with connected(port) as one, connected(port) as other:
+        (first, *_), (between, *_), (second, *_) = map(told, (one, other, one))
 
     assert first == second != between
 
 
-def thread_of(connection):
+@pytest.mark.parametrize("server", [1], indirect=True)
+def test_a_client_that_goes_on_and_on_leaves_a_thread_to_others(server):
+    port, *_ = server
+    done = threading.Event()
+
+    with connected(port) as busy, connected(port) as other, ThreadPoolExecutor(1) as pool:
+        told(busy)
+        going = pool.submit(go_on, busy, done.is_set)
+        try:
+            assert told(other)
+        finally:
+            done.set()
+        assert going.result()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_worker_ends_with_its_master_though_a_client_goes_on(server, how):
+    port, _, master = server
+
+    with connected(port) as connection:
+        _, worker = told(connection)
+        master.send_signal(how)
+        try:
+            assert go_on(connection, lambda: False) == "close"
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+
+
+def connected(port):
+    return closing(HTTPConnection("127.0.0.1", port, timeout=10))
+
+
+def told(connection):
+    """Return (thread, process) of a request's answer."""
     connection.request("GET", "/")
-    return connection.getresponse().read().split()[1]
+    _, process, thread = connection.getresponse().read().split()
+    return int(thread), int(process)
+
+
+def go_on(connection, done):
+    """Send one request after another until `done()` or the server says that it closes; return what it said last."""
+    deadline = time.monotonic() + 10
+    said = None
+    while said != "close" and not done():
+        assert time.monotonic() < deadline
+        connection.request("GET", "/")
+        answer = connection.getresponse()
+        answer.read()
+        said = answer.headers["Connection"]
+    return said
