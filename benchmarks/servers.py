@@ -42,7 +42,8 @@ ENVIRONMENT = {
 
 
 def environment(database):
-    return {**os.environ, **ENVIRONMENT, "DB_NAME": database}
+    # Python keeps what it compiled, or a start would measure the compiler.
+    return {**os.environ, **ENVIRONMENT, "DB_NAME": database, "PYTHONDONTWRITEBYTECODE": ""}
 
 
 @dataclass
