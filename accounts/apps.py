@@ -1,8 +1,11 @@
 from django.apps import AppConfig
+from django.core.checks import Tags, register
 
 
 class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        from accounts import checks  # noqa: F401, registers them
+        from accounts.checks import common_passwords
+
+        register(common_passwords, Tags.security, deploy=True)

@@ -5,10 +5,9 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import Tags, Warning, register
+from django.core.checks import Warning
 
 
-@register(Tags.security, deploy=True)
 def common_passwords(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[Warning]:
     if settings.PASSWORD_REJECT_COMMON:
         return []

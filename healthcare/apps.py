@@ -1,18 +1,20 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.core.checks import Tags, register
 
 
 class HealthcareConfig(AppConfig):
     name = "healthcare"
 
     def ready(self) -> None:
-        from tablib.formats import registry
+        from tablib import formats
 
-        from healthcare import checks  # noqa: F401, registers them
+        from healthcare.checks import redis_answers
 
+        register(redis_answers, Tags.caches)
         # Before django-import-export asks which formats there are.
-        registry.register("xlsx", LateXLSX())
+        formats.registry.register("xlsx", LateXLSX())
 
 
 class LateXLSX:

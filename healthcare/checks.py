@@ -6,10 +6,9 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.cache import cache
-from django.core.checks import Error, Tags, register
+from django.core.checks import Error
 
 
-@register(Tags.caches)
 def redis_answers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[Error]:
     """Ask the Redis of CACHE_URL once; one that goes away later is a 503."""
     if not settings.CACHE_URL:
