@@ -31,7 +31,7 @@ class DatabaseCounter:
                 count = CASE WHEN {over} THEN 1 ELSE {table}.count + 1 END,
                 ends_at = CASE WHEN {over} THEN %(end)s ELSE {table}.ends_at END
             RETURNING count, ends_at
-        """  # noqa: S608, the only thing put in is the table's own name
+        """  # noqa: S608, no value is put in, only the table's own name
         with connection.cursor() as cursor:
             cursor.execute(sql, {"key": key, "now": now, "end": now + seconds})
             count, ends_at = cursor.fetchone()

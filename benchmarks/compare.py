@@ -32,7 +32,7 @@ def probes():
         "",
         "nonsense",
         f"{few[:-4]}AAAA",
-        seed.token(seed.FEW, token_type="refresh"),  # noqa: S106, a claim
+        seed.token(seed.FEW, token_type="refresh"),  # noqa: S106, the kind of token, not a password
         seed.token(seed.FEW, exp=long_ago),
         seed.token(seed.FEW, hash_password="0" * 32),
         seed.token(999_999),

@@ -40,7 +40,7 @@ def send(port, requests, seconds, connections=CONNECTIONS):
         lines.flush()
         url = f"http://{HOST}:{port}"
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", SCRIPT, url, "--"]
-        run = subprocess.run([*command, lines.name], capture_output=True, text=True, check=False)  # noqa: S603, wrk
+        run = subprocess.run([*command, lines.name], capture_output=True, text=True, check=False)  # noqa: S603, wrk, without a shell
     if run.returncode:
         raise RuntimeError(f"wrk failed: {run.stdout}{run.stderr}")
     seen = json.loads(run.stdout.strip().splitlines()[-1])

@@ -67,7 +67,7 @@ def machine(command, busy):
     with closing(seed.connect()) as connection, connection.cursor() as cursor:
         cursor.execute("SHOW server_version")
         postgresql = cursor.fetchone()[0].split()[0]
-    wrk = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False).stdout.split()[1]  # noqa: S607
+    wrk = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False).stdout.split()[1]  # noqa: S607, from the PATH
     return (
         f"`{command}`, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC. {cpu[1] if cpu else platform.machine()}, "
         f"{os.cpu_count()} cores, {ram:.0f} GB; load before the run {busy:.1f}. Python {platform.python_version()}, "
