@@ -7,7 +7,8 @@ from django.utils.html import format_html, format_html_join
 
 from doctors.models import Doctor, HistoricalDoctor
 from healthcare.admin import GenderFilter, HistoryAdmin, touch
-from healthcare.spreadsheets import RecordResource, SpreadsheetAdmin
+from healthcare.resources import RecordResource
+from healthcare.spreadsheets import SpreadsheetAdmin
 
 # Of a doctor's patients, how many the doctor's page names.
 SHOWN = 20

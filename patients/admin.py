@@ -1,7 +1,8 @@
 from django.contrib import admin
 
 from healthcare.admin import GenderFilter, HistoryAdmin
-from healthcare.spreadsheets import RecordResource, SpreadsheetAdmin
+from healthcare.resources import RecordResource
+from healthcare.spreadsheets import SpreadsheetAdmin
 from patients.models import HistoricalPatient, Patient
 
 
