@@ -44,7 +44,7 @@ class JSONParser(parsers.BaseParser):
         if body.count(b"[") + body.count(b"{") > MAX_DEPTH and depth(body) > MAX_DEPTH:
             raise exceptions.ParseError(f"The body is nested too deeply: at most {MAX_DEPTH} levels are allowed.")
         try:
-            return _decoder.decode(body.decode())
+            return json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
         except UnicodeDecodeError:
             raise exceptions.ParseError("The body is not UTF-8.") from None
         except json.JSONDecodeError as error:
@@ -72,9 +72,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> NoReturn:
     raise exceptions.ParseError(f"The body is not acceptable JSON: {constant} is not a JSON number.")
-
-
-_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse)
 
 
 def json_response(body: bytes, status: int = 200, **headers: str) -> HttpResponse:

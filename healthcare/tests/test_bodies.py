@@ -20,6 +20,7 @@ from patients.models import Patient
         (b"{} {}", "The body is not JSON"),
         (b"{'name': 1}", "The body is not JSON"),
         (b'{"name": "\x00"}', "The body is not JSON"),
+        (b"\xef\xbb\xbf{}", "The body is not JSON: Unexpected UTF-8 BOM"),
         (b'{"name": "\xff"}', "The body is not UTF-8."),
         (json.dumps(JOHN).encode("utf-16"), "The body is not UTF-8."),
         (b"[" * 33, "The body is nested too deeply: at most 32 levels are allowed."),
@@ -37,7 +38,7 @@ from patients.models import Patient
         (b'{"age": -Infinity}', "The body is not acceptable JSON: -Infinity is not a JSON number."),
         (b'{"age": ' + b"1" * 5_000 + b"}", "The body is not acceptable JSON: a number has too many digits."),
     ],
-    ids=range(17),
+    ids=range(18),
 )
 def test_a_body_that_is_no_sound_json_is_refused(owner, path, raw, message):
     before = stored()
