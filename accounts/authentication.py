@@ -14,7 +14,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from accounts.models import User
-from healthcare.api.compiled import CompiledQuery, Slot
+from healthcare.db.compiled import CompiledQuery, Slot
 from healthcare.fields import ID
 
 FIELDS = [field.attname for field in User._meta.concrete_fields]

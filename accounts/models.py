@@ -6,7 +6,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, BaseUser
 from django.db import models, transaction
 from django.utils import timezone
 
-from healthcare.api.compiled import Slot
+from healthcare.db.compiled import Slot
 from healthcare.db.functions import Fold
 from healthcare.fields import LineField
 

@@ -4,8 +4,8 @@ from rest_framework import serializers
 
 from doctors.models import Doctor
 from doctors.serializers import DoctorSerializer
-from healthcare.api.compiled import CompiledQuery, Slot
 from healthcare.api.serializers import IntegerField, ModelSerializer
+from healthcare.db.compiled import CompiledQuery, Slot
 from mappings.models import Mapping
 from patients.models import Patient
 

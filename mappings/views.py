@@ -10,12 +10,12 @@ from rest_framework import exceptions, viewsets
 
 from doctors.models import Doctor
 from doctors.serializers import DoctorSerializer
-from healthcare.api.compiled import CompiledQuery, Slot
 from healthcare.api.json import encode_rows, json_response
 from healthcare.api.lists import Listing
 from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import ModelSerializer
 from healthcare.api.viewsets import RecordViewSet, StrictQueryMixin
+from healthcare.db.compiled import CompiledQuery, Slot
 from mappings.filters import MappingFilter
 from mappings.models import Mapping
 from mappings.serializers import AssignedDoctorSerializer, MappingSerializer

@@ -24,10 +24,10 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django_filters import rest_framework as filters
 from rest_framework.exceptions import ValidationError
 
-from healthcare.api.compiled import CompiledQuery, Row, Slot
 from healthcare.api.json import encode, encode_rows, json_response
 from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import ModelSerializer
+from healthcare.db.compiled import CompiledQuery, Row, Slot
 from healthcare.db.functions import fold
 
 log = logging.getLogger("healthcare.lists")

@@ -18,12 +18,12 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
-from healthcare.api.compiled import CompiledQuery, CompiledWrites, Slot
 from healthcare.api.errors import PreconditionFailed
 from healthcare.api.json import encode, json_response
 from healthcare.api.lists import Listing, query_parameters
 from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import ModelSerializer
+from healthcare.db.compiled import CompiledQuery, CompiledWrites, Slot
 from healthcare.fields import ID
 
 
