@@ -60,7 +60,7 @@ MIDDLEWARE = [
     "healthcare.middleware.ContentSecurityPolicyMiddleware",
     "healthcare.middleware.ApiMiddleware",
     "healthcare.middleware.SessionMiddleware",
-    "healthcare.api.health.CommonMiddleware",
+    "healthcare.health.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "healthcare.middleware.AuthenticationMiddleware",
     "healthcare.middleware.MessageMiddleware",

@@ -7,8 +7,9 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework.negotiation import DefaultContentNegotiation
 
+from healthcare import health
 from healthcare.admin import not_found
-from healthcare.api import errors, health
+from healthcare.api import errors
 from healthcare.api.schema import OnceGenerator
 
 FAVICON = "drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png"
