@@ -15,7 +15,7 @@ from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 
 from accounts.models import AttemptWindow
-from healthcare.api.rates import CacheCounter, Counter, Throttle, client_address
+from healthcare.api.throttling import CacheCounter, Counter, Throttle, client_address
 from healthcare.db.functions import fold
 
 

@@ -157,7 +157,7 @@ SIMPLE_JWT = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.JWTAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_THROTTLE_CLASSES": ["healthcare.api.rates.Throttle"],
+    "DEFAULT_THROTTLE_CLASSES": ["healthcare.api.throttling.Throttle"],
     "DEFAULT_PARSER_CLASSES": ["healthcare.api.json.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["healthcare.api.json.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "healthcare.api.json.AlwaysJSON",

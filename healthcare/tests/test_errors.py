@@ -8,7 +8,7 @@ from django.test import Client, RequestFactory
 from accounts.models import User
 from healthcare.api import errors
 from healthcare.api.json import encode
-from healthcare.api.rates import CacheCounter, client_address
+from healthcare.api.throttling import CacheCounter, client_address
 
 
 @pytest.mark.parametrize(
