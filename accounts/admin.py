@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from accounts.models import User
-from healthcare.admin import LoggedAdmin
+from healthcare.admin.records import LoggedAdmin
 
 
 class LogInForm(AdminAuthenticationForm):

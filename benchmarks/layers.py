@@ -16,7 +16,6 @@ USER, TIMES = 1, 500
 WAITING = "waiting for PostgreSQL"
 # The first that a file's path below the project or site-packages holds; what is built in counts to whoever calls it.
 LAYERS = {
-    "healthcare/api/compiled": "SQL: compiled queries, Django's cursor",
     "healthcare/db": "SQL: compiled queries, Django's cursor",
     "django/db": "SQL: compiled queries, Django's cursor",
     "accounts/": "authentication",

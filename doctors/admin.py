@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
 from doctors.models import Doctor, HistoricalDoctor
-from healthcare.admin import GenderFilter, HistoryAdmin, touch
+from healthcare.admin.records import GenderFilter, HistoryAdmin, touch
 from healthcare.resources import RecordResource
 from healthcare.spreadsheets import SpreadsheetAdmin
 

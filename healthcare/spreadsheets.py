@@ -16,7 +16,7 @@ from import_export.admin import ImportExportMixin
 from import_export.forms import ExportForm, ImportForm
 from import_export.tmp_storages import BaseStorage
 
-from healthcare.admin import RecordAdmin
+from healthcare.admin.records import RecordAdmin
 from healthcare.resources import CSVFormat, XLSXFormat
 from healthcare.tables import FileError
 

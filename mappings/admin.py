@@ -8,7 +8,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import pluralize
 
-from healthcare.admin import HistoryAdmin, RecordAdmin
+from healthcare.admin.records import HistoryAdmin, RecordAdmin
 from mappings.models import HistoricalMapping, Mapping
 from patients.admin import PatientAdmin, PatientHistoryAdmin
 

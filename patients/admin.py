@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from healthcare.admin import GenderFilter, HistoryAdmin
+from healthcare.admin.records import GenderFilter, HistoryAdmin
 from healthcare.resources import RecordResource
 from healthcare.spreadsheets import SpreadsheetAdmin
 from patients.models import HistoricalPatient, Patient
