@@ -17,7 +17,7 @@ from import_export.forms import ExportForm, ImportForm
 from import_export.tmp_storages import BaseStorage
 
 from healthcare.admin.records import RecordAdmin
-from healthcare.resources import CSVFormat, XLSXFormat
+from healthcare.admin.resources import CSVFormat, XLSXFormat
 from healthcare.tables import FileError
 
 if TYPE_CHECKING:
