@@ -8,7 +8,7 @@ from django.utils.html import format_html, format_html_join
 from doctors.models import Doctor, HistoricalDoctor
 from healthcare.admin.records import GenderFilter, HistoryAdmin, touch
 from healthcare.admin.resources import RecordResource
-from healthcare.spreadsheets import SpreadsheetAdmin
+from healthcare.admin.spreadsheets import SpreadsheetAdmin
 
 # Of a doctor's patients, how many the doctor's page names.
 SHOWN = 20

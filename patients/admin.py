@@ -2,7 +2,7 @@ from django.contrib import admin
 
 from healthcare.admin.records import GenderFilter, HistoryAdmin
 from healthcare.admin.resources import RecordResource
-from healthcare.spreadsheets import SpreadsheetAdmin
+from healthcare.admin.spreadsheets import SpreadsheetAdmin
 from patients.models import HistoricalPatient, Patient
 
 

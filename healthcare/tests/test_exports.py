@@ -7,7 +7,7 @@ import openpyxl
 import pytest
 
 from conftest import PATIENT
-from healthcare import spreadsheets
+from healthcare.admin import spreadsheets
 from healthcare.tests.test_spreadsheets import CSV, XLSX, confirm, export, upload
 from patients.models import Patient
 
