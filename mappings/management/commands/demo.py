@@ -13,8 +13,8 @@ from simple_history.utils import bulk_create_with_history
 from tqdm import tqdm
 
 from accounts.models import User
+from demo.people import Inventor
 from doctors.models import Doctor
-from mappings.demo import Inventor
 from mappings.models import Mapping
 from patients.models import Patient
 
