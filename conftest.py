@@ -19,7 +19,7 @@ from patients.models import Patient
 collect_ignore = (
     ["healthcare/tests/test_sqlite.py"]
     if settings.DB_LIVE
-    else ["healthcare/tests/test_postgresql.py", "healthcare/tests/db/test_compiled_writes.py"]
+    else ["healthcare/tests/db/test_postgresql.py", "healthcare/tests/db/test_compiled_writes.py"]
 )
 
 PASSWORD = "password123"
