@@ -17,7 +17,7 @@ from patients.models import Patient
 
 # What only one database has is tested where it is the database.
 collect_ignore = (
-    ["healthcare/tests/test_sqlite.py"]
+    ["healthcare/tests/db/test_sqlite.py"]
     if settings.DB_LIVE
     else ["healthcare/tests/db/test_postgresql.py", "healthcare/tests/db/test_compiled_writes.py"]
 )
