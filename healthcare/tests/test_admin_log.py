@@ -5,7 +5,7 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
 from conftest import PATIENT
-from healthcare.tests.test_admin import PAGES
+from healthcare.tests.admin.test_records import PAGES
 from healthcare.tests.test_spreadsheets import as_csv, confirm, upload
 from patients.models import Patient
 
