@@ -11,7 +11,7 @@ from django.utils import timezone
 from conftest import DOCTOR, PASSWORD, PATIENT
 from doctors.models import Doctor
 from healthcare.api import errors
-from healthcare.tests.test_admin_restore import restore
+from healthcare.tests.admin.test_restore import restore
 from mappings.models import Mapping
 from patients.models import Patient
 
