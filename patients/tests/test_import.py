@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from conftest import PATIENT
-from healthcare.tests.test_spreadsheets import export, upload
+from healthcare.tests.admin.test_spreadsheets import export, upload
 from patients.management.commands import import_patients
 from patients.models import Patient
 

@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from conftest import PATIENT
 from healthcare.tests.admin.test_records import PAGES
-from healthcare.tests.test_spreadsheets import as_csv, confirm, upload
+from healthcare.tests.admin.test_spreadsheets import as_csv, confirm, upload
 from patients.models import Patient
 
 
