@@ -15,8 +15,8 @@ from django.test import Client
 from django.utils import timezone
 
 from conftest import ApiClient
+from demo.management.commands import demo
 from doctors.models import Doctor
-from mappings.management.commands import demo
 from mappings.models import Mapping
 from patients.models import Patient
 
