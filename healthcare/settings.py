@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "patients",
     "doctors",
     "mappings",
+    "demo",
 ]
 
 MIDDLEWARE = [
