@@ -5,23 +5,14 @@ from functools import cache
 from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
-from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
-from django.middleware import common
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from healthcare.api.errors import json_error
 from healthcare.api.json import encode, json_response
 
-PROBES = {"/healthz", "/readyz"}
 NO_STORE = {"Cache-Control": "no-store"}
-
-
-class CommonMiddleware(common.CommonMiddleware):
-    """Django's, which asks for a known Host header; but a probe comes by the IP address of the day."""
-
-    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
-        return None if request.path_info in PROBES else super().process_request(request)
 
 
 @csrf_exempt

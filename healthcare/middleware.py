@@ -14,8 +14,9 @@ from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
 from django.core.exceptions import DisallowedHost
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.http.response import HttpResponseBase
+from django.middleware import common
 from django.template.response import TemplateResponse
 from django.urls import ResolverMatch
 from django.utils.deprecation import MiddlewareMixin
@@ -28,6 +29,7 @@ from healthcare.fields import ID
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 API = "/api/"
+PROBES = {"/healthz", "/readyz"}
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"}
 log = logging.getLogger("healthcare.requests")
 
@@ -99,6 +101,13 @@ class AuthenticationMiddleware(PagesOnlyMixin, auth.AuthenticationMiddleware):
 
 class MessageMiddleware(PagesOnlyMixin, messages.MessageMiddleware):
     pass
+
+
+class CommonMiddleware(common.CommonMiddleware):
+    """Skip Django's check of the Host header for probes, which address a machine by its IP."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
+        return None if request.path_info in PROBES else super().process_request(request)
 
 
 class ThrottledMiddleware:

@@ -61,7 +61,7 @@ MIDDLEWARE = [
     "healthcare.middleware.ContentSecurityPolicyMiddleware",
     "healthcare.middleware.ApiMiddleware",
     "healthcare.middleware.SessionMiddleware",
-    "healthcare.health.CommonMiddleware",
+    "healthcare.middleware.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "healthcare.middleware.AuthenticationMiddleware",
     "healthcare.middleware.MessageMiddleware",
