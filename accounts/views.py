@@ -20,6 +20,7 @@ from accounts.models import User
 from accounts.tokens import RefreshToken
 from healthcare.api.serializers import DetailSerializer
 from healthcare.api.viewsets import StrictQueryMixin
+from healthcare.logs import log_access
 
 
 class AccountView(StrictQueryMixin, generics.GenericAPIView):
@@ -69,7 +70,7 @@ class RegisterView(PublicView):
 
     def perform(self, serializer: BaseSerializer) -> Response:
         user = serializer.save()
-        self.request._request.touched = [user.pk]
+        log_access(self.request, [user.pk])
         return Response(serializer.data, status=status.HTTP_201_CREATED, headers={"Location": reverse("auth:me")})
 
 
@@ -84,7 +85,7 @@ class LoginView(PublicView):
 
     def perform(self, serializer: BaseSerializer) -> Response:
         user = serializer.validated_data["user"]
-        self.request._request.touched = [user.pk]
+        log_access(self.request, [user.pk])
         update_last_login(User, user)
         return pair(RefreshToken.for_user(user))
 
@@ -100,7 +101,7 @@ class RefreshView(PublicView):
 
     def perform(self, serializer: BaseSerializer) -> Response:
         refresh = serializer.validated_data["refresh"]
-        self.request._request.touched = [int(refresh[api_settings.USER_ID_CLAIM])]
+        log_access(self.request, [int(refresh[api_settings.USER_ID_CLAIM])])
         return pair(spent(refresh, renew=True))
 
 

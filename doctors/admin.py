@@ -6,9 +6,10 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
 from doctors.models import Doctor, HistoricalDoctor
-from healthcare.admin.records import GenderFilter, HistoryAdmin, touch
+from healthcare.admin.records import GenderFilter, HistoryAdmin
 from healthcare.admin.resources import RecordResource
 from healthcare.admin.spreadsheets import SpreadsheetAdmin
+from healthcare.logs import log_access
 
 # Of a doctor's patients, how many the doctor's page names.
 SHOWN = 20
@@ -51,7 +52,7 @@ class DoctorAdmin(SpreadsheetAdmin):
         doctor: Any = super().get_object(request, object_id, from_field)
         if doctor and "patients" in self.get_readonly_fields(request, doctor):
             doctor.newest = list(doctor.mappings.select_related("patient").order_by("-id")[: SHOWN + 1])
-            touch(request, [mapping.patient for mapping in doctor.newest[:SHOWN]])
+            log_access(request, (mapping.patient_id for mapping in doctor.newest[:SHOWN]))
         return doctor
 
     @admin.display(description="patients")

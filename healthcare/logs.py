@@ -2,12 +2,20 @@
 
 import logging
 import traceback
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from types import TracebackType
+from typing import Any
 
 import orjson
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+def log_access(request: Any, ids: Iterable[int]) -> None:
+    """Name the records with these ids, shown or changed, in the log line of a Django or DRF request."""
+    request = getattr(request, "_request", request)
+    request.accessed_ids = list(dict.fromkeys([*getattr(request, "accessed_ids", ()), *ids]))
 
 
 class JSONFormatter(logging.Formatter):

@@ -54,7 +54,7 @@ class RequestLogMiddleware:
                     "user": user_id(request),
                     "method": request.method if request.method in METHODS else "other",
                     "route": readable(match.route) if match else None,
-                    "ids": [*ids_in(match), *getattr(request, "touched", ())],
+                    "ids": [*ids_in(match), *getattr(request, "accessed_ids", ())],
                     "status": response.status_code,
                     "ms": round((time.perf_counter() - started) * 1000, 2),
                 }

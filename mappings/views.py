@@ -16,6 +16,7 @@ from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import ModelSerializer
 from healthcare.api.viewsets import RecordViewSet, StrictQueryMixin
 from healthcare.db.compiled import CompiledQuery, Slot
+from healthcare.logs import log_access
 from mappings.filters import MappingFilter
 from mappings.models import Mapping
 from mappings.serializers import AssignedDoctorSerializer, MappingSerializer
@@ -49,7 +50,7 @@ class DoctorsOfPatientMixin(StrictQueryMixin, viewsets.GenericViewSet):
         rows = self.doctors.rows(**scope)
         if not rows and not self.patient.rows(**scope):
             raise exceptions.NotFound
-        request._request.touched = [row[0] for row in rows]
+        log_access(request, (row[0] for row in rows))
         keys = AssignedDoctorSerializer.Meta.fields
         return json_response(encode_rows(keys, rows, moments=[keys.index("created_at"), keys.index("assigned_at")]))
 

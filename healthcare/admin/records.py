@@ -1,6 +1,5 @@
 """What the admins of all records share: the acting user on every change, one transaction, history, restore."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -21,6 +20,7 @@ from simple_history.admin import SimpleHistoryAdmin
 
 from healthcare.api import errors
 from healthcare.fields import GENDERS, GenderField
+from healthcare.logs import log_access
 
 admin.site.site_title = "Healthcare"
 admin.site.site_header = "Healthcare (times in UTC)"
@@ -36,11 +36,6 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     )
 
 
-def touch(request: Any, records: Iterable[Any]) -> None:
-    """Have the request's line in the log name the records, as the API has its own."""
-    request.touched = [record.id for record in records]
-
-
 class LoggedAdmin(admin.ModelAdmin):
     """An admin whose lists tell the log whom they show."""
 
@@ -48,7 +43,7 @@ class LoggedAdmin(admin.ModelAdmin):
         response = super().changelist_view(request, extra_context)
         context = getattr(response, "context_data", None) or {}
         if "cl" in context:
-            touch(request, context["cl"].result_list)
+            log_access(request, (record.id for record in context["cl"].result_list))
         return response
 
 
@@ -56,8 +51,7 @@ class LoggedAutocomplete(AutocompleteJsonView):
     """The choices of a field, which tell the log whom they name, too."""
 
     def serialize_result(self, obj: Any, to_field_name: str) -> dict[str, str]:
-        request: Any = self.request
-        request.touched = [*getattr(request, "touched", ()), obj.id]
+        log_access(self.request, [obj.id])
         return super().serialize_result(obj, to_field_name)  # type: ignore[misc]  # the stubs lack it
 
 
@@ -149,7 +143,7 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Return what goes with the records. Asked for the page that names it, and again for the deletion itself."""
-        touch(request, objs)
+        log_access(request, (record.id for record in objs))
         return super().get_deleted_objects(objs, request)
 
     def set_history_delta_changes(self, request: HttpRequest, historical_records: Any, *args: Any) -> None:
@@ -192,7 +186,7 @@ class HistoryAdmin(LoggedAdmin):
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Model | None:
         version = super().get_object(request, object_id, from_field)
         # The path names the version, not the record.
-        touch(request, [version] if version else [])
+        log_access(request, [version.id] if version else [])
         return version
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -225,7 +219,7 @@ class HistoryAdmin(LoggedAdmin):
 
     @admin.action(description="Restore the selected deleted records", permissions=["restore"])
     def restore(self, request: HttpRequest, queryset: QuerySet) -> None:
-        touch(request, queryset)
+        log_access(request, (version.id for version in queryset))
         for version in queryset:
             try:
                 restore(version, request.user)

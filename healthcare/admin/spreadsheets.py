@@ -18,6 +18,7 @@ from import_export.tmp_storages import BaseStorage
 
 from healthcare.admin.records import RecordAdmin
 from healthcare.admin.resources import CSVFormat, XLSXFormat
+from healthcare.logs import log_access
 from healthcare.tables import FileError
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
     def get_data_for_export(self, request: Any, queryset: QuerySet, **kwargs: Any) -> Any:
         """Return the rows, and have the log name each and the recent actions say that they were taken."""
         rows = super().get_data_for_export(request, queryset, **kwargs)
-        request.touched = rows["id"]
+        log_access(request, rows["id"])
         LogEntry.objects.create(
             user=request.user,
             content_type=ContentType.objects.get_for_model(self.model),
@@ -118,7 +119,7 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
         response = super().import_action(request, **kwargs)
         result = (getattr(response, "context_data", None) or {}).get("result")
         if result:
-            request.touched = [row.object_id for row in result.rows if row.object_id and not row.is_new()]
+            log_access(request, (row.object_id for row in result.rows if row.object_id and not row.is_new()))
         return response
 
     def process_import(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
@@ -131,7 +132,7 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
         """Tell the result; what the preview found in order may have changed since."""
         if result.has_errors() or result.has_validation_errors():
             return self.upload_again(request, "Nothing was imported: a row breaks a rule now.")
-        request.touched = [row.object_id for row in result.rows if row.object_id]
+        log_access(request, (row.object_id for row in result.rows if row.object_id))
         return super().process_result(result, request)
 
     def upload_again(self, request: HttpRequest, reason: str) -> HttpResponse:

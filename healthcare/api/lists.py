@@ -29,6 +29,7 @@ from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import ModelSerializer
 from healthcare.db.compiled import CompiledQuery, Row, Slot
 from healthcare.db.functions import fold
+from healthcare.logs import log_access
 
 log = logging.getLogger("healthcare.lists")
 
@@ -143,7 +144,7 @@ class Listing:
         else:
             page = partial(self._compiled_page, order, scope)
         rows = page(after, limit or CHUNK)
-        request._request.touched = [row[0] for row in rows[: limit or CHUNK]]
+        log_access(request, (row[0] for row in rows[: limit or CHUNK]))
         if not limit and len(rows) > CHUNK:
             return streamed(request.id, self._chunks(request.id, page, order, rows))
         response = json_response(self._encoded(rows[: limit or CHUNK]))

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 class LoggedRequest(HttpRequest):
-    """A request with what its line in the log tells: its id, and the ids of the records it touched."""
+    """A request with its id in the log, and the ids of the records it read or changed (`logs.log_access`)."""
 
     id: str
-    touched: list[int]
+    accessed_ids: list[int]
 
 
 class ApiRequest(Request):

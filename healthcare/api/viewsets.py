@@ -25,6 +25,7 @@ from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import ModelSerializer
 from healthcare.db.compiled import CompiledQuery, CompiledWrites, Slot
 from healthcare.fields import ID
+from healthcare.logs import log_access
 
 
 def etag_of(body: bytes) -> str:
@@ -140,7 +141,7 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
         else:
             with transaction.atomic():
                 record = self.serializer_class.answer(serializer.save(user=request.user))
-        request._request.touched = [record["id"]]
+        log_access(request, [record["id"]])
         body = encode(record)
         location = f"{request.path.rstrip('/')}/{record['id']}/"
         return json_response(body, status=201, Location=location, ETag=etag_of(body))
