@@ -1,7 +1,6 @@
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.http import HttpRequest
@@ -10,16 +9,6 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from accounts.models import User
 from healthcare.admin.records import LoggedAdmin
 
-
-class LogInForm(AdminAuthenticationForm):
-    # Django's says that the e-mail may be case-sensitive.
-    error_messages = {
-        **AdminAuthenticationForm.error_messages,
-        "invalid_login": "No active staff account with this e-mail and password.",
-    }
-
-
-admin.site.login_form = LogInForm
 # Nothing that staff should see, or could do well.
 admin.site.unregister([BlacklistedToken, OutstandingToken])
 # What only superusers give and take: with it, anybody could make themselves one.

@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin
 from django.core.checks import Tags, register
 
 
@@ -15,6 +16,12 @@ class HealthcareConfig(AppConfig):
         register(redis_answers, Tags.caches)
         # Before django-import-export asks which formats there are.
         formats.registry.register("xlsx", LateXLSX())
+
+
+class AdminConfig(admin.AdminConfig):
+    default_site = "healthcare.admin.site.AdminSite"
+    # The app of this package is HealthcareConfig.
+    default = False
 
 
 class LateXLSX:

@@ -32,7 +32,7 @@ if PRODUCTION and "*" in ALLOWED_HOSTS:
 INSTALLED_APPS = [
     # Before those whose templates it extends.
     "healthcare",
-    "django.contrib.admin",
+    "healthcare.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

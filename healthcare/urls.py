@@ -8,7 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.negotiation import DefaultContentNegotiation
 
 from healthcare import health
-from healthcare.admin.records import not_found
+from healthcare.admin.site import not_found
 from healthcare.api import errors
 from healthcare.api.schema import OnceGenerator
 

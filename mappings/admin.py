@@ -11,6 +11,7 @@ from django.template.defaultfilters import pluralize
 from healthcare.admin.records import HistoryAdmin, RecordAdmin
 from mappings.models import HistoricalMapping, Mapping
 from patients.admin import PatientAdmin, PatientHistoryAdmin
+from patients.models import HistoricalPatient, Patient
 
 
 @admin.register(Mapping)
@@ -85,6 +86,17 @@ def unassigned(version: Any) -> str:
     return f", without the {deletions} doctor{pluralize(deletions, ' who was,s who were')} assigned"
 
 
-# Said here, as patients know nothing of mappings.
-PatientAdmin.inlines = [AssignedDoctors]
-PatientHistoryAdmin.lost = staticmethod(unassigned)  # type: ignore[method-assign]
+admin.site.unregister([Patient, HistoricalPatient])
+
+
+@admin.register(Patient)
+class PatientWithDoctorsAdmin(PatientAdmin):
+    """The patient's admin, extended here because `patients` does not import `mappings`."""
+
+    inlines = [AssignedDoctors]
+
+
+@admin.register(HistoricalPatient)
+class PatientWithDoctorsHistoryAdmin(PatientHistoryAdmin):
+    def restore_note(self, version: HistoricalPatient) -> str:
+        return unassigned(version)

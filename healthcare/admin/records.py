@@ -4,7 +4,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.contrib.admin.widgets import AdminTextInputWidget
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
@@ -12,28 +11,13 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.shortcuts import redirect
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
 
-from healthcare.api import errors
 from healthcare.fields import GENDERS, GenderField
 from healthcare.logs import log_access
-
-admin.site.site_title = "Healthcare"
-admin.site.site_header = "Healthcare (times in UTC)"
-admin.site.index_title = "Overview"
-
-
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer a path that is nowhere: with a page in the admin, elsewhere in JSON."""
-    if not request.path_info.startswith(reverse("admin:index")):
-        return errors.not_found(request)
-    return render(
-        request, "admin/404.html", {**admin.site.each_context(request), "title": "Page not found"}, status=404
-    )
 
 
 class LoggedAdmin(admin.ModelAdmin):
@@ -45,17 +29,6 @@ class LoggedAdmin(admin.ModelAdmin):
         if "cl" in context:
             log_access(request, (record.id for record in context["cl"].result_list))
         return response
-
-
-class LoggedAutocomplete(AutocompleteJsonView):
-    """The choices of a field, which tell the log whom they name, too."""
-
-    def serialize_result(self, obj: Any, to_field_name: str) -> dict[str, str]:
-        log_access(self.request, [obj.id])
-        return super().serialize_result(obj, to_field_name)  # type: ignore[misc]  # the stubs lack it
-
-
-admin.site.autocomplete_view = LoggedAutocomplete.as_view(admin_site=admin.site)  # type: ignore[assignment]
 
 
 class GenderFilter(admin.SimpleListFilter):
@@ -178,9 +151,8 @@ class HistoryAdmin(LoggedAdmin):
     def changed_by(self, version: Any) -> str | None:
         return version.history_user and version.history_user.name
 
-    @staticmethod
-    def lost(version: Any) -> str:
-        """Say what was deleted with a record and does not come back with it."""
+    def restore_note(self, version: Any) -> str:
+        """Return what the message about a restored record adds: that which was deleted with it and is not restored."""
         return ""
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Model | None:
@@ -226,7 +198,7 @@ class HistoryAdmin(LoggedAdmin):
             except ValidationError as error:
                 self.message_user(request, f"{self.record(version)}: {' '.join(error.messages)}", messages.ERROR)
             else:
-                self.message_user(request, f"{self.record(version)} is back{self.lost(version)}.")
+                self.message_user(request, f"{self.record(version)} is back{self.restore_note(version)}.")
 
 
 def restore(version: Any, user: AbstractBaseUser | AnonymousUser) -> None:
