@@ -5,26 +5,23 @@ is told in the words of the constraint's `violation_error_message`, on the field
 """
 
 import logging
-import re
 import sys
-from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, SuspiciousOperation
 from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.text import Truncator
 from django.views.decorators.csrf import csrf_exempt
-from rest_framework import exceptions, status
+from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler as drf_exception_handler
 from rest_framework.views import set_rollback
 
+from healthcare.api.constraints import refusal
+from healthcare.api.exceptions import CONCURRENT_CHANGE, RETRY_AFTER_SECONDS, Conflict, DatabaseUnavailable
 from healthcare.api.json import JSONRenderer, encode, json_response
 
 log = logging.getLogger("healthcare.errors")
@@ -35,7 +32,6 @@ if settings.CACHE_URL:
     from redis.exceptions import RedisError
 
     DATABASE_AWAY += (RedisError,)
-RETRY_AFTER_SECONDS = 2
 
 LOG_IN_FIRST = "Send the header Authorization: Bearer <access>, with the access token of /api/auth/login/."
 SEND_JSON = "Send JSON, with the header Content-Type: application/json."
@@ -43,31 +39,7 @@ USE_HTTPS = "Use https://: this API is not served over plain HTTP."
 SEND_LENGTH = "Send a Content-Length: a body in chunks is not read."
 # The same for a path, a record that is not there, and one that is another user's.
 NOT_FOUND = "Not found: no such path, or no such record that you may see. /api/docs/ lists the paths."
-AT_THE_SAME_MOMENT = "Somebody else changed this at the same moment. Read it again, then try again."
 DEFECT = "Something went wrong on this server. To report it, quote the X-Request-ID header of this answer."
-
-
-class Conflict(exceptions.APIException):
-    """The request conflicts with what others depend on (RFC 9110, section 15.5.10)."""
-
-    status_code = status.HTTP_409_CONFLICT
-    default_detail = "Others still use it: it can be deleted once none of their mappings names it."
-    default_code = "conflict"
-
-
-class PreconditionFailed(exceptions.APIException):
-    """The client edited an old version (RFC 9110, section 13.1.1)."""
-
-    status_code = status.HTTP_412_PRECONDITION_FAILED
-    default_detail = "It was changed since: read it again, then repeat the change with the new ETag."
-    default_code = "precondition_failed"
-
-
-class DatabaseUnavailable(exceptions.APIException):
-    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_detail = "The database is not available. Try again in a moment."
-    default_code = "database_unavailable"
-    wait = RETRY_AFTER_SECONDS
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
@@ -108,59 +80,6 @@ def _request_id(request: HttpRequest | Request) -> dict[str, str | None]:
     return {"request_id": getattr(request, "id", None)}
 
 
-# What a refused row means
-
-
-def refusal(error: IntegrityError) -> exceptions.APIException:
-    """Return the exception that says what the database refused: a ValidationError on its field, or a Conflict."""
-    cause = error.__cause__
-    diagnostics = getattr(cause, "diag", None)
-    if diagnostics is None:
-        # SQLite names the constraint, or for a plain unique one its columns: "UNIQUE constraint failed: t.a, t.b".
-        _, _, name = str(cause or error).partition(" constraint failed")
-        name = name.removeprefix(": ").removeprefix("index ").strip("'")
-    else:
-        name = diagnostics.constraint_name
-    constraint = constraints().get(name)
-    if constraint:
-        return exceptions.ValidationError({field_of(constraint): [constraint.violation_error_message]})
-    # By PostgreSQL's English words; in another language, and by SQLite, it is not told which reference is missing.
-    missing = diagnostics and re.match(r"Key \((\w+)_id\)=\(\d+\) is not present", diagnostics.message_detail or "")
-    if missing:
-        return exceptions.ValidationError({missing[1]: ["It does not exist any more."]})
-    return Conflict(AT_THE_SAME_MOMENT)
-
-
-@cache
-def constraints() -> dict[str, models.BaseConstraint]:
-    """Return every constraint of this project's models, by its name and by how SQLite calls it."""
-    found: dict[str, models.BaseConstraint] = {}
-    model: Any
-    for model in apps.get_models():
-        for constraint in model._meta.constraints:
-            found[constraint.name] = constraint
-            if isinstance(constraint, models.UniqueConstraint) and constraint.fields:
-                columns = (model._meta.get_field(name).column for name in constraint.fields)
-                found[", ".join(f"{model._meta.db_table}.{column}" for column in columns)] = constraint
-    return found
-
-
-def field_of(constraint: Any) -> str:
-    """Return the one field a constraint is about, or `non_field_errors` for a rule over several."""
-    if isinstance(constraint, models.CheckConstraint):
-        condition: Any = constraint.condition
-        fields = condition.referenced_base_fields
-    else:
-        fields = set(constraint.fields) | {
-            leaf.name for part in constraint.expressions for leaf in _leaves(part) if isinstance(leaf, models.F)
-        }
-    return fields.pop() if len(fields) == 1 else api_settings.NON_FIELD_ERRORS_KEY
-
-
-def _leaves(expression: Any) -> Iterable[Any]:
-    return [expression] if isinstance(expression, models.F) else expression.flatten()
-
-
 # What Django answers when no view of the API was reached
 
 
@@ -188,6 +107,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
         log.error("database unavailable", extra={"data": _request_id(request)}, exc_info=error)
         return json_error(503, DatabaseUnavailable.default_detail, **{"Retry-After": str(RETRY_AFTER_SECONDS)})
     if isinstance(error, IntegrityError):
-        return json_error(409, AT_THE_SAME_MOMENT)
+        return json_error(409, CONCURRENT_CHANGE)
     log.error("server error", extra={"data": _request_id(request)}, exc_info=error)
     return json_error(500, DEFECT)

@@ -9,21 +9,15 @@ from typing import IO, Any, NoReturn
 import orjson
 from django.conf import settings
 from django.http import HttpResponse
-from rest_framework import exceptions, negotiation, parsers, renderers, status
+from rest_framework import exceptions, negotiation, parsers, renderers
 from rest_framework.request import Request
+
+from healthcare.api.exceptions import PayloadTooLarge
 
 MAX_DEPTH = 32
 # One that never ends is matched, too: otherwise each quote in it would be tried anew, to the end of the body.
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
-
-
-class PayloadTooLarge(exceptions.APIException):
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_code = "payload_too_large"
-
-    def __init__(self) -> None:
-        super().__init__(f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.")
 
 
 class JSONParser(parsers.BaseParser):

@@ -15,8 +15,8 @@ from rest_framework import exceptions
 from rest_framework.serializers import Field
 
 from healthcare.api import errors
+from healthcare.api.exceptions import Conflict, DatabaseUnavailable, PayloadTooLarge, PreconditionFailed
 from healthcare.api.filters import GenderFilter, IntegerFilter
-from healthcare.api.json import PayloadTooLarge
 from healthcare.api.lists import CURSOR, LIMIT, MAX_LIMIT, MAX_SEARCH, ORDERING, SEARCH, Listing
 from healthcare.api.serializers import DetailSerializer
 from healthcare.fields import GENDER, GENDERS, validate_gender, validate_line, validate_phone, validate_text
@@ -34,13 +34,13 @@ ERRORS = {
     401: ("Who are you?", f"{exceptions.NotAuthenticated.default_detail} {errors.LOG_IN_FIRST}"),
     403: ("You may see it, but not change it.", ""),
     404: ("It does not exist for you.", errors.NOT_FOUND),
-    409: ("Others depend on it.", errors.Conflict.default_detail),
+    409: ("Others depend on it.", Conflict.default_detail),
     411: ("The body came in chunks.", errors.SEND_LENGTH),
-    412: ("You edited an old version.", errors.PreconditionFailed.default_detail),
+    412: ("You edited an old version.", PreconditionFailed.default_detail),
     413: ("The body is too large.", str(PayloadTooLarge().detail)),
     415: ("The body is not JSON.", f'Unsupported media type "text/plain" in request. {errors.SEND_JSON}'),
     429: ("Too many requests: see `Retry-After`.", "Request was throttled. Expected available in 60 seconds."),
-    503: ("The database is away: see `Retry-After`.", errors.DatabaseUnavailable.default_detail),
+    503: ("The database is away: see `Retry-After`.", DatabaseUnavailable.default_detail),
 }
 INVALID = {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}}
 # What a query parameter may hold.

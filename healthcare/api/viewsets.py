@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
-from healthcare.api.errors import PreconditionFailed
+from healthcare.api.exceptions import PreconditionFailed
 from healthcare.api.json import encode, json_response
 from healthcare.api.lists import Listing, query_parameters
 from healthcare.api.requests import ApiRequest

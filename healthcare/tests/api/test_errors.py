@@ -6,7 +6,7 @@ from django.db import IntegrityError, OperationalError
 from django.test import Client, RequestFactory
 
 from accounts.models import User
-from healthcare.api import errors
+from healthcare.api import constraints
 from healthcare.api.json import encode
 from healthcare.api.throttling import CacheCounter, client_address
 
@@ -48,7 +48,7 @@ def test_what_django_finds_suspicious_is_refused_in_json(db):
 
 
 def test_an_unknown_constraint_is_a_conflict():
-    assert errors.refusal(IntegrityError("something new")).status_code == 409
+    assert constraints.refusal(IntegrityError("something new")).status_code == 409
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_an_unknown_constraint_is_a_conflict():
     ],
 )
 def test_a_constraint_is_told_on_the_field_it_is_about(constraint, field):
-    assert errors.field_of(errors.constraints()[constraint]) == field
+    assert constraints.field_of(constraints.constraints()[constraint]) == field
 
 
 def test_a_lone_surrogate_in_an_error_is_replaced():
