@@ -9,7 +9,7 @@ from django.conf import settings
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken
 
-from accounts.tests.test_tokens import LOGOUT, ME, REFRESH, assert_refused, login, refresh
+from accounts.tests.sessions import LOGOUT, ME, REFRESH, assert_refused, login, refresh
 from conftest import ApiClient
 
 SOMEBODY_ELSES_KEY = "the attacker's own key, of more than 32 bytes, in fact of 64 and more of them"

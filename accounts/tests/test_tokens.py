@@ -7,10 +7,9 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.hashers import MD5PasswordHasher
 
+from accounts.tests.sessions import CHANGE_PASSWORD, LOGIN, LOGOUT, ME, assert_refused, login, refresh
 from conftest import PASSWORD, ApiClient
 
-LOGIN, REFRESH, LOGOUT = "/api/auth/login/", "/api/auth/refresh/", "/api/auth/logout/"
-ME, CHANGE_PASSWORD = "/api/auth/me/", "/api/auth/password/"
 NEW_PASSWORD = "another password"
 WRONG_LOGIN = {"detail": "No active account with this e-mail and password."}
 
@@ -19,20 +18,6 @@ WRONG_LOGIN = {"detail": "No active account with this e-mail and password."}
 def tokens(owner):
     """The pair a login gives the owner."""
     return login(owner).json()
-
-
-def login(client, password=PASSWORD):
-    return ApiClient().post(LOGIN, {"email": client.user.email, "password": password})
-
-
-def refresh(token):
-    return ApiClient().post(REFRESH, {"refresh": token})
-
-
-def assert_refused(response):
-    assert response.status_code == 401
-    assert response.headers["WWW-Authenticate"].startswith("Bearer")
-    assert list(response.json()) == ["detail"]
 
 
 # Login

@@ -5,7 +5,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 
-from healthcare.tests.test_settings import manage
+from healthcare.tests.environment import manage
 
 User = get_user_model()
 

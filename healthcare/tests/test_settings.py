@@ -1,37 +1,18 @@
 """The environment, and what it makes of the settings: a wrong value stops the start and is named."""
 
-import os
 import re
 import stat
-import subprocess
-import sys
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from healthcare import env, settings
+from healthcare.tests.environment import KEY, manage
 
-KEY = "fJ2vX8qLr5TzW1nBd7YkPm4GhCs9RaEu0oVi6xQtZyN3bHcUq8Dw5Kp"
 LIVE = {"PRODUCTION": "True", "SECRET_KEY": KEY, "ALLOWED_HOSTS": "clinic.example"}
 URL = "postgresql://u:p@db.example/d"
 DATABASE = {"DB_LIVE": "True", "DB_NAME": "clinic", "DB_USER": "clinic"}
 NO_DATABASE = dict.fromkeys(["DATABASE_URL", *(f"DB_{name}" for name in ("PASSWORD", "HOST", "PORT", "SSLMODE"))], "")
-
-# So that what such a process runs is measured too.
-COVERAGE = {name: value for name, value in os.environ.items() if name.startswith("COV")}
-
-
-def manage(*arguments, **environ):
-    """Run manage.py as a process of its own, in this environment alone, without a .env."""
-    return subprocess.run(  # noqa: S603, no shell, and the arguments are this file's own
-        [sys.executable, "manage.py", *arguments],
-        cwd=settings.BASE_DIR,
-        env={"PATH": os.environ["PATH"], **COVERAGE, "DOTENV": os.devnull, **environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize(

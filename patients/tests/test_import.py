@@ -3,7 +3,6 @@
 import codecs
 import csv
 import os
-from io import StringIO
 
 import pytest
 from django.conf import settings
@@ -11,28 +10,12 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from conftest import PATIENT
-from healthcare.tests.admin.test_spreadsheets import export, upload
+from healthcare.tests.admin.files import export, upload
 from patients.management.commands import import_patients
 from patients.models import Patient
+from patients.tests.files import ALICE, BOB, HEADER, names, run
 
 PATIENTS = reverse("patients-list")
-HEADER = "name,age,gender,phone,address,email"
-ALICE = "Alice Smith,30,Female,9876543210,street 123,aliceS@gmail.com"
-BOB = "Bob Jones,7,male,+44 20-7946,,"
-
-
-def run(path, client, **options):
-    """Import and return what is said; the words on refused rows are standard error's."""
-    out, err = StringIO(), StringIO()
-    try:
-        call_command("import_patients", str(path), user=client.user.email.upper(), stdout=out, stderr=err, **options)
-    except CommandError as error:
-        return out.getvalue(), f"{err.getvalue()}{error}"
-    return out.getvalue(), err.getvalue()
-
-
-def names():
-    return list(Patient.objects.values_list("name", flat=True))
 
 
 # What is taken

@@ -10,7 +10,7 @@ from django.urls import reverse
 from conftest import PATIENT
 from patients.management.commands import import_patients
 from patients.models import Patient
-from patients.tests.test_import import ALICE, BOB, HEADER, names, run
+from patients.tests.files import ALICE, BOB, HEADER, names, run
 
 
 def test_a_second_run_adds_what_is_missing_and_changes_nothing(owner, patient, csv_file):

@@ -13,9 +13,8 @@ from django.utils import timezone
 from conftest import PATIENT
 from healthcare.api import lists
 from patients.models import Patient
+from patients.tests.pages import ORDERINGS, PATIENTS, pages
 
-PATIENTS = reverse("patients-list")
-ORDERINGS = [sign + name for name in ("id", "name", "age", "created_at") for sign in ("", "-")]
 # Every column has ties, so that only the id tells the rows apart.
 PEOPLE = [
     ("Émile Zola", 30, "male", "12 Rue 50%", 2),
@@ -44,18 +43,6 @@ def numbers(response):
     """Return which of PEOPLE a list holds, in its order."""
     assert response.status_code == 200, response.content
     return [int(row["phone"][-1]) for row in json.loads(response.getvalue())]
-
-
-def pages(client, path):
-    """Return the pages of a list, as its Link headers lead from one to the next."""
-    found = []
-    while path:
-        response = client.get(path)
-        found.append(response.json())
-        link = response.headers.get("Link")
-        path = re.fullmatch(r'<http://testserver(/.+)>; rel="next"', link)[1] if link else None
-        assert len(found) < 20
-    return found
 
 
 def cursor(*key):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from conftest import PATIENT
 from patients.models import Patient
-from patients.tests.test_lists import ORDERINGS, PATIENTS, pages
+from patients.tests.pages import ORDERINGS, PATIENTS, pages
 
 # Few names and ages, so that many rows tie and only the id tells them apart.
 ROWS = st.lists(st.tuples(st.sampled_from("aAbé"), st.integers(0, 3)), min_size=2, max_size=12)

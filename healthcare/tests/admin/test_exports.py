@@ -8,7 +8,7 @@ import pytest
 
 from conftest import PATIENT
 from healthcare.admin import spreadsheets
-from healthcare.tests.admin.test_spreadsheets import CSV, XLSX, confirm, export, upload
+from healthcare.tests.admin.files import CSV, XLSX, confirm, export, upload
 from patients.models import Patient
 
 

@@ -5,8 +5,8 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
 from conftest import PATIENT
-from healthcare.tests.admin.test_records import PAGES
-from healthcare.tests.admin.test_spreadsheets import as_csv, confirm, upload
+from healthcare.tests.admin.files import as_csv, confirm, upload
+from healthcare.tests.admin.pages import PAGES
 from patients.models import Patient
 
 

@@ -11,20 +11,10 @@ from django.utils import timezone
 from conftest import DOCTOR, PASSWORD, PATIENT
 from doctors.models import Doctor
 from healthcare.api import errors
-from healthcare.tests.admin.test_restore import restore
+from healthcare.tests.admin.pages import PAGES
+from healthcare.tests.admin.restoring import restore
 from mappings.models import Mapping
 from patients.models import Patient
-
-PAGES = [
-    "accounts_user",
-    "patients_patient",
-    "doctors_doctor",
-    "mappings_mapping",
-    "patients_historicalpatient",
-    "doctors_historicaldoctor",
-    "mappings_historicalmapping",
-]
-
 
 # What the form of a patient says of the doctors on it: none.
 NO_DOCTORS = {"mappings-TOTAL_FORMS": 0, "mappings-INITIAL_FORMS": 0}

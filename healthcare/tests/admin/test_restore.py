@@ -5,13 +5,9 @@ from django.test import Client
 from django.urls import reverse
 
 from conftest import PATIENT
+from healthcare.tests.admin.restoring import restore
 from mappings.models import Mapping
 from patients.models import Patient
-
-
-def restore(browser, model, version):
-    url = reverse(f"admin:{model._meta.app_label}_historical{model._meta.model_name}_changelist")
-    return browser.post(url, {"action": "restore", "_selected_action": [version.pk]}, follow=True)
 
 
 def test_a_deleted_patient_is_restored_as_it_was(staff_browser, staff, patient):

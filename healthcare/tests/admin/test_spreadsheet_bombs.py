@@ -9,7 +9,7 @@ from zlib import crc32
 import pytest
 
 from healthcare.tables import FileError, xlsx_rows
-from healthcare.tests.admin.test_spreadsheets import as_xlsx
+from healthcare.tests.admin.files import as_xlsx
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 SHEET, STYLES, STRINGS = "xl/worksheets/sheet1.xml", "xl/styles.xml", "xl/theme/theme1.xml"

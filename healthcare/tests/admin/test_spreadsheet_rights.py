@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from healthcare.tests.admin.test_spreadsheets import ALICE, HEADER, as_csv, confirm, export, upload
+from healthcare.tests.admin.files import ALICE, HEADER, as_csv, confirm, export, upload
 from patients.models import Patient
 
 

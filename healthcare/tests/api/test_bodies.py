@@ -7,7 +7,7 @@ import pytest
 
 from conftest import PATIENT
 from healthcare.api import errors
-from healthcare.tests.api.test_input import JOHN, MEGABYTE, WRITES, assert_json, stored
+from healthcare.tests.api.bodies import JOHN, MEGABYTE, WRITES, assert_json, stored
 from mappings.models import Mapping
 from patients.models import Patient
 

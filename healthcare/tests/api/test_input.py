@@ -1,32 +1,18 @@
 """Whatever is sent, the answer is JSON that says what is wrong with it, and nothing is stored."""
 
-import json
-
 import pytest
 from django.contrib.auth import get_user_model
 
 from conftest import DOCTOR, PATIENT, ApiClient
 from doctors.models import Doctor
 from healthcare.api import errors
-from mappings.models import Mapping
+from healthcare.tests.api.bodies import JOHN, MEGABYTE, WRITES, assert_json, stored
 from patients.models import Patient
 from patients.views import PatientViewSet
 
-MEGABYTE = 1024 * 1024
-JOHN = {"name": "John Doe", "email": "john@example.com", "password": "password123"}
-WRITES = ["/api/auth/register/", "/api/patients/", "/api/doctors/", "/api/mappings/"]
 RECORDS = ["/api/patients/{}/", "/api/doctors/{}/", "/api/mappings/{}/"]
 READS = [*RECORDS, "/api/patients/{}/doctors/", "/api/doctors/{}/patients/", "/api/patients/{}/history/"]
 NOT_FOUND = {"detail": errors.NOT_FOUND}
-
-
-def stored():
-    return [model.objects.count() for model in (get_user_model(), Patient, Doctor, Mapping)]
-
-
-def assert_json(response, status):
-    assert (response.status_code, response.headers["Content-Type"]) == (status, "application/json")
-    assert isinstance(json.loads(response.content), dict)
 
 
 # Paths

@@ -7,7 +7,7 @@ import yaml
 from django.core.management import get_commands
 
 from healthcare.settings import BASE_DIR
-from healthcare.tests.test_settings import KEY, manage
+from healthcare.tests.environment import KEY, manage
 
 COMPOSE = yaml.safe_load((BASE_DIR / "deploy/compose.yaml").read_text())
 RENDER = yaml.safe_load((BASE_DIR / "deploy/render.yaml").read_text())
