@@ -21,7 +21,7 @@ NEWMAN := npx --yes newman@6.2.2 run samples/healthcare.postman_collection.json 
 PYTEST := $(BIN)/python -W error::ResourceWarning -m pytest -q -n 2 --dist loadfile --durations 3
 
 .DEFAULT_GOAL := help
-.PHONY: help coverage run serve clean-expired test lint check audit test-sqlite test-postgresql postman fuzz faults bench bench-scale bench-layers install browser
+.PHONY: help coverage run serve clean-expired test lint check audit test-sqlite test-postgresql postman fuzz faults bench bench-scale bench-layers install browser screenshots
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -114,3 +114,6 @@ browser: .venv/.tests ## Click through the admin and the docs in Chromium (DB_LI
 	@if [ -x /usr/bin/chromium ]; then $(ISOLATED) $(BIN)/python -m pytest -q healthcare/tests/browser; \
 	elif [ -n "$$REQUIRE_CHROMIUM" ]; then echo "error: no /usr/bin/chromium" >&2; exit 1; \
 	else echo "Left out: the browser's tests, as there is no /usr/bin/chromium."; fi
+
+screenshots: .venv/.tests ## Take the screenshots of the documentation, in Chromium
+	DB_LIVE=False $(ISOLATED) $(BIN)/python -m pytest -q healthcare/tests/browser/screenshots.py
