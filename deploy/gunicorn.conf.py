@@ -7,39 +7,39 @@ from socket import socket
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-# Seconds that a thread waits for its client's next request, and that another client may wait for the thread.
+# How many seconds a thread waits for the next request of its client, and thus another client for a thread.
 LINGER = 0.01
-NOT_HTTP = '{"detail":"The request is malformed, or its address or headers are too long."}'
+MALFORMED = '{"detail":"The request is malformed, or its address or headers are too long."}'
 FAILED = '{"detail":"A server error occurred."}'
 
 
 class Worker(ThreadWorker):
-    """gunicorn's threads, but for the time between two requests, the end, and requests the project never sees."""
+    """Change how gunicorn's threaded worker reuses a thread, shuts down, and answers requests Django never sees."""
 
     def handle(self, conn: TConn) -> object:
-        """Answer a request, and on the same thread those that follow within LINGER, while there are threads for all.
+        """Answer a request, and on the same thread those that follow within LINGER, unless a client waits for a thread.
 
-        The stock worker passes the connection to its main thread and back each time, which costs more than the wait.
+        The stock worker passes the connection to its main thread and back after each answer, which costs more.
         """
         kept = super().handle(conn)
-        while kept is True and self.busy() <= self.cfg.threads and followed(conn):
+        while kept is True and self.busy() <= self.cfg.threads and has_next_request(conn):
             kept = super().handle(conn)
         return kept
 
     def busy(self) -> int:
-        """Return how many connections have a thread or wait for one, give or take those that change this moment."""
+        """Return how many connections have a thread or wait for one; other threads may be changing the number."""
         return self.nr_conns - len(self.keepalived_conns) - len(self.pending_conns)
 
     def is_parent_alive(self) -> bool:
-        """Also tell the threads, which would otherwise serve on, when the master was killed."""
+        """Also stop the threads after the master was killed; the stock worker stops only its main thread."""
         if not super().is_parent_alive():
             self.alive = False
         return self.alive
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """When told to stop, also answer whoever the kernel let in before the port closed.
+        """At shutdown, accept every connection in the listener's queue before closing it.
 
-        The stock worker leaves them in the listener's queue, lets more join them, and resets them all when it ends.
+        The stock worker leaves the listener open until it exits, and the kernel then resets what is in the queue.
         """
         super().set_accept_enabled(enabled)
         if not self.alive:
@@ -49,9 +49,9 @@ class Worker(ThreadWorker):
                 listener.close()
 
     def handle_error(self, req: object, client: socket, addr: object, error: Exception) -> None:
-        """Answer in JSON, and log the kind of error: gunicorn's own words repeat the URL, and names may stand in it."""
+        """Answer in JSON, and log only the error's type: gunicorn's message quotes the URL, which may hold names."""
         malformed = isinstance(error, ParseException)
-        status, body = ("400 Bad Request", NOT_HTTP) if malformed else ("500 Internal Server Error", FAILED)
+        status, body = ("400 Bad Request", MALFORMED) if malformed else ("500 Internal Server Error", FAILED)
         self.log.error("%s: %s", status, type(error).__name__, exc_info=None if malformed else error)
         head = (
             f"HTTP/1.1 {status}\r\nConnection: close\r\nCache-Control: no-store\r\n"
@@ -61,8 +61,8 @@ class Worker(ThreadWorker):
             client.sendall(f"{head}\r\n\r\n{body}".encode())
 
 
-def followed(conn: TConn) -> bool:
-    """Wait for the next request, and tell whether one begins."""
+def has_next_request(conn: TConn) -> bool:
+    """Wait up to LINGER for the next request of the client."""
     if conn.parser.unreader.buf.getvalue():
         return True
     poller = select.poll()
@@ -71,15 +71,28 @@ def followed(conn: TConn) -> bool:
 
 
 worker_class = Worker
-# A long list keeps a thread until its client has read it.
+# A long list occupies a thread until the client, or nginx in front, has read it.
 threads = 16
-# Longer than nginx keeps its connections to us (60 s), so that it is never the one to write into a closed one.
+# Load the project before the port opens, so that no client waits for it.
+preload_app = True
+# Longer than the 60 s for which nginx keeps its connections, so that gunicorn never closes one that nginx still uses.
 keepalive = 75
-# Seconds, after SIGTERM, for requests in flight.
+# Seconds after SIGTERM for requests in flight.
 graceful_timeout = 30
-# The project believes X-Forwarded-* as TRUSTED_PROXIES says; gunicorn would believe whoever is on this machine.
+# X-Forwarded-* is Django's to read, by TRUSTED_PROXIES; gunicorn would trust every client on this machine.
 forwarded_allow_ips = ""
-# As much as nginx takes.
+# The limit of nginx.
 limit_request_line = 8190
-# Nobody commands it but by signals.
+# Signals are the only way to control it.
 control_socket_disable = True
+# The lines of the project's own log, and no text of exceptions, which may quote a record.
+logconfig_dict = {
+    "formatters": {"json": {"()": "healthcare.logs.JSONFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        "gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
+        # It warns of every HEAD, as Django leaves the body of the answer to the server to drop.
+        "gunicorn.http.wsgi": {"level": "ERROR"},
+    },
+}

@@ -1,18 +1,52 @@
 """The WSGI application: what a production server imports."""
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
+from io import BytesIO
+from typing import Any
+from wsgiref.types import StartResponse
 
+import django
 from django.conf import settings
-from django.core.wsgi import get_wsgi_application
+from django.core.handlers.wsgi import WSGIHandler
 from django.db import OperationalError, connection
+from django.urls import get_resolver
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "healthcare.settings")
 
-application = get_wsgi_application()
 
-# Requests are served by other threads, over connections of their own. Closing the last one would delete SQLite's -wal
-# and -shm files, which no read can make again on a full disk; so this thread, which serves nothing, keeps one open.
-if not settings.DB_LIVE:
+class Application(WSGIHandler):
+    """Django's application, which also reads bodies without a Content-Length."""
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Read a chunked body (RFC 9112, section 7.1) into memory, up to one byte more than is allowed.
+
+        Django itself reads as many bytes as Content-Length says. A server that decodes chunks sets
+        `wsgi.input_terminated`.
+        """
+        if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
+            body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+            environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        return super().__call__(environ, start_response)
+
+
+def hold_database() -> None:
+    """Keep a connection open in this thread, which serves nothing.
+
+    Requests are served by other threads, over connections of their own. Closing the last one would delete SQLite's -wal
+    and -shm files, which no read can create again on a full disk.
+    """
     with suppress(OperationalError):
         connection.ensure_connection()
+
+
+django.setup(set_prefix=False)
+application = Application()
+# Django would import the URLs at the first request, and its client would wait for that.
+get_resolver().url_patterns  # noqa: B018
+
+if not settings.DB_LIVE:
+    hold_database()
+    # A server that loads the project before it forks its workers: https://www.sqlite.org/howtocorrupt.html, section 2.6
+    os.register_at_fork(before=connection.close, after_in_child=hold_database)

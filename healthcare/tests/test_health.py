@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connections
 from django.db.migrations.recorder import MigrationRecorder
-from django.test import Client, RequestFactory
+from django.test import Client
 
 from conftest import ApiClient
 
@@ -107,16 +107,3 @@ def test_the_api_is_back_with_the_database(owner, away, monkeypatch):
     monkeypatch.undo()
 
     assert owner.get("/api/auth/me/").status_code == 200
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_application_that_servers_import_answers():
-    # Not before there is a database: importing it opens a connection.
-    from healthcare.wsgi import application
-
-    answered = []
-
-    body = application(RequestFactory().get("/healthz").environ, lambda status, headers: answered.append(status))
-
-    assert answered == ["200 OK"]
-    assert b"".join(body) == b'{"status":"alive"}'

@@ -1,5 +1,6 @@
-"""What the server itself answers, before the project is asked."""
+"""The production server's own part: threads, shutdown, and what it answers before Django is asked."""
 
+import json
 import os
 import re
 import signal
@@ -10,21 +11,35 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from http.client import HTTPConnection
+from http.client import HTTPConnection, IncompleteRead
 
 import pytest
 
 from healthcare.settings import BASE_DIR
 
 APPLICATION = """
-import os, threading
+import os, threading, time
+
+time.sleep(1)
+
 
 def application(environ, start_response):
-    told = f"{environ['wsgi.url_scheme']} {os.getpid()} {threading.get_ident()}".encode()
-    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(told)))])
-    return [told]
+    if environ["PATH_INFO"] == "/broken":
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return broken()
+    if environ["PATH_INFO"] == "/echo":
+        answer = environ["wsgi.input"].read()
+    else:
+        answer = f"{environ['wsgi.url_scheme']} {os.getpid()} {threading.get_ident()}".encode()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(answer)))])
+    return [answer]
+
+
+def broken():
+    yield b"the first row"
+    raise RuntimeError("ecilA"[::-1])
 """
-# The project's, with time enough for a test.
+# The project's configuration, with more time than a test needs.
 CONFIGURATION = """
 exec(open("deploy/gunicorn.conf.py").read())
 LINGER, threads = 5, {threads}
@@ -33,19 +48,19 @@ LINGER, threads = 5, {threads}
 
 @pytest.fixture
 def server(tmp_path, request):
-    """Serve an application that tells its scheme, process and thread; give (port, log, the process started)."""
-    (tmp_path / "telling.py").write_text(APPLICATION)
+    """Serve an application that returns its scheme, process and thread; yield (port, log, the process started)."""
+    (tmp_path / "served.py").write_text(APPLICATION)
     (tmp_path / "gunicorn.conf.py").write_text(CONFIGURATION.format(threads=getattr(request, "param", 16)))
     log = tmp_path / "log"
     command = [sys.executable, "-m", "gunicorn", "--config", tmp_path / "gunicorn.conf.py", "--bind", "127.0.0.1:0"]
     with log.open("w") as output:
         process = subprocess.Popen(  # noqa: S603, a command of this file
-            [*command, "--pythonpath", tmp_path, "telling"], cwd=BASE_DIR, stdout=output, stderr=output
+            [*command, "--pythonpath", tmp_path, "served"], cwd=BASE_DIR, stdout=output, stderr=output
         )
     deadline = time.monotonic() + 30
     while not (found := re.search(r"Listening at: http://127.0.0.1:(\d+)", log.read_text())):
         assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.05)
+        time.sleep(0.01)
     yield int(found[1]), log, process
     process.terminate()
     process.wait(30)
@@ -62,12 +77,23 @@ def ask(port, request):
     return head.decode(), body.decode()
 
 
+def test_the_port_opens_once_the_application_is_loaded(server):
+    port, *_ = server
+    started = time.monotonic()
+
+    with connected(port) as connection:
+        thread_and_process(connection)
+
+    # Loading the application takes a second.
+    assert time.monotonic() - started < 0.5
+
+
 @pytest.mark.parametrize(
     "request_line",
     [b"GET /api/patients/?search=Alice Smith HTTP/1.1", b"GET /api/patients/?search=Alice%s HTTP/1.1" % (b"x" * 8200)],
     ids=["a space", "too long"],
 )
-def test_a_malformed_request_is_answered_in_json_and_its_names_are_not_logged(server, request_line):
+def test_a_malformed_request_is_answered_in_json_and_not_logged(server, request_line):
     port, log, _ = server
 
     head, body = ask(port, request_line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -79,7 +105,41 @@ def test_a_malformed_request_is_answered_in_json_and_its_names_are_not_logged(se
     assert "Alice" not in log.read_text()
 
 
-def test_the_server_believes_nobody_who_says_https(server):
+def test_an_error_in_a_streamed_answer_breaks_it_off_and_its_message_is_not_logged(server):
+    port, log, _ = server
+
+    with connected(port) as connection:
+        connection.request("GET", "/broken")
+        answer = connection.getresponse()
+        with pytest.raises(IncompleteRead):
+            answer.read()
+
+    assert '"traceback"' in log.read_text()
+    assert "Alice" not in log.read_text()
+
+
+def test_a_head_request_leaves_no_warning(server):
+    port, log, _ = server
+
+    with connected(port) as connection:
+        connection.request("HEAD", "/")
+        answer = connection.getresponse()
+
+    assert (answer.status, answer.read()) == (200, b"")
+    assert {json.loads(line)["level"] for line in log.read_text().splitlines()} == {"info"}
+
+
+def test_a_chunked_body_is_decoded(server):
+    port, *_ = server
+
+    with connected(port) as connection:
+        connection.request("POST", "/echo", iter([b"one ", b"two"]), encode_chunked=True)
+        answer = connection.getresponse().read()
+
+    assert answer == b"one two"
+
+
+def test_x_forwarded_proto_of_a_client_is_not_trusted(server):
     port, *_ = server
 
     _, body = ask(port, b"GET / HTTP/1.0\r\nHost: localhost\r\nX-Forwarded-Proto: https\r\n\r\n")
@@ -87,39 +147,39 @@ def test_the_server_believes_nobody_who_says_https(server):
     assert body.startswith("http ")
 
 
-def test_a_connection_stays_on_its_thread_while_its_client_goes_on(server):
+def test_a_connection_keeps_its_thread_while_its_client_sends_requests(server):
     port, *_ = server
 
     with connected(port) as one, connected(port) as other:
-        (first, *_), (between, *_), (second, *_) = map(told, (one, other, one))
+        (first, _), (between, _), (second, _) = map(thread_and_process, (one, other, one))
 
     assert first == second != between
 
 
 @pytest.mark.parametrize("server", [1], indirect=True)
-def test_a_client_that_goes_on_and_on_leaves_a_thread_to_others(server):
+def test_a_client_that_never_pauses_leaves_a_thread_to_others(server):
     port, *_ = server
     done = threading.Event()
 
     with connected(port) as busy, connected(port) as other, ThreadPoolExecutor(1) as pool:
-        told(busy)
-        going = pool.submit(go_on, busy, done.is_set)
+        thread_and_process(busy)
+        sending = pool.submit(send_requests, busy, done.is_set)
         try:
-            assert told(other)
+            assert thread_and_process(other)
         finally:
             done.set()
-        assert going.result()
+        assert sending.result()
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_a_worker_ends_with_its_master_though_a_client_goes_on(server, how):
+def test_a_worker_ends_with_its_master_even_if_a_client_keeps_sending(server, how):
     port, _, master = server
 
     with connected(port) as connection:
-        _, worker = told(connection)
+        _, worker = thread_and_process(connection)
         master.send_signal(how)
         try:
-            assert go_on(connection, lambda: False) == "close"
+            assert send_requests(connection, lambda: False) == "close"
         finally:
             with suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGKILL)
@@ -129,21 +189,21 @@ def connected(port):
     return closing(HTTPConnection("127.0.0.1", port, timeout=10))
 
 
-def told(connection):
-    """Return (thread, process) of a request's answer."""
+def thread_and_process(connection):
+    """Return which thread of which process answered a request."""
     connection.request("GET", "/")
     _, process, thread = connection.getresponse().read().split()
     return int(thread), int(process)
 
 
-def go_on(connection, done):
-    """Send one request after another until `done()` or the server says that it closes; return what it said last."""
+def send_requests(connection, done):
+    """Send requests until `done()` or the server closes the connection; return its last `Connection` header."""
     deadline = time.monotonic() + 10
-    said = None
-    while said != "close" and not done():
+    header = None
+    while header != "close" and not done():
         assert time.monotonic() < deadline
         connection.request("GET", "/")
         answer = connection.getresponse()
         answer.read()
-        said = answer.headers["Connection"]
-    return said
+        header = answer.headers["Connection"]
+    return header
