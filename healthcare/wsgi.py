@@ -1,7 +1,6 @@
 """The WSGI application: what a production server imports."""
 
 import os
-from collections.abc import Iterable
 from contextlib import suppress
 from io import BytesIO
 from typing import Any
@@ -11,6 +10,7 @@ import django
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import OperationalError, connection
+from django.http.response import HttpResponseBase
 from django.urls import get_resolver
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "healthcare.settings")
@@ -19,7 +19,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "healthcare.settings")
 class Application(WSGIHandler):
     """Django's application, which also reads bodies without a Content-Length."""
 
-    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> HttpResponseBase:
         """Read a chunked body (RFC 9112, section 7.1) into memory, up to one byte more than is allowed.
 
         Django itself reads as many bytes as Content-Length says. A server that decodes chunks sets

@@ -6,7 +6,7 @@ from typing import IO, Any
 
 from django.conf import settings
 from django.core.servers import basehttp
-from whitenoise.runserver_nostatic.management.commands import runserver
+from whitenoise.runserver_nostatic.management.commands.runserver import Command as RunserverCommand
 
 CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})(;.*)?\r?\n")
 
@@ -59,5 +59,5 @@ class Server(basehttp.WSGIServer):
         super().__init__(server_address, RequestHandler, **kwargs)
 
 
-class Command(runserver.Command):
+class Command(RunserverCommand):
     server_cls = Server
