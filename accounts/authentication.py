@@ -14,11 +14,11 @@ from rest_framework_simplejwt.tokens import AccessToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from accounts.models import User
-from healthcare.db.compiled import CompiledQuery, Slot
+from healthcare.db.compiled import CompiledQuery, Placeholder
 from healthcare.fields import ID
 
 FIELDS = [field.attname for field in User._meta.concrete_fields]
-user_by_id = CompiledQuery(lambda: User.objects.filter(pk=Slot("pk")).order_by().values_list(*FIELDS))
+user_by_id = CompiledQuery(lambda: User.objects.filter(pk=Placeholder("pk")).order_by().values_list(*FIELDS))
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,6 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, BaseUser
 from django.db import models, transaction
 from django.utils import timezone
 
-from healthcare.db.compiled import Slot
 from healthcare.db.functions import Fold
 from healthcare.fields import LineField
 
@@ -62,7 +61,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 # Whom a queryset may be asked for.
-Viewer = User | AnonymousUser | Slot
+Viewer = User | AnonymousUser
 
 
 class AttemptWindow(models.Model):

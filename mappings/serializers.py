@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.db.models import BigIntegerField, Exists
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
@@ -5,17 +7,18 @@ from rest_framework import serializers
 from doctors.models import Doctor
 from doctors.serializers import DoctorSerializer
 from healthcare.api.serializers import IntegerField, ModelSerializer
-from healthcare.db.compiled import CompiledQuery, Slot
+from healthcare.db.compiled import CompiledQuery, Placeholder
 from mappings.models import Mapping
 from patients.models import Patient
 
+user: Any = Placeholder("user")
 # Finds the patient among those the user may see, and tells whether there is the doctor.
 patient_and_doctor = CompiledQuery(
     lambda: (
-        Patient.objects.visible_to(Slot("user"))
-        .filter(pk=Slot("patient_id"))
+        Patient.objects.visible_to(user)
+        .filter(pk=Placeholder("patient_id"))
         .order_by()
-        .values_list(Exists(Doctor.objects.visible_to(Slot("user")).filter(pk=Slot("doctor_id"))))
+        .values_list(Exists(Doctor.objects.visible_to(user).filter(pk=Placeholder("doctor_id"))))
     )
 )
 

@@ -15,7 +15,7 @@ from healthcare.api.lists import Listing
 from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import ModelSerializer
 from healthcare.api.viewsets import RecordViewSet, StrictQueryMixin
-from healthcare.db.compiled import CompiledQuery, Slot
+from healthcare.db.compiled import CompiledQuery, Placeholder
 from healthcare.logs import log_access
 from mappings.filters import MappingFilter
 from mappings.models import Mapping
@@ -23,17 +23,19 @@ from mappings.serializers import AssignedDoctorSerializer, MappingSerializer
 from patients.models import Patient
 from patients.serializers import PatientSerializer
 
+user: Any = Placeholder("user")
+
 
 class DoctorsOfPatientMixin(StrictQueryMixin, viewsets.GenericViewSet):
     """Read the doctors assigned to one of the user's patients."""
 
     serializer_class: type[ModelSerializer] = AssignedDoctorSerializer
     patient = CompiledQuery(
-        lambda: Patient.objects.visible_to(Slot("user")).filter(pk=Slot("pk")).order_by().values_list("pk")
+        lambda: Patient.objects.visible_to(user).filter(pk=Placeholder("pk")).order_by().values_list("pk")
     )
     doctors = CompiledQuery(
         lambda: (
-            Doctor.objects.filter(mappings__patient__in=Patient.objects.visible_to(Slot("user")).filter(pk=Slot("pk")))
+            Doctor.objects.filter(mappings__patient__in=Patient.objects.visible_to(user).filter(pk=Placeholder("pk")))
             .order_by("mappings__id")
             .values_list(*DoctorSerializer.columns().values(), F("mappings__id"), F("mappings__assigned_at"))
         )
@@ -82,7 +84,7 @@ class DoctorPatientsViewSet(StrictQueryMixin, viewsets.GenericViewSet):
     query_parameters = None
     serializer_class = PatientSerializer
     doctor = CompiledQuery(
-        lambda: Doctor.objects.visible_to(Slot("user")).filter(pk=Slot("pk")).order_by().values_list("pk")
+        lambda: Doctor.objects.visible_to(user).filter(pk=Placeholder("pk")).order_by().values_list("pk")
     )
 
     @classmethod

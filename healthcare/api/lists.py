@@ -27,7 +27,7 @@ from rest_framework.exceptions import ValidationError
 from healthcare.api.json import encode, encode_rows, json_response
 from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import ModelSerializer
-from healthcare.db.compiled import CompiledQuery, Row, Slot
+from healthcare.db.compiled import CompiledQuery, Placeholder, Row
 from healthcare.db.functions import fold
 from healthcare.logs import log_access
 
@@ -219,8 +219,12 @@ class Listing:
         return self.compiled(order, start, *scope).rows(limit=size + 1, value=value, last_id=last_id, **scope)
 
     def _compiled(self, order: Order, start: str, *scope: str) -> CompiledQuery:
-        after = {"first": None, "null": (None, Slot("last_id")), "value": (Slot("value"), Slot("last_id"))}[start]
-        slots = {name: Slot(name) for name in scope}
+        after = {
+            "first": None,
+            "null": (None, Placeholder("last_id")),
+            "value": (Placeholder("value"), Placeholder("last_id")),
+        }[start]
+        slots = {name: Placeholder(name) for name in scope}
         return CompiledQuery(lambda: order.page(self.queryset(**slots), self._selected(order), after))
 
     def _selected(self, order: Order) -> list[str]:

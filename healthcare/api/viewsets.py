@@ -23,7 +23,7 @@ from healthcare.api.json import encode, json_response
 from healthcare.api.lists import Listing, query_parameters
 from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import ModelSerializer
-from healthcare.db.compiled import CompiledQuery, CompiledWrites, Slot
+from healthcare.db.compiled import CompiledQuery, CompiledWrites, Placeholder
 from healthcare.fields import ID
 from healthcare.logs import log_access
 
@@ -95,7 +95,12 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
         """Return the compiled query of one record as its `user` sees it."""
         columns = cls.serializer_class.columns().values()
         return CompiledQuery(
-            lambda: cls.model.objects.visible_to(Slot("user")).filter(pk=Slot("pk")).order_by().values_list(*columns)
+            lambda: (
+                cls.model.objects.visible_to(Placeholder("user"))
+                .filter(pk=Placeholder("pk"))
+                .order_by()
+                .values_list(*columns)
+            )
         )
 
     def list(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -129,7 +134,9 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
         if connection.vendor != "postgresql":
             return None
         return CompiledWrites(
-            cls.model, cls.serializer_class.columns(), lambda: cls.changeable(Slot("user")).filter(pk=Slot("pk"))
+            cls.model,
+            cls.serializer_class.columns(),
+            lambda: cls.changeable(Placeholder("user")).filter(pk=Placeholder("pk")),
         )
 
     def create(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

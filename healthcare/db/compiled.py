@@ -2,7 +2,7 @@
 
 Building a queryset and compiling it to SQL costs Django many times what the database needs to answer it, and for a
 given endpoint the SQL is the same every time but for a few values. `CompiledQuery` asks a queryset for its SQL once,
-with a `Slot` where a value will stand, and from then on only runs it. `CompiledWrites` changes a row and writes the
+with a `Placeholder` for each parameter, and from then on only runs it. `CompiledWrites` changes a row and writes the
 change into its history in one statement, which is its own transaction: one round trip where the plain path takes up to
 five. The querysets stay the one place that says who may see or change a row.
 
@@ -24,8 +24,8 @@ CREATED, CHANGED, DELETED = "+", "~", "-"
 Row = tuple[Any, ...]
 
 
-class Slot(Value):
-    """Stands in a queryset for a value given later, also where a user is asked for: any but staff."""
+class Placeholder(Value):
+    """Placeholder for a query parameter; also stands in for a logged-in user who is not staff."""
 
     is_authenticated = True
     is_staff = False
@@ -35,7 +35,7 @@ class Slot(Value):
 
 
 class _Name(str):
-    """Tells a slot's name from a parameter that happens to be a string."""
+    """Distinguishes a placeholder's name from a parameter that happens to be a string."""
 
 
 def filled(params: Iterable[Any], values: Mapping[str, Any]) -> list[Any]:
@@ -45,7 +45,7 @@ def filled(params: Iterable[Any], values: Mapping[str, Any]) -> list[Any]:
 class CompiledQuery:
     """The rows of a `values_list` queryset built by `build()`, compiled at its first use.
 
-    query = CompiledQuery(lambda: Patient.objects.filter(pk=Slot("pk")).values_list("id", "name"))
+    query = CompiledQuery(lambda: Patient.objects.filter(pk=Placeholder("pk")).values_list("id", "name"))
     query.rows(pk=1)  # [(1, "Alice Smith")], the first `limit` of them
     """
 
