@@ -1,1 +1,1 @@
-"""How fast the project is, beside its peers: `make bench`, and as it grows: `make bench-scale`."""
+"""Benchmarks: `make bench` (other implementations), `make bench-scale` (size) and `make bench-layers` (profile)."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks bench`, `scale` or `layers`, from the top of the project: what make runs."""
+"""Run a benchmark: `python -m benchmarks bench`, `scale` or `layers`, from the project's folder."""
 
 import argparse
 
@@ -9,7 +9,7 @@ def main():
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("what", choices=["bench", "scale", "layers"])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3, help="of one measurement, warm-up apart")
+    parser.add_argument("--seconds", type=int, default=3, help="of one measurement, without its warm-up")
     arguments = parser.parse_args()
     module = {"bench": bench, "scale": scale, "layers": layers}[arguments.what]
     module.run(arguments.rounds, arguments.seconds)

@@ -1,4 +1,4 @@
-"""Measures the project beside its peers: the same data, the same answers, in turns."""
+"""Measure the project and other implementations in turns, on the same data and with the same answers."""
 
 import os
 from concurrent.futures import ProcessPoolExecutor
@@ -31,13 +31,13 @@ def run(rounds, seconds):
             say(f"Starting {server.title} at port {server.port} ...")
             stack.enter_context(server)
         compared = same_answers(servers)
-        say(f"{compared} requests, good and bad: the same answers from all.")
+        say(f"{compared} requests, valid and invalid: all servers give the same answers.")
         measured, crowded, hashes = rounds_of(servers, rounds, seconds)
     say("\n" + report.bench(servers, measured, crowded, hashes, compared, rounds, seconds, busy))
 
 
 def rounds_of(servers, rounds, seconds):
-    """Measure all cases on all servers; return what every round saw.
+    """Measure all cases on all servers; return the measurements of every round.
 
     {case: {server: [Measured]}}, {server: [Measured at 100 connections]}, [hashes a second].
     """
@@ -45,7 +45,7 @@ def rounds_of(servers, rounds, seconds):
     crowded, hashes = {server.name: [] for server in servers}, []
     for turn in range(rounds):
         say(f"\nRound {turn + 1} of {rounds}, requests a second" + "".join(f"{s.title:>16}" for s in servers))
-        # Nobody is always first.
+        # Rotate, so that no server is always the first.
         order = servers[turn % len(servers) :] + servers[: turn % len(servers)]
         for case in CASES:
             for server in order:
@@ -62,14 +62,14 @@ def rounds_of(servers, rounds, seconds):
 
 
 def measure(server, case, seconds):
-    """Warm the server up and measure one case; undo what it wrote."""
+    """Warm the server up and measure one case, after resetting what earlier writes left."""
     seconds *= case.longer
     if case.writes:
         seed.reset(server.database, PER_SECOND * (WARM_UP + seconds) if case.disposable else 0)
     for start, duration in ((0, WARM_UP), (PER_SECOND * WARM_UP, seconds)):
         requests = case.requests(start, PER_SECOND * duration)
         if server.name == "project":
-            # The project writes history always, and takes no query parameter it does not know.
+            # The project always writes history, and refuses unknown query parameters.
             requests = [request._replace(path=request.path.removesuffix("?history=1")) for request in requests]
         before = server.settle()
         try:
@@ -80,11 +80,11 @@ def measure(server, case, seconds):
     if case.name == "history" and (missing := seed.unversioned(server.database)):
         raise RuntimeError(f"{server.title} left {missing} patients without history")
     if not measured.rate:
-        raise RuntimeError(f"{server.title} answered no {case.title} within {seconds} s: take more SECONDS")
+        raise RuntimeError(f"{server.title}, {case.title}: no answer within {seconds} s; raise SECONDS")
     return measured._replace(cpu=spent / measured.requests * 1e6)
 
 
 def hashes_alone(seconds):
-    """Return how many passwords as many processes as there are workers verify in a second."""
+    """Return how many passwords WORKERS processes verify in a second."""
     with ProcessPoolExecutor(WORKERS) as pool:
         return sum(pool.map(seed.hashes_per_second, [seconds] * WORKERS))

@@ -1,4 +1,4 @@
-"""What is measured: the requests of every case."""
+"""The cases that are measured, and the requests of each."""
 
 import json
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from benchmarks import seed
 from benchmarks.compare import cursor
 from benchmarks.load import CONNECTIONS, Request
 
-# Writes need a new body each: so many are made for every second of a measurement.
+# Bodies prepared for each second of a measurement: every write needs a new one.
 PER_SECOND = 6_000
 
 
 class Case(NamedTuple):
-    """`requests(start, count)` are good for one measurement; a write needs ones that were not sent before."""
+    """One case; `requests(start, count)` returns those of one measurement, and a write never repeats a number."""
 
     name: str
     title: str
@@ -94,7 +94,7 @@ def assign(start, count):
 
 
 CASES = [
-    # A log-in takes 100 MB and eight threads: more at once would measure how the machine copes with that.
+    # A log-in takes 100 MB and eight threads: more connections would measure memory pressure instead.
     Case("login", "log-in", login, writes=True, connections=4, longer=3),
     Case("one", "one patient", one),
     Case("list", "list of 100", everything),

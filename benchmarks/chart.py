@@ -1,4 +1,4 @@
-"""Draws results.svg: bars of requests a second, a panel for each case, readable on light and on dark pages."""
+"""Draw results.svg: bars of requests a second, one panel a case, for light and dark pages."""
 
 from html import escape
 
@@ -23,7 +23,7 @@ def draw(servers, rates, path):
     height = rows * PANEL + MARGIN
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
-        "<title>Requests a second: this project beside its peers</title>",
+        "<title>Requests a second: this project and other implementations</title>",
         f"<style>{STYLE}</style>",
     ]
     for index, case in enumerate(cases):
@@ -33,14 +33,14 @@ def draw(servers, rates, path):
 
 
 def panel(case, servers, rates, left, top):
-    """Return the elements of one case."""
+    """Yield the SVG elements of one case."""
     yield f'<text class="title" x="{left}" y="{top}">{escape(case.title)}</text>'
     longest = WIDTH // COLUMNS - LABEL - 2 * MARGIN - 40
     for index, server in enumerate(servers):
         y = top + 12 + index * STEP
         rate = rates.get(server.name)
         width = max(1, round(rate / max(rates.values()) * longest)) if rate else 0
-        told = f"{rate:,.0f}/s" if rate else "not measured"
+        label = f"{rate:,.0f}/s" if rate else "not measured"
         yield f'<text x="{left}" y="{y + 11}">{escape(server.title)}</text>'
         yield f'<rect x="{left + LABEL}" y="{y}" width="{width}" height="{BAR}" rx="2" fill="{COLORS[server.name]}"/>'
-        yield f'<text class="value" x="{left + LABEL + width + 6}" y="{y + 11}">{told}</text>'
+        yield f'<text class="value" x="{left + LABEL + width + 6}" y="{y + 11}">{label}</text>'

@@ -1,4 +1,4 @@
-"""Measures how long the project takes to start, beside an empty project of Django and DRF, and what a worker weighs."""
+"""Measure the start and the memory of a worker, against an empty project of Django and DRF."""
 
 import subprocess
 import time
@@ -34,7 +34,7 @@ def measure(database, rounds):
 
 
 def first_answer(name, database, application, path):
-    """Start a server; return the seconds until it has answered a request, and the MB of a worker then."""
+    """Start a server; return the seconds until its first answer, and the MB of a worker after it."""
     gunicorn = f".venv/bin/gunicorn --threads 4 --bind {HOST}:{{port}} --workers {WORKERS} {application}"
     # User 1 of the small database owns patient 10.
     headers = {"Authorization": f"Bearer {seed.token(1)}"}

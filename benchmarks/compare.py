@@ -1,8 +1,7 @@
-"""Whether all servers give the same answers: what a faster one leaves out would be no gain.
+"""Compare the answers of all servers: speed gained by leaving something out would not count.
 
-Good answers are compared byte by byte, but for the id and the moment of what was made just now; those of a log-in by
-their keys. Of an error the status and the keys: the words differ. Not sent is a number for a name, which DRF takes for
-a text.
+Successful answers are compared byte by byte, except for new ids and timestamps; those of a log-in by their keys; errors
+by status and keys, as their messages differ. A number as a name is not sent, because DRF converts it to text.
 """
 
 import json
@@ -25,7 +24,7 @@ MADE_NOW = re.compile(rb'"id":\d+|"(?:created_at|assigned_at)":"[^"]*"')
 
 
 def probes():
-    """Return (method, path, token, body) of every request that is compared, in the order of sending."""
+    """Yield (method, path, token, body) of every compared request, in the order of sending."""
     few, writer = seed.token(seed.FEW), seed.token(seed.WRITER)
     long_ago = datetime(2020, 1, 1, tzinfo=UTC)
     bad_tokens = [
@@ -96,7 +95,7 @@ def probes():
 
 
 def cursor(last_id):
-    """Return the project's cursor of the page behind `last_id`."""
+    """Return the project's cursor of the page after `last_id`."""
     from benchmarks.peers.cursors import link
 
     return re.search(r"cursor=([^>]+)", link("", 1, last_id))[1]
@@ -113,7 +112,7 @@ def asked(server, method, path, token, body):
 
 
 def same_answers(servers):
-    """Return how many requests every server answered as the first one does; raise RuntimeError where one does not."""
+    """Return how many requests were compared; raise RuntimeError if a server answers differently from the first."""
     count, different = 0, []
     for probe in probes():
         expected, *others = (asked(server, *probe) for server in servers)

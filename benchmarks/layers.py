@@ -1,4 +1,4 @@
-"""Profiles where the project's own share of a request goes, by layer: what is left where a goal is not reached."""
+"""Profile the project's share of a request, layer by layer."""
 
 import cProfile
 import io
@@ -14,7 +14,7 @@ from benchmarks.servers import HOST, ROOT, environment
 
 USER, TIMES = 1, 500
 WAITING = "waiting for PostgreSQL"
-# The first that a file's path below the project or site-packages holds; what is built in counts to whoever calls it.
+# The first match in a file's path below the project or site-packages wins; built-ins count towards their caller.
 LAYERS = {
     "healthcare/db": "SQL: compiled queries, Django's cursor",
     "django/db": "SQL: compiled queries, Django's cursor",
@@ -31,7 +31,7 @@ BUILT_IN = "~"
 
 
 def run(rounds, seconds):
-    """Profile the requests in this process, and write the part of RESULTS.md; `rounds` and `seconds` mean nothing."""
+    """Profile requests in this process and write their section of RESULTS.md; `rounds` and `seconds` are unused."""
     database = seed.database("layers")
     seed.migrate(database, environment(database))
     try:
@@ -48,11 +48,11 @@ def run(rounds, seconds):
 
         connection.close()
         seed.drop(database)
-    say("\n" + report.write("layers", told(spent)))
+    say("\n" + report.write("layers", section(spent)))
 
 
 def requests(database):
-    """Return {title: function that makes the request}, once what is made once a process has been made."""
+    """Return {title: function that makes the request}, each called often enough to fill all caches."""
     os.environ.update(environment(database))
     from healthcare.wsgi import application
 
@@ -70,7 +70,7 @@ def requests(database):
 
 
 def send(application, method, path, body=""):
-    """Make a request as a WSGI server does; raise RuntimeError where it is refused."""
+    """Make a request as a WSGI server does; raise RuntimeError unless it succeeds."""
     statuses = []
     answer = application(
         {
@@ -94,7 +94,7 @@ def send(application, method, path, body=""):
     list(answer)
     answer.close()
     if statuses[0][:2] != "20":
-        raise RuntimeError(f"{method} {path} was answered {statuses[0]}")
+        raise RuntimeError(f"{method} {path} returned {statuses[0]}")
 
 
 TOKEN = seed.token(USER)
@@ -124,8 +124,8 @@ def layer_of(path):
     return next((layer for part, layer in LAYERS.items() if part in path), OTHER)
 
 
-def told(spent):
-    """Return the part of RESULTS.md."""
+def section(spent):
+    """Return the section of RESULTS.md."""
     own = {
         title: sum(seconds for layer, (_, seconds) in layers.items() if layer != WAITING)
         for title, layers in spent.items()
@@ -142,10 +142,10 @@ def told(spent):
     return f"""
 ## Where a request's time goes
 
-`make bench-layers`: calls of functions in one request, and each layer's share of the time that the project's process is
-busy, waiting for PostgreSQL left out. By cProfile, which makes calls dearer than they are: read the shares as a sketch.
+`make bench-layers`: function calls in one request, and each layer's share of the time that the project's process is
+busy, without waiting for PostgreSQL. cProfile makes calls more expensive than they are: the shares are a rough guide.
 
 {report.table(head, rows)}
 
-In all: {", ".join(f"{title} {total:,.0f} calls" for title, total in totals.items())}.
+In total: {", ".join(f"{title} {total:,.0f} calls" for title, total in totals.items())}.
 """

@@ -1,4 +1,4 @@
--- Sends the requests of a file, one after another and around again. A line of it: method, path, token, body, apart by tabs.
+-- Send the requests of a file in a cycle. Each line: method, path, token, body, separated by tabs.
 
 local requests, sent = {}, 0
 

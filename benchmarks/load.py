@@ -1,4 +1,4 @@
-"""Measures with wrk (https://github.com/wg/wrk), and takes no measurement in which a request failed."""
+"""Measure with wrk (https://github.com/wg/wrk); a measurement with a failed request is an error."""
 
 import json
 import shutil
@@ -21,9 +21,9 @@ class Request(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What one run of wrk saw: requests a second and in all, p50 and p99 in milliseconds.
+    """One run of wrk: requests a second and in total, p50 and p99 in milliseconds.
 
-    `cpu` is what a request cost the server's own processes, in microseconds, where that was looked at.
+    `cpu` is the CPU time of the server's own processes per request, in microseconds, where it was measured.
     """
 
     rate: float
@@ -34,7 +34,7 @@ class Measured(NamedTuple):
 
 
 def send(port, requests, seconds, connections=CONNECTIONS):
-    """Send `requests` around and around for whole `seconds`; raise RuntimeError where one was not answered by 2xx."""
+    """Send `requests` repeatedly for `seconds`; raise RuntimeError unless every answer is 2xx."""
     with tempfile.NamedTemporaryFile("w", prefix="bench-", suffix=".tsv") as lines:
         lines.writelines("\t".join(request) + "\n" for request in requests)
         lines.flush()
@@ -45,7 +45,7 @@ def send(port, requests, seconds, connections=CONNECTIONS):
         raise RuntimeError(f"wrk failed: {run.stdout}{run.stderr}")
     seen = json.loads(run.stdout.strip().splitlines()[-1])
     if seen["failed"] or seen["broken"]:
-        raise RuntimeError(f"{seen['failed']} of {seen['requests']} answers were errors, {seen['broken']} broken off")
+        raise RuntimeError(f"{seen['failed']} of {seen['requests']} answers were errors, {seen['broken']} incomplete")
     return Measured(seen["requests"] / seen["seconds"], seen["requests"], seen["p50"], seen["p99"])
 
 

@@ -1,4 +1,4 @@
-"""Writes RESULTS.md: three parts, of which each command writes its own and leaves the other."""
+"""Write RESULTS.md: three sections, of which each command replaces its own."""
 
 import os
 import platform
@@ -18,9 +18,9 @@ from benchmarks.servers import WORKERS
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
-HEAD = """# How fast it is
+HEAD = """# Benchmark results
 
-Written by `make bench`, `make bench-scale` and `make bench-layers`; on another machine only the ratios mean anything.
+Written by `make bench`, `make bench-scale` and `make bench-layers`. Only the ratios are comparable between machines.
 """
 PARTS = ("bench", "scale", "layers")
 PACKAGES = """
@@ -35,7 +35,7 @@ def say(text):
 
 
 def write(part, text):
-    """Replace one part of RESULTS.md."""
+    """Replace one section of RESULTS.md."""
     old = RESULTS.read_text() if RESULTS.exists() else ""
     kept = {name: found[1] for name in PARTS if (found := re.search(_between(name), old, re.DOTALL))}
     kept[part] = text.strip()
@@ -49,19 +49,19 @@ def _between(name):
 
 
 def table(head, rows):
-    """Return a Markdown table, the first column to the left and the others to the right."""
+    """Return a Markdown table, the first column left-aligned and the others right-aligned."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def goals(checked):
-    """Return the table of goals from (what, wanted, measured, whether it is reached)."""
+    """Return the table of goals from (case, goal, measured, whether it is reached)."""
     rows = [[what, wanted, got, "reached" if reached else "**not reached**"] for what, wanted, got, reached in checked]
-    return table(["goal", "wanted", "measured", ""], rows)
+    return table(["case", "goal", "measured", ""], rows)
 
 
 def machine(command, busy):
-    """Return what the run was made on; `busy` is the machine's load average before it."""
+    """Return a description of the machine and versions; `busy` is the load average before the run."""
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     ram = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1]) / 1024**2
     with closing(seed.connect()) as connection, connection.cursor() as cursor:
@@ -82,7 +82,7 @@ def ratios(ours, theirs):
 
 
 def spread(values, unit="x"):
-    """Return the median of the rounds and, in brackets, their lowest and highest."""
+    """Return the median of the rounds, with the lowest and the highest in brackets."""
     if not values:
         return "-"
     if unit == "%":
@@ -91,7 +91,7 @@ def spread(values, unit="x"):
 
 
 def bench(servers, measured, crowded, hashes, compared, rounds, seconds, busy):
-    """Write the part of `make bench` and the chart; return the part."""
+    """Write the section of `make bench` and the chart; return the section."""
     peers = [server.name for server in servers[1:]]
     rates = {
         case.name: {name: median(run.rate for run in runs) for name, runs in measured[case.name].items()}
@@ -135,25 +135,24 @@ def bench(servers, measured, crowded, hashes, compared, rounds, seconds, busy):
     return write(
         "bench",
         f"""
-## Beside its peers
+## Compared with other implementations
 
 {machine(f"make bench ROUNDS={rounds} SECONDS={seconds}", busy)}
 
-![Requests a second, this project and its peers](results.svg)
+![Requests a second: this project and other implementations](results.svg)
 
 {table(head, rows)}
 
-Medians of {rounds} rounds, {seconds} s each after a warm-up, the order of the servers turned from round to round;
-ratios are those within a round, in brackets the lowest and the highest. {WORKERS} workers each, {CONNECTIONS}
-connections (log-in: 4, for three times as long), load generator and PostgreSQL on the same cores. No answer was an
-error.
+Medians of {rounds} rounds of {seconds} s after a warm-up; the order of the servers rotates. Ratios are taken within a
+round, with the lowest and the highest in brackets. {WORKERS} workers each, {CONNECTIONS} connections (log-in: 4, for
+three times as long); the load generator and PostgreSQL share the same cores. No answer was an error.
 
 {goals(reached(measured, crowded, hashes))}
 
-The limit itself, whose Python is next to nothing, reads one patient {ceiling["one"]} as often as FastAPI, and a list of
-100 {ceiling["list"]}: what is wanted beyond that, no application on this server reaches.
+The limit itself, with hardly any Python, reads one patient {ceiling["one"]} as often as FastAPI, and a list of 100
+{ceiling["list"]}: no application on this server can go beyond that.
 
-CPU that a request takes of the server's own processes, in microseconds; it depends least on what else the machine does:
+CPU time of the server's own processes per request, in microseconds, which depends least on other load on the machine:
 
 {table(["", *(server.title for server in servers)], costs)}
 
@@ -161,35 +160,35 @@ One patient at 100 connections, in milliseconds:
 
 {table(["", "p50", "p99", "p99 to p50"], tails)}
 
-What is compared: every server reads and writes the project's own tables, made by its migrations, in a database of its
-own with the same rows: a user with 100 patients, one with 100,000, {seed.DOCTORS:,} doctors. Before the clock starts,
-{compared} requests, good and bad, are sent to all of them, and the answers must be the same: byte for byte, and for
-errors status and keys. All read the user's row at every request and check that it is active and has the password the
-token was issued for; all keep the same field rules, the same ownership, the same Argon2 parameters.
+Each server works on the project's tables, created by its migrations, in a database of its own with the same rows: a
+user with 100 patients, one with 100,000, and {seed.DOCTORS:,} doctors. Before measuring, {compared} requests, valid and
+invalid, are sent to all servers, and the answers must be equal: byte for byte, and for errors in status and keys. All
+servers read the user's row at every request and check that the user is active and that the token belongs to the current
+password; all apply the same field rules, the same ownership and the same Argon2 parameters.
 
-- **this project**: `make serve` with `PRODUCTION=True`, rates too wide to be met. It alone writes every version to the
-  history, keeps an `ETag`, logs every request, counts requests and failed log-ins, and stores each refresh token.
+- **this project**: `make serve` with `PRODUCTION=True` and rates that are never reached. It alone writes every version
+  to the history, has an `ETag`, logs every request, counts requests and failed log-ins, and stores each refresh token.
 - **usual DRF** (`peers/drf`): ModelSerializer, ModelViewSet, SimpleJWT; gunicorn, sync workers, a connection a request.
 - **FastAPI** (`peers/fastapi_app`): SQLAlchemy 2's async ORM on asyncpg, a pool, pydantic; uvicorn, uvloop, httptools.
-- **limit** (`peers/limit`): bare WSGI by the same `make serve`, a connection a thread, SQL by hand, PyJWT, orjson.
+- **limit** (`peers/limit`): plain WSGI on the same `make serve`, a connection a thread, manual SQL, PyJWT, orjson.
 - The peers write history only in "create, all with history".
 """,
     )
 
 
 def reached(measured, crowded, hashes):
-    """Return the goals as (what, wanted, measured, whether it is reached)."""
+    """Return the goals as (case, goal, measured, whether it is reached)."""
     checked = []
     wanted = (("one", 2, 0.65), ("list", 4, 0.6), ("create", 1.2, 0.35), ("history", 1.2, 0.35))
     titles = {case.name: case.title for case in CASES}
     for name, fastapi, limit in wanted:
         for peer, least, unit in (("fastapi", fastapi, "x"), ("limit", limit, "%")):
             got = ratios(measured[name]["project"], measured[name][peer])
-            told = f"≥ {least:.0%} of the limit" if unit == "%" else f"≥ {least}x FastAPI"
-            checked.append((titles[name], told, spread(got, unit), median(got) >= least))
+            goal = f"≥ {least:.0%} of the limit" if unit == "%" else f"≥ {least}x FastAPI"
+            checked.append((titles[name], goal, spread(got, unit), median(got) >= least))
     alone = [run.rate / hashed for run, hashed in zip(measured["login"]["project"], hashes, strict=True)]
-    told = f"{spread(alone, '%')} of {median(hashes):.1f} a second"
-    checked.append(("log-in", "≥ 90% of the password hash alone", told, median(alone) >= 0.9))
+    rate = f"{spread(alone, '%')} of {median(hashes):.1f} a second"
+    checked.append(("log-in", "≥ 90% of the password hash alone", rate, median(alone) >= 0.9))
     tail = [run.p99 / run.p50 for run in crowded["project"]]
     checked.append(("p99 at 100 connections", "≤ 3x p50, no error", spread(tail), median(tail) <= 3))
     return checked

@@ -1,4 +1,4 @@
-"""Measures the project as it grows, at its longest list, and as it starts."""
+"""Measure the project at two sizes, on a long list, and at its start."""
 
 import json
 import os
@@ -21,7 +21,7 @@ SIZES = {"small": (10, 100), "large": (10_000, 100_000)}
 EACH = 100
 SAMPLE = 100
 CONNECTIONS = 4
-# A user beside them, on the large database: the one with the long list.
+# One more user of the large database, with the long list.
 MANY = SIZES["large"][0] + 1
 PAGE = 1_000
 LIMIT = 50
@@ -29,7 +29,7 @@ PER_SECOND = 3_000
 
 
 def fill(name, users, doctors):
-    """Fill a database; a user's patients lie scattered among those of the others, as they do where all work at once."""
+    """Fill a database; rows of different users are interleaved, as when all users work concurrently."""
     seed.run(
         name,
         seed.users(1, users),
@@ -54,7 +54,7 @@ def fill(name, users, doctors):
 
 
 def questions(users, doctors, start, count):
-    """Return {title: requests}, asked by users all over the table; `start` tells apart what is created."""
+    """Return {title: requests} of users from all parts of the table; `start` makes created patients unique."""
     chosen = random.Random(start).sample(range(1, users + 1), min(users, SAMPLE))  # noqa: S311, not a secret
     tokens = {user: seed.token(user) for user in chosen}
     own = [(user, (user - 1 or users) + k * users) for k in range(EACH) for user in chosen]
@@ -75,7 +75,7 @@ def questions(users, doctors, start, count):
 
 
 def run(rounds, seconds):
-    """Seed both sizes, measure, and write the part of RESULTS.md."""
+    """Seed both sizes, measure, and write the section of RESULTS.md."""
     load.require_wrk()
     busy = os.getloadavg()[0]
     names = {size: seed.database(size) for size in SIZES}
@@ -95,7 +95,7 @@ def run(rounds, seconds):
         for server in servers.values():
             server.settle()
         starts = coldstart.measure(names["small"], rounds)
-    say("\n" + report.write("scale", told(grown, pages, memories, starts, loaded, rounds, seconds, busy)))
+    say("\n" + report.write("scale", section(grown, pages, memories, starts, loaded, rounds, seconds, busy)))
 
 
 def growth(servers, rounds, seconds):
@@ -103,7 +103,7 @@ def growth(servers, rounds, seconds):
     seen = {}
     for turn in range(rounds):
         say(f"\nRound {turn + 1} of {rounds}, p50 and p99 in ms{'small':>22}{'large':>18}")
-        # Warmed up first, so that threads have their connections to the database; where it is large, with other rows.
+        # Warm up first, so that all threads have database connections; with other rows than those measured.
         before, asked = (
             {size: questions(*SIZES[size], start * 10**6, PER_SECOND * seconds) for size in servers}
             for start in (2 * turn, 2 * turn + 1)
@@ -120,7 +120,7 @@ def growth(servers, rounds, seconds):
 
 
 def first_and_last(server, rounds, seconds):
-    """Return {page: [Measured]} of the first page of the long list, and of one far behind."""
+    """Return {page: [Measured]} of the first page of the long list, and of page PAGE."""
     token, path = seed.token(MANY), f"/api/patients/?limit={LIMIT}"
     paths = {1: path}
     for _ in range(PAGE - 1):
@@ -135,7 +135,7 @@ def first_and_last(server, rounds, seconds):
 
 
 def long_list(server, times):
-    """Read the list of 100,000 some times; return [(MB a worker grew by, seconds to the first byte, to the last)]."""
+    """Read the list of 100,000 repeatedly; return [(MB a worker grew by, seconds to the first byte, to the last)]."""
     path, headers = "/api/patients/", {"Authorization": f"Bearer {seed.token(MANY)}", **PROXY_HEADERS}
     for _ in range(20):
         server.request("GET", f"{path}?limit=1", headers=headers)
@@ -154,13 +154,13 @@ def long_list(server, times):
         last = time.perf_counter() - started
         connection.close()
         if len(json.loads(body)) != seed.MANY_PATIENTS:
-            raise RuntimeError("the long list is not whole")
+            raise RuntimeError("the long list is incomplete")
         seen.append((max(memory(pid, "VmHWM") - before[pid] for pid in before), first, last))
     return seen
 
 
-def told(grown, pages, memories, starts, loaded, rounds, seconds, busy):
-    """Return the part of RESULTS.md."""
+def section(grown, pages, memories, starts, loaded, rounds, seconds, busy):
+    """Return the section of RESULTS.md."""
     checked, rows = [], []
     for title, sizes in grown.items():
         cells = []
@@ -195,21 +195,21 @@ def told(grown, pages, memories, starts, loaded, rounds, seconds, busy):
     head = ["ms", *(f"{p} {n * EACH:,}" for p in ("p50", "p99") for n in (small_users, users))]
     head[3:3], head[6:6] = ["p50 ratio"], ["p99 ratio"]
     return f"""
-## As it grows
+## By size
 
 {report.machine(f"make bench-scale ROUNDS={rounds} SECONDS={seconds}", busy)}
 
 {report.table(head, rows)}
 
 {small_users * EACH:,} patients of {small_users} users and {small_doctors} doctors, against {users * EACH:,} of
-{users:,} users ({EACH} each, and one user with {seed.MANY_PATIENTS:,}) and {doctors:,} doctors; history rows as well.
+{users:,} users ({EACH} each, and one user with {seed.MANY_PATIENTS:,}) and {doctors:,} doctors; with history rows.
 Requests of {SAMPLE} users in turn, {CONNECTIONS} connections, medians of {rounds} rounds of {seconds} s; ratios are
-those within a round, in brackets the lowest and the highest. A search finds one row. In the
-directory it is a trigram index's dearest: every e-mail begins alike, so that most of the text asked for is in each.
+taken within a round, with the lowest and the highest in brackets. A search finds one row. The directory's search is
+the worst case of a trigram index: all e-mails begin alike, so most of the searched text is in each.
 
 Page 1 of a list of {seed.MANY_PATIENTS:,} (`limit={LIMIT}`) takes {p50[1]:.1f} ms, page {PAGE:,} {p50[PAGE]:.1f} ms.
 The whole list, without `limit`: the first byte after {median(first):.2f} s, the last after {median(whole):.1f} s, and a
-worker grew by {median(megabytes):.0f} MB. After all of this a worker held {loaded:.0f} MB.
+worker grew by {median(megabytes):.0f} MB. At the end a worker used {loaded:.0f} MB.
 
 {report.table(["", "this project", "empty project", "ratio"], start_rows)}
 

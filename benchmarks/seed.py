@@ -1,4 +1,4 @@
-"""The databases of a run: made by the project's own migrations, filled by SQL, the same for every server."""
+"""Create the databases of a run with the project's migrations and fill them by SQL, identically for every server."""
 # ruff: noqa: S608, what is put into the SQL comes from this package, not from outside
 
 import hashlib
@@ -23,15 +23,15 @@ SECRET_KEY = secrets.token_urlsafe(50)
 PASSWORD = "correct horse battery"  # noqa: S105, of made-up users in a made-up database
 # The parameters of django.contrib.auth.hashers.Argon2PasswordHasher, which every server here uses.
 HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=102_400, parallelism=8)
-# With a salt as long as Django's, or its first log-in would hash once more, for a longer one.
+# A salt as long as Django's; otherwise the first log-in would hash again to upgrade it.
 HASH = HASHER.hash(PASSWORD, salt=secrets.token_urlsafe(16).encode())
 
-# Whose data is measured: FEW has 100 patients, MANY has 100,000, all writing is WRITER's, DIRECTORY keeps the doctors.
+# Users: FEW has 100 patients, MANY has 100,000, WRITER does all writes, DIRECTORY added the doctors.
 FEW, MANY, WRITER, DIRECTORY = 1, 2, 3, 4
 LOGINS = range(5, 105)
 MANY_PATIENTS = 100_000
 DOCTORS = 1_000
-# Ids of WRITER's: 100 patients that stay, and from DISPOSABLE on those that a measurement deletes.
+# Ids of WRITER's patients: 100 that stay, and from DISPOSABLE on those that a measurement deletes.
 WRITERS = range(200_001, 200_101)
 DISPOSABLE = 1_000_001
 MADE = 10_000_000
@@ -69,7 +69,7 @@ def drop(*names):
 
 
 def migrate(name, environment):
-    """Create a database with the project's own tables."""
+    """Create a database with the project's tables."""
     create(name)
     command = [".venv/bin/python", "manage.py", "migrate", "--verbosity", "0"]
     subprocess.run(command, env=environment, check=True)  # noqa: S603, a command of this file
@@ -87,7 +87,7 @@ def users(first, last):
 
 
 def patients(first, last, user):
-    """Return the INSERT of patients with these ids; `user` is SQL that may use their id, n."""
+    """Return the INSERT of patients with these ids; `user` is an SQL expression of their id, `n`."""
     return f"""
         INSERT INTO patients_patient (id, name, age, gender, phone, address, email, created_at, user_id)
         SELECT n, 'Patient ' || n, n % 100, (ARRAY['male', 'Female', 'other'])[n % 3 + 1], '+49' || 100000000 + n,
@@ -110,7 +110,7 @@ def doctors(last):
 
 
 def mappings(where, each=3):
-    """Return the INSERT that assigns `each` doctors to every patient that `where` names."""
+    """Return the INSERT that assigns `each` doctors to every patient that matches `where`."""
     return f"""
         INSERT INTO mappings_mapping (patient_id, doctor_id, user_id, assigned_at)
         SELECT patient.id, (patient.id * 7 + k) % {DOCTORS} + 1, patient.user_id,
@@ -130,7 +130,7 @@ HISTORY = {
 
 
 def history(table, where="true"):
-    """Return the INSERT of the first version of every row that `where` names."""
+    """Return the INSERT of the first version of every row that matches `where`."""
     versions, columns = HISTORY[table]
     return f"""
         INSERT INTO {versions} (id, {columns}, user_id, history_date, history_type, history_user_id)
@@ -159,7 +159,7 @@ def fill(name):
 
 
 def reset(name, disposable=0):
-    """Undo what measured writes left behind; make `disposable` patients to delete."""
+    """Remove the rows of earlier measurements; create `disposable` patients to delete."""
     tables = ("mappings_historicalmapping", "mappings_mapping", "patients_historicalpatient", "patients_patient")
     run(
         name,
@@ -186,7 +186,7 @@ def unversioned(name):
 
 
 def token(user, **claims):
-    """Return an access token as the project issues it, good for the whole run."""
+    """Return an access token as the project issues it, valid for the whole run."""
     now = datetime.now(UTC)
     payload = {
         "token_type": "access",

@@ -1,4 +1,4 @@
-"""Starts the project and its peers, each with the same number of workers, and stops them again."""
+"""Start and stop the project and the other implementations, each with the same number of workers."""
 
 import os
 import re
@@ -20,9 +20,9 @@ FIRST_PORT = int(os.environ.get("BENCH_PORT", "8600"))
 WORKERS = 2
 START_SECONDS = 90
 TICKS = os.sysconf("SC_CLK_TCK")
-# As behind deploy/nginx.conf. Every server gets them, one believes them.
+# As behind deploy/nginx.conf. Every server gets them; only the project uses them.
 PROXY_HEADERS = {"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "https"}
-# PRODUCTION=True, but for rates that no measurement reaches. What .env says does not count.
+# PRODUCTION=True, with rates that no measurement reaches. `.env` is not read.
 ENVIRONMENT = {
     "DOTENV": os.devnull,
     "PRODUCTION": "True",
@@ -42,7 +42,7 @@ ENVIRONMENT = {
 
 
 def environment(database):
-    # Python keeps what it compiled, or a start would measure the compiler.
+    # Keep compiled bytecode, or the start would measure the compiler.
     return {**os.environ, **ENVIRONMENT, "DB_NAME": database, "PYTHONDONTWRITEBYTECODE": ""}
 
 
@@ -55,7 +55,7 @@ class Server:
     database: str
     command: list[str]
     port: int
-    # What it is asked until it answers.
+    # Requested until the server answers.
     path: str = "/api/patients/"
     headers: dict = field(default_factory=dict)
     log: Path = field(default_factory=lambda: Path(tempfile.mkstemp(prefix="bench-", suffix=".log")[1]))
@@ -83,7 +83,7 @@ class Server:
         self.log.unlink(missing_ok=True)
 
     def wait(self):
-        """Wait until the server answers; raise RuntimeError with its log where it ends or takes too long."""
+        """Wait until the server answers; raise RuntimeError with its log if it exits or takes too long."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
@@ -110,7 +110,7 @@ class Server:
         return {pid: (int(stat[11]) + int(stat[12])) / TICKS for pid, stat in stats.items() if stat[3:4] == [session]}
 
     def settle(self):
-        """Wait until the server has done what nobody waits for any longer; return its seconds of CPU so far."""
+        """Wait until the server is idle; return its seconds of CPU so far."""
         before = None
         while (now := self.processes()) != before:
             before = now
@@ -144,7 +144,7 @@ def forget_peak(pid):
 
 
 def serve(application=None):
-    """Return the command of `make serve`, for the project or for another application on the very same server."""
+    """Return the command of `make serve`, for the project or for another WSGI application."""
     command = ["make", "--silent", "serve", "PORT={port}", f"WORKERS={WORKERS}"]
     return command + ([f"APP={application}"] if application else [])
 
@@ -154,7 +154,7 @@ def project(database, port=FIRST_PORT):
 
 
 def all_servers():
-    """Return the project and its peers, each on a database of its own."""
+    """Return the project and the other implementations, each on a database of its own."""
     drf = f"{PEERS}/gunicorn --workers {WORKERS} --bind {HOST}:{{port}} benchmarks.peers.drf.wsgi:application"
     fastapi = (
         f"{PEERS}/uvicorn --workers {WORKERS} --loop uvloop --http httptools --no-access-log "

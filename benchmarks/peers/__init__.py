@@ -1,1 +1,1 @@
-"""The same API, as far as it is measured, written as others write it. All take the project's tables and its tokens."""
+"""The measured part of the API in other frameworks, with the project's tables and tokens."""

@@ -7,7 +7,7 @@ MAX_LIMIT = 1000
 
 
 def after(limit, cursor):
-    """Return (limit, the id the page starts behind); raise ValueError for what is neither."""
+    """Return (limit, id that the page starts after); raise ValueError for invalid values."""
     if not 1 <= int(limit) <= MAX_LIMIT:
         raise ValueError("Must be a whole number from 1 to 1000.")
     if not cursor:
@@ -17,6 +17,6 @@ def after(limit, cursor):
 
 
 def link(url, limit, last_id):
-    """Return the Link header to the page behind `last_id`."""
+    """Return the Link header of the page after `last_id`."""
     key = json.dumps([last_id, last_id], separators=(",", ":")).encode()
     return f'<{url}?limit={limit}&cursor={base64.urlsafe_b64encode(key).decode().rstrip("=")}>; rel="next"'

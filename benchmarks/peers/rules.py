@@ -1,6 +1,6 @@
-"""What a field may hold: the project's own rules, for peers that have no Django fields. Each returns the value to keep.
+"""The project's field rules, for implementations without Django fields.
 
-Raises ValueError with the message.
+Each function returns the cleaned value or raises ValueError with the message.
 """
 
 import re
@@ -14,7 +14,7 @@ OLDEST = 150
 _PHONE = re.compile(fields.PHONE)
 
 
-def _held(check, value, message=None):
+def _checked(check, value, message=None):
     try:
         check(value)
     except ValidationError as error:
@@ -26,20 +26,20 @@ def line(value):
     value = text(value, 100, trim=True)
     if not value:
         raise ValueError("This field may not be blank.")
-    return _held(fields.validate_line, value)
+    return _checked(fields.validate_line, value)
 
 
 def address(value):
-    return _held(fields.validate_text, text(value, 1000))
+    return _checked(fields.validate_text, text(value, 1000))
 
 
 def email(value):
     value = text(value, 254, trim=True)
-    return _held(validate_email, value, "Enter a valid email address.") if value else value
+    return _checked(validate_email, value, "Enter a valid email address.") if value else value
 
 
 def gender(value):
-    return _held(fields.validate_gender, text(value, 7, trim=True))
+    return _checked(fields.validate_gender, text(value, 7, trim=True))
 
 
 def phone(value):

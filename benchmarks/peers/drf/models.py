@@ -1,4 +1,4 @@
-"""Models of the tables that the project's migrations made."""
+"""Models of the tables that the project's migrations created."""
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.core.validators import MaxValueValidator

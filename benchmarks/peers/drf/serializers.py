@@ -34,7 +34,7 @@ class DoctorSerializer(serializers.ModelSerializer):
 
 
 class AssignedDoctorSerializer(serializers.ModelSerializer):
-    """A mapping told as its doctor."""
+    """A mapping, represented by its doctor."""
 
     class Meta:
         model = Mapping
@@ -51,7 +51,7 @@ class MappingSerializer(serializers.ModelSerializer):
         model = Mapping
         fields = ["id", "assigned_at", "patient", "doctor", "user"]
         read_only_fields = ["id", "assigned_at", "user"]
-        # The database holds the pair unique, as it does for every server here: one query less.
+        # The database constraint keeps the pair unique, as for every server here: one query fewer.
         validators = []
 
     def validate_patient(self, patient):

@@ -11,7 +11,7 @@ from benchmarks.peers.drf.serializers import AssignedDoctorSerializer, MappingSe
 
 
 def exception_handler(error, context):
-    """Answer in the project's words: a plain 404, and a 401 without SimpleJWT's extras."""
+    """Answer with the project's keys: a plain 404, and a 401 without SimpleJWT's extras."""
     response = drf_exception_handler(exceptions.NotFound() if isinstance(error, Http404) else error, context)
     if response is not None and response.status_code == 401:
         response.data = {"detail": response.data["detail"]}
@@ -19,7 +19,7 @@ def exception_handler(error, context):
 
 
 class KeysetPagination(pagination.BasePagination):
-    """A page behind an id, where `limit` is given."""
+    """Paginate by id, if `limit` is given."""
 
     def paginate_queryset(self, queryset, request, view=None):
         if "limit" not in request.query_params:
@@ -37,7 +37,7 @@ class KeysetPagination(pagination.BasePagination):
 
 
 class UniqueMixin:
-    """Store for the user; what the database refuses is a 400."""
+    """Store for the user; turn an IntegrityError into a 400."""
 
     taken = "This exists already."
 

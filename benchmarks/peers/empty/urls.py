@@ -9,7 +9,7 @@ from rest_framework.response import Response
 @api_view(["GET"])
 @permission_classes([AllowAny])
 def hello(request):
-    """Ask the database one question."""
+    """Run one query."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
         return Response(cursor.fetchone())

@@ -25,8 +25,8 @@ engine = create_async_engine(
         port=int(os.environ["DB_PORT"]),
         database=os.environ["DB_NAME"],
     ),
-    # With the default of 5, busy moments would open and close connections beyond it. With more than this, all servers
-    # of the benchmark together would meet PostgreSQL's own limit of 100.
+    # The default of 5 would open and close connections under load. With more than this, all servers of the benchmark
+    # together would reach PostgreSQL's limit of 100.
     pool_size=10,
     max_overflow=0,
 )

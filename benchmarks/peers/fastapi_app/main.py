@@ -26,7 +26,7 @@ class Invalid(HTTPException):
 
 @app.exception_handler(RequestValidationError)
 async def validation_error(request: Request, error: RequestValidationError):
-    """Answer as DRF does: 400, and the messages by field."""
+    """Answer as DRF does: 400, with the messages by field."""
     fields = {}
     for problem in error.errors():
         where = problem["loc"][1:]
@@ -44,7 +44,7 @@ async def invalid(request: Request, error: Invalid):
 async def login(credentials: schemas.Credentials, session: Session):
     user = await session.scalar(select(User).where(func.lower(User.email) == credentials.email.lower()))
     try:
-        # In a thread, so that the event loop goes on meanwhile.
+        # In a thread, so that the event loop is not blocked.
         await run_in_threadpool(
             hasher.verify, user.password.removeprefix("argon2") if user else "", credentials.password
         )

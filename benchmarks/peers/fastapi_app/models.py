@@ -1,4 +1,4 @@
-"""Models of the tables that the project's migrations made."""
+"""Models of the tables that the project's migrations created."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""What is taken and answered, with the project's own rules."""
+"""Request and response bodies, with the project's field rules."""
 
 from datetime import datetime
 from typing import Annotated

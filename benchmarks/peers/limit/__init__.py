@@ -1,1 +1,1 @@
-"""The limit: bare WSGI on the project's own server, its queries by hand on one lasting connection a thread."""
+"""The limit: plain WSGI on the project's own server, hand-written SQL on one persistent connection a thread."""

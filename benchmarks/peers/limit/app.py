@@ -1,4 +1,4 @@
-"""No framework: a regular expression, psycopg2, PyJWT, orjson. Nothing here would be nice to maintain."""
+"""No framework: a regular expression, psycopg2, PyJWT, orjson. Fast, and not maintainable."""
 # ruff: noqa: S608, what is put into the SQL are columns named in this file; values are parameters
 
 import hashlib
@@ -56,7 +56,7 @@ def rows(sql, *values):
     return cursor.fetchall()
 
 
-# Who is asking
+# Authentication
 
 
 def user_of(environ):
@@ -108,7 +108,7 @@ def issue(kind, user, password, seconds):
     return jwt.encode({**claims, "hash_password": md5(password)}, KEY, "HS256")
 
 
-# What is sent
+# Requests
 
 
 def json_of(environ):
@@ -141,7 +141,7 @@ def told(columns, row):
     return dict(zip(columns, row, strict=True))
 
 
-# What is answered
+# Responses
 
 
 def patients(environ, user):
@@ -178,7 +178,7 @@ INSERT = f"""
     INSERT INTO patients_patient (name, age, gender, phone, address, email, created_at, user_id)
     VALUES (%s, %s, %s, %s, %s, %s, now(), %s) RETURNING {SELECTED}
 """
-# The record and its first version in one statement, and so in one transaction.
+# The record and its first version in one statement, so in one transaction.
 INSERT_WITH_HISTORY = f"""
     WITH made AS ({INSERT}), version AS (
         INSERT INTO patients_historicalpatient ({SELECTED}, history_date, history_type, history_user_id)
