@@ -8,13 +8,13 @@ CASES ?= 2000
 APP ?= healthcare.wsgi:application
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
-# The tests choose their own surroundings, whatever .env says.
+# Tests ignore .env and the shell's variables.
 ISOLATED := $(BIN)/python .ci/isolated.py
 PRODUCTION_LIKE := PRODUCTION=True SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
       ALLOWED_HOSTS=api.example.com PASSWORD_REJECT_COMMON=True
 IN_PRODUCTION := $(BIN)/python -c 'from healthcare import settings; raise SystemExit(not settings.PRODUCTION)' 2>/dev/null
 AUDIT := $(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off --timeout 10 --requirement /dev/stdin
-# Twice on one server, as nobody empties theirs between two runs.
+# Two iterations on one server: the collection must also work on a database that is not empty.
 NEWMAN := npx --yes newman@6.2.2 run samples/healthcare.postman_collection.json \
       --environment samples/healthcare.postman_environment.json --iteration-count 2 \
       --reporter-cli-no-banner --reporter-cli-no-success-assertions
@@ -36,25 +36,25 @@ help: ## List the targets
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-install: .venv/.runtime ## Make .venv and install what the project runs on
+install: .venv/.runtime ## Create .venv and install the requirements
 
 run: .venv/.runtime ## Install, migrate and serve on SQLite (PORT=8000; DB_LIVE=True for PostgreSQL)
-	@! $(IN_PRODUCTION) || { echo "error: PRODUCTION=True answers HTTPS only, which make run does not speak: make serve, behind nginx." >&2; exit 1; }
+	@! $(IN_PRODUCTION) || { echo "error: PRODUCTION=True requires HTTPS, which make run does not provide: use make serve behind nginx." >&2; exit 1; }
 	$(MANAGE) migrate --verbosity 0
 	@echo "API    http://127.0.0.1:$(PORT)/api/docs/"
 	@echo "Admin  http://127.0.0.1:$(PORT)/admin/   (log-in: $(MANAGE) createsuperuser)"
 	$(MANAGE) runserver --noreload 127.0.0.1:$(PORT)
 
-serve: .venv/.runtime ## Serve as in production (HOST=127.0.0.1, PORT=8000, WORKERS=2), behind the nginx of deploy/nginx.conf
+serve: .venv/.runtime ## Serve with gunicorn, for production behind deploy/nginx.conf (HOST=127.0.0.1, PORT=8000, WORKERS=2)
 	@! $(IN_PRODUCTION) || $(MANAGE) collectstatic --noinput --verbosity 0
 	PATH="$(CURDIR)/$(BIN):$$PATH" HOST=$(HOST) PORT=$(PORT) WORKERS=$(WORKERS) APP=$(APP) exec deploy/serve.sh
 
-clean-expired: .venv/.runtime ## Delete expired tokens, sessions and counters: run it every night
+clean-expired: .venv/.runtime ## Delete expired tokens, sessions and counters (run it every night)
 	$(MANAGE) clean_expired
 
 test: lint check test-sqlite test-postgresql coverage ## Lint, check, and test on SQLite and on PostgreSQL
 
-faults: .venv/.tests ## Kill, freeze, fill up and race the real servers (ROUNDS=50 for long)
+faults: .venv/.tests ## Kill, freeze, fill up and race real servers (ROUNDS=1)
 	$(BIN)/python -m faults --rounds $(or $(ROUNDS),1)
 
 .venv-bench/.peers: requirements.txt benchmarks/requirements.txt
@@ -62,10 +62,10 @@ faults: .venv/.tests ## Kill, freeze, fill up and race the real servers (ROUNDS=
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@
 
-bench: .venv/.runtime .venv-bench/.peers ## Measure beside peers on PostgreSQL, into benchmarks/RESULTS.md (ROUNDS=5, SECONDS=3)
+bench: .venv/.runtime .venv-bench/.peers ## Benchmark against other implementations, into benchmarks/RESULTS.md (ROUNDS=5, SECONDS=3)
 	.venv-bench/bin/python -m benchmarks bench --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
 
-bench-scale: .venv/.runtime .venv-bench/.peers ## Measure with 1,000 and with 1,000,000 patients (ROUNDS=5, SECONDS=3)
+bench-scale: .venv/.runtime .venv-bench/.peers ## Benchmark with 1,000 and with 1,000,000 patients (ROUNDS=5, SECONDS=3)
 	.venv-bench/bin/python -m benchmarks scale --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
 
 bench-layers: .venv/.runtime .venv-bench/.peers ## Profile where a request's time goes, layer by layer
@@ -81,39 +81,39 @@ check: .venv/.tests ## Check migrations, production settings and the OpenAPI doc
 	DB_LIVE=False $(ISOLATED) env $(PRODUCTION_LIKE) $(MANAGE) check --deploy --fail-level WARNING
 	DB_LIVE=False $(ISOLATED) $(MANAGE) spectacular --validate --fail-on-warn --file /dev/null
 
-# An advisory service that knows nothing against a release with holes was not reached, whatever pip-audit makes of it.
-audit: .venv/.tests ## Fail on known vulnerabilities in what is installed, where an advisory service answers
+# Probe with a release of known vulnerabilities: pip-audit also reports success when a service cannot be reached.
+audit: .venv/.tests ## Fail on known vulnerabilities in installed packages, if an advisory service answers
 	@for service in pypi osv; do \
 	  if echo Django==2.0 | $(AUDIT) -s $$service --format json 2>/dev/null | grep -q '"fix_versions"'; \
 	  then $(BIN)/python -m pip freeze | $(AUDIT) -s $$service --strict; exit; fi; \
-	done; echo "Not audited: neither PyPI's advisories nor osv.dev can be reached from here."
+	done; echo "Not audited: neither PyPI's advisories nor osv.dev can be reached."
 
 .venv/.fuzz: requirements-fuzz.txt .venv/.runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
 	@touch $@
 
-fuzz: .venv/.fuzz ## Fuzz the API by its OpenAPI document (CASES=2000; DB_LIVE=True for PostgreSQL)
+fuzz: .venv/.fuzz ## Fuzz the API according to its OpenAPI document (CASES=2000; DB_LIVE=True for PostgreSQL)
 	$(ISOLATED) env ACCESS_TOKEN_MINUTES=1440 LOGIN_FAILURES=1000000 .ci/with-server .ci/fuzz/run $(CASES)
 
-coverage: ## Report the coverage of the tests just run, at least 98 %
+coverage: ## Report the coverage of the last tests; fail under 98 %
 	@$(BIN)/coverage report --fail-under 98 $$(test -f .postgresql-covered || echo "--omit=healthcare/db/postgresql/*")
 	@rm -f .coverage .postgresql-covered
 
 test-sqlite: .venv/.tests ## Test on SQLite, with coverage
 	DB_LIVE=False $(ISOLATED) $(PYTEST) --cov --cov-report=
 
-test-postgresql: .venv/.tests ## Test on the PostgreSQL of the DB_* variables, if one answers
+test-postgresql: .venv/.tests ## Test on the PostgreSQL of the DB_* variables, if it answers
 	@DB_LIVE=True $(ISOLATED) sh -c '$(PYTEST) --cov --cov-append --cov-report= && touch .postgresql-covered'
 
-postman: .venv/.runtime ## Run the Postman collection on SQLite, and on PostgreSQL where one answers (needs Node.js)
-	@command -v npx >/dev/null || { echo "error: make postman needs Node.js 16 or later with npx: https://nodejs.org" >&2; exit 1; }
+postman: .venv/.runtime ## Run the Postman collection on SQLite, and on PostgreSQL if it answers (needs Node.js)
+	@command -v npx >/dev/null || { echo "error: make postman needs Node.js 16 or later, with npx" >&2; exit 1; }
 	@DB_LIVE=False $(ISOLATED) .ci/with-server sh -c '$(NEWMAN) --env-var base_url=$$BASE'
 	@DB_LIVE=True $(ISOLATED) .ci/with-server sh -c '$(NEWMAN) --env-var base_url=$$BASE'
 
 browser: .venv/.tests ## Click through the admin and the docs in Chromium (DB_LIVE=True for PostgreSQL)
 	@if [ -x /usr/bin/chromium ]; then $(ISOLATED) $(BIN)/python -m pytest -q healthcare/tests/browser; \
 	elif [ -n "$$REQUIRE_CHROMIUM" ]; then echo "error: no /usr/bin/chromium" >&2; exit 1; \
-	else echo "Left out: the browser's tests, as there is no /usr/bin/chromium."; fi
+	else echo "Skipped, as there is no /usr/bin/chromium."; fi
 
 screenshots: .venv/.tests ## Take the screenshots of the documentation, in Chromium
 	DB_LIVE=False $(ISOLATED) $(BIN)/python -m pytest -q healthcare/tests/browser/screenshots.py

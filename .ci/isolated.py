@@ -1,7 +1,7 @@
-"""Run a command whatever .env and the shell's variables say, on the database of DB_LIVE: isolated.py COMMAND...
+"""Run a command without the project's variables of .env and the shell, except DB_LIVE: isolated.py COMMAND...
 
-PostgreSQL is where DB_* say, in the environment or else in .env, or at 127.0.0.1. Where it does not serve, the command
-is left out with PostgreSQL's own reason; with REQUIRE_POSTGRESQL that is a failure.
+With DB_LIVE=True the DB_* variables of the environment or of .env are kept, with defaults for 127.0.0.1. If PostgreSQL
+does not answer, the command is skipped and the reason printed; with REQUIRE_POSTGRESQL that is an error.
 """
 
 import os
@@ -21,9 +21,9 @@ def main(command):
     server = {name: known.get(name) or default for name, default in SERVER.items()} if live else {}
     reason = why_not(server) if live else ""
     if reason and os.environ.get("REQUIRE_POSTGRESQL"):
-        sys.exit(f"error: PostgreSQL does not serve: {reason}")
+        sys.exit(f"error: PostgreSQL does not answer: {reason}")
     if reason:
-        print(f"Left out: what needs PostgreSQL, which does not serve: {reason}")
+        print(f"Skipped, as PostgreSQL does not answer: {reason}")
         return
     chosen = {*re.findall(r"^#([A-Z_]+)=", Path(".env.example").read_text(), re.MULTILINE), "DJANGO_SETTINGS_MODULE"}
     rest = {name: value for name, value in os.environ.items() if name not in chosen}
@@ -31,7 +31,7 @@ def main(command):
 
 
 def why_not(server):
-    """Return in one line why nobody can log in to the server; empty where one can."""
+    """Return in one line why connecting to the server fails, or an empty string if it succeeds."""
     parameters = {name: server[f"DB_{name.upper()}"] for name in ("user", "password", "host", "port")}
     try:
         psycopg2.connect(dbname="postgres", **parameters, connect_timeout=3).close()

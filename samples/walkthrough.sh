@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A walk through the API, from registering to cleaning up: each call, its answer, and the errors that every newcomer
-# meets. Ends non-zero where an answer is not the expected one. Leaves nothing behind but its two users and the history.
+# Walk through the API, from registration to clean-up: each request, its answer, and the errors that newcomers meet.
+# Exits with an error if an answer has an unexpected status. Leaves only its two users and the history behind.
 #   BASE=http://127.0.0.1:8000 samples/walkthrough.sh
 set -euo pipefail
 
@@ -13,7 +13,7 @@ trap 'rm -f "$HEADERS"' EXIT
 
 say() { printf '\n# %s\n' "$*"; }
 
-call() { # expected status, method, path, body or '', further headers...
+call() { # expected status, method, path, body or '', more headers...
   local expected=$1 method=$2 path=$3 body=$4 status
   shift 4
   local arguments=(-X "$method" "$BASE$path")
@@ -31,45 +31,45 @@ short() { sed -E "s/'(-?[-A-Za-z0-9:._/=]+)'/\1/g; s/eyJ[-A-Za-z0-9_.]*([-A-Za-z
 field() { printf '%s' "$ANSWER" | python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
 header() { grep -i "^$1:" "$HEADERS" | tr -d '\r' | cut -d ' ' -f 2-; }
 
-curl -fsS -o /dev/null "$BASE/readyz" || { echo "error: no server is ready at $BASE: start one with make run" >&2; exit 1; }
+curl -fsS -o /dev/null "$BASE/readyz" || { echo "error: no server answers at $BASE; start one with make run" >&2; exit 1; }
 
-say "Jane registers, and logs in. The e-mail may be in any case."
+say "Jane registers and logs in. The case of the e-mail does not matter."
 call 201 POST /api/auth/register/ '{"name": "Jane Roe", "email": "'"$JANE"'", "password": "correct-horse-77"}'
 call 200 POST /api/auth/login/ '{"email": "'"Jane.$RUN@Example.com"'", "password": "correct-horse-77"}'
 ACCESS=$(field access) REFRESH=$(field refresh)
 
-say "Nobody gets further without a token..."
+say "Without a token there is no access..."
 call 401 GET /api/patients/ ''
-say "...or with one that is garbled..."
+say "...nor with a malformed one..."
 TOKEN=garbled call 401 GET /api/patients/ ''
-say "...or with the refresh token."
+say "...nor with the refresh token."
 TOKEN=$REFRESH call 401 GET /api/patients/ ''
 
-say "With the access token she adds a patient."
+say "With the access token Jane adds a patient."
 TOKEN=$ACCESS
 call 201 POST /api/patients/ '{"name": "Alice Smith", "age": 30, "gender": "Female", "phone": "9876543210"}'
 PATIENT=$(field id) ETAG=$(header ETag)
-say "The same again is refused, so a request may safely be repeated."
+say "The same patient again is refused, so a request can safely be retried."
 call 400 POST /api/patients/ '{"name": "Alice Smith", "age": 30, "gender": "Female", "phone": "9876543210"}'
 
-say "What is missing is named, and so is what is wrong."
+say "Errors name the fields that are missing or invalid."
 call 400 POST /api/patients/ '{"name": "Bob Jones"}'
 call 400 POST /api/patients/ '{"name": "Bob Jones", "age": "thirty", "gender": "robot", "phone": 9876543210}'
 call 400 POST /api/patients/ '{"name": "Bob Jones",}'
 TYPE=text/plain call 415 POST /api/patients/ 'name=Bob'
 
-say "A slash forgotten at the end of a path is no mistake; an unknown query parameter is, and a wrong verb."
+say "The slash at the end of a path is optional; unknown query parameters and wrong methods are errors."
 call 200 GET "/api/patients/$PATIENT" ''
 call 200 GET '/api/patients/?search=alice&ordering=-age' ''
 call 400 GET '/api/patients/?colour=red' ''
 call 405 DELETE /api/patients/ ''
 
-say "Jane corrects the age. Who edits the version from before is told so."
+say "Jane corrects the age. A change based on the old version is refused."
 call 200 PATCH "/api/patients/$PATIENT/" '{"age": 31}' "If-Match: $ETAG"
 call 412 PATCH "/api/patients/$PATIENT/" '{"age": 32}' "If-Match: $ETAG"
 call 200 GET "/api/patients/$PATIENT/history/" ''
 
-say "She adds a doctor to the directory that all users share, and assigns them."
+say "She adds a doctor to the directory, which all users share, and assigns the doctor to the patient."
 call 201 POST /api/doctors/ '{"name": "Dr. Robert Brown", "specialization": "Cardiologist", "phone": "9123456780", "email": "robert.'"$RUN"'@example.com"}'
 DOCTOR=$(field id)
 call 201 POST /api/mappings/ '{"patient": '"$PATIENT"', "doctor": '"$DOCTOR"'}'
@@ -77,7 +77,7 @@ MAPPING=$(field id)
 call 200 GET "/api/mappings/$PATIENT/" ''
 call 200 GET "/api/doctors/$DOCTOR/patients/" ''
 
-say "Oscar is another user: Jane's patient does not exist for him; her doctor does, but is not his to change."
+say "Oscar is another user. Jane's patient does not exist for him; he sees her doctor, but may not change the entry."
 TOKEN=
 call 201 POST /api/auth/register/ '{"name": "Oscar Other", "email": "'"$OSCAR"'", "password": "correct-horse-77"}'
 call 200 POST /api/auth/login/ '{"email": "'"$OSCAR"'", "password": "correct-horse-77"}'
@@ -87,7 +87,7 @@ call 400 POST /api/mappings/ '{"patient": '"$PATIENT"', "doctor": '"$DOCTOR"'}'
 call 200 GET "/api/doctors/$DOCTOR/" ''
 call 403 PATCH "/api/doctors/$DOCTOR/" '{"age": 45}'
 
-say "While a patient of his relies on the doctor, Jane cannot delete the entry."
+say "While the doctor is assigned to a patient of his, Jane cannot delete the entry."
 call 201 POST /api/patients/ '{"name": "Otto Other", "age": 0, "gender": "unknown", "phone": "+1 (987) 654-3210"}'
 OTTO=$(field id)
 call 201 POST /api/mappings/ '{"patient": '"$OTTO"', "doctor": '"$DOCTOR"'}'
@@ -101,11 +101,11 @@ call 404 DELETE "/api/mappings/$MAPPING/" ''
 call 200 DELETE "/api/doctors/$DOCTOR/" ''
 call 200 DELETE "/api/patients/$PATIENT/" ''
 
-say "An access token lives for 15 minutes; the refresh token gets the next pair, once."
+say "An access token is valid for 15 minutes; a refresh token gets the next pair, once."
 TOKEN=
 call 200 POST /api/auth/refresh/ '{"refresh": "'"$REFRESH"'"}'
 NEWEST=$(field refresh)
 TOKEN=$ACCESS call 200 POST /api/auth/logout/ '{"refresh": "'"$NEWEST"'"}'
 call 401 POST /api/auth/refresh/ '{"refresh": "'"$NEWEST"'"}'
 
-say "That is all of it. Every operation: $BASE/api/docs/"
+say "Done. All operations: $BASE/api/docs/"
