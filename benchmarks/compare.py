@@ -40,7 +40,7 @@ def probes():
         "name": ["", "   ", "a" * 101, "a\u0007b", None],
         "age": [-1, 151, True, 30.5, "thirty", None, []],
         "gender": ["", "unsure", None],
-        "phone": ["", "12345", "1" * 16, "123456789x", None],
+        "phone": ["12345", "9876543210.0", "1" * 16, "123456789x", None],
         "address": ["a" * 1001, "a\u0007b", None],
         "email": ["nobody", "a@b", f"{'a' * 250}@b.example", None],
     }
@@ -75,7 +75,8 @@ def probes():
         PATIENT,
         PATIENT,
         {**PATIENT, "name": "ALICE smith"},
-        {key: PATIENT[key] for key in ("name", "age", "gender", "phone")},
+        {key: PATIENT[key] for key in ("name", "age", "gender")},
+        {key: PATIENT[key] for key in ("name", "age", "gender")},
         {},
         [],
         *({**PATIENT, "phone": "9000000", name: value} for name, values in bad_values.items() for value in values),

@@ -35,10 +35,12 @@ class Doctor(models.Model):
         validators=[MinValueValidator(YOUNGEST), MaxValueValidator(OLDEST)],
         help_text="Years, 18 to 120.",
     )
-    gender = fields.GenderField(blank=True, help_text="male, female, other or unknown, in any case.")
+    gender = fields.GenderField(
+        blank=True, help_text="male, female, other or unknown, or its first letter, in any case."
+    )
     specialization = fields.LineField()
     email = models.EmailField("e-mail", max_length=254)
-    phone = fields.PhoneField()
+    phone = fields.PhoneField(blank=True)
     address = fields.AddressField(blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     # Other users rely on the entry, so the account that keeps it is deactivated, not deleted.

@@ -46,7 +46,8 @@ class Scene:
         self.one_of(self.owner.post, "/api/auth/register/", account(), refusal)
 
     def patient(self):
-        refusal = {"non_field_errors": ["This patient exists already: same name, phone and e-mail."]}
+        taken = "This patient exists already: same name, phone and e-mail."
+        refusal = {"non_field_errors": [f"{taken} For another person, such as a twin, change one of them."]}
         self.one_of(self.owner.post, PATIENTS, patient(self.number), refusal)
 
     def doctor(self):

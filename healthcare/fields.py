@@ -1,9 +1,10 @@
-"""The kinds of value that patients, doctors and users share: what is allowed, once, for the API, the admin and imports.
+"""The values that patients, doctors and users share: each rule is defined once, for the API, the admin and imports.
 
-Genders are the codes of FHIR's AdministrativeGender (https://hl7.org/fhir/valueset-administrative-gender.html); phone
-numbers have at most the 15 digits of ITU-T E.164.
+Genders are codes of FHIR's AdministrativeGender (https://hl7.org/fhir/valueset-administrative-gender.html) or of HL7 v2
+table 0001 (https://terminology.hl7.org/CodeSystem-v2-0001.html); phone numbers have at most the 15 digits of E.164.
 """
 
+import re
 import unicodedata
 from typing import Any
 
@@ -16,21 +17,51 @@ from django.db.models.lookups import LessThanOrEqual
 # ASCII digits, and no more of them than a 64-bit id holds; nothing else is looked for.
 ID = "[0-9]{1,18}"
 GENDERS = ("male", "female", "other", "unknown")
+# {spelling: gender}: each gender, and its first letter.
+GENDER_SPELLINGS = {spelling: gender for gender in GENDERS for spelling in (gender, gender[0])}
 # [Mm][Aa][Ll][Ee] and so on: a pattern of OpenAPI has no flags.
-GENDER = "|".join("".join(f"[{letter.upper()}{letter}]" for letter in gender) for gender in GENDERS)
+GENDER = "|".join("".join(f"[{letter.upper()}{letter}]" for letter in spelling) for spelling in GENDER_SPELLINGS)
 PHONE = r"^\+?[0-9]{7,15}\Z"
 LONGEST_ADDRESS = 1000
-PHONE_SEPARATORS = str.maketrans("", "", " -.()")
+
+# Of Unicode's categories: spaces, dashes, and invisible characters such as direction marks.
+SEPARATOR_CATEGORIES = {"Zs", "Pd", "Cf"}
+# In ASCII, and the minus sign and hyphen bullet, which are in other categories.
+SEPARATORS = frozenset(" -.\u2212\u2043")
+PARENTHESES = str.maketrans("", "", "()")
+# The national prefix that is not dialled behind a country code: +44 (0)20 is +4420.
+TRUNK_PREFIX = re.compile(r"^(\+[0-9]{1,3})\(0\)")
+# How a spreadsheet writes a phone number that it took for a number: 9876543210.0, or 9.87654E+09.
+SPREADSHEET_NUMBER = re.compile(r"\s*([0-9]{7,15})[.,]00?\s*")
+SCIENTIFIC_NUMBER = re.compile(r"\s*[0-9]([.,][0-9]+)?E\+?[0-9]+\s*", re.IGNORECASE)
 
 PHONE_MESSAGE = "Enter 7 to 15 digits, with or without a + in front."
+NUMBER_MESSAGE = "This is a number as a spreadsheet writes it. Send the phone number as text, without the “{}”."
+SHORTENED_MESSAGE = "A spreadsheet shortened this phone number. Format the column as text and enter all digits again."
 ADDRESS_MESSAGE = f"Must have at most {LONGEST_ADDRESS} characters."
-GENDER_MESSAGE = f"Must be one of {', '.join(GENDERS)}, in any case."
-validate_phone = RegexValidator(PHONE, PHONE_MESSAGE, code="invalid")
+GENDER_MESSAGE = f"Must be one of {', '.join(GENDERS)}, or its first letter, in any case."
+
+
+class PhoneValidator(RegexValidator):
+    """Accept the digits of a phone number; explain what spreadsheets make of them."""
+
+    regex = PHONE
+    message = PHONE_MESSAGE
+
+    def __call__(self, value: str) -> None:
+        if SPREADSHEET_NUMBER.fullmatch(value):
+            raise ValidationError(NUMBER_MESSAGE.format(value.strip().lstrip("0123456789")), code="number")
+        if SCIENTIFIC_NUMBER.fullmatch(value):
+            raise ValidationError(SHORTENED_MESSAGE, code="number")
+        super().__call__(value)
+
+
+validate_phone = PhoneValidator()
 validate_gender = RegexValidator(rf"^({GENDER})\Z", GENDER_MESSAGE, code="invalid")
 
 
 def validate_line(value: str) -> None:
-    """Refuse text that is not one visible line: control characters, line separators, nothing but invisible ones."""
+    """Refuse text that is not one visible line: control characters, line separators, only invisible characters."""
     categories = [unicodedata.category(character) for character in value]
     if any(category in {"Cc", "Cs", "Zl", "Zp"} for category in categories):
         raise ValidationError(
@@ -38,19 +69,52 @@ def validate_line(value: str) -> None:
         )
     if all(category[0] in "CZ" for category in categories):
         raise ValidationError("This field may not be blank.", code="blank")
+    validate_characters(value)
 
 
 def validate_text(value: str) -> None:
-    """Refuse control characters in text of several lines, but for tabs and line ends."""
+    """Refuse control characters in text of several lines, except tabs and line ends."""
     if any(unicodedata.category(character) == "Cc" and character not in "\t\r\n" for character in value):
         raise ValidationError(
             "Control characters other than tabs and line ends are not allowed.", code="control_characters"
         )
+    validate_characters(value)
+
+
+def validate_characters(value: str) -> None:
+    """Refuse the two characters that XML, and so an XLSX, cannot hold (https://www.w3.org/TR/xml/#charsets)."""
+    if "\ufffe" in value or "\uffff" in value:
+        raise ValidationError("The characters U+FFFE and U+FFFF are not allowed.", code="noncharacters")
 
 
 def plain_phone(value: str) -> str:
-    """Return a phone number without the separators people write: `+1 (987) 654-3210` is `+19876543210`."""
-    return value.translate(PHONE_SEPARATORS)
+    """Return a phone number without separators: `+44 (0)20 7946-0000` is `+442079460000`.
+
+    A number as a spreadsheet writes it is returned as it is, for `validate_phone` to refuse.
+    """
+    if SPREADSHEET_NUMBER.fullmatch(value) or SCIENTIFIC_NUMBER.fullmatch(value):
+        return value
+    joined = "".join(character for character in value if not is_separator(character))
+    return TRUNK_PREFIX.sub(r"\1", joined).translate(PARENTHESES)
+
+
+def is_separator(character: str) -> bool:
+    """Return whether people write it between digits; parentheses, which may mean something, are left out."""
+    return character in SEPARATORS or (
+        not character.isascii() and unicodedata.category(character) in SEPARATOR_CATEGORIES
+    )
+
+
+def phone_of_cell(value: str) -> str:
+    """Return the text of a spreadsheet's cell with a phone number, without the decimals of `9876543210.0`."""
+    number = SPREADSHEET_NUMBER.fullmatch(value)
+    return number[1] if number else value
+
+
+def gender_spellings(value: str) -> list[str]:
+    """Return all spellings, in lower case, of the gender that `value` is a spelling of; none if it is not."""
+    gender = GENDER_SPELLINGS.get(value.lower())
+    return [spelling for spelling, meant in GENDER_SPELLINGS.items() if meant == gender]
 
 
 class LineField(models.CharField):
@@ -91,7 +155,7 @@ class AddressField(models.TextField):
 
 
 class GenderField(models.CharField):
-    """An administrative gender in any case, kept as it was written."""
+    """An administrative gender in one of its spellings, in any case, kept as it was written."""
 
     default_validators = [validate_gender]
 
@@ -100,12 +164,13 @@ class GenderField(models.CharField):
 
 
 def gender_condition(blank: bool = False) -> models.Q:
-    """Return the condition of a check constraint that `gender` is one of GENDERS (or blank)."""
-    return models.Q(gender__fold__in=[*GENDERS, *([""] if blank else [])])
+    """Return the condition of a check constraint that `gender` is a spelling of one of GENDERS (or blank)."""
+    return models.Q(gender__fold__in=[*GENDER_SPELLINGS, *([""] if blank else [])])
 
 
 def phone_condition() -> models.Q:
-    return models.Q(phone__regex=PHONE)
+    """Return the condition of a check constraint that `phone` is blank or a phone number without separators."""
+    return models.Q(phone="") | models.Q(phone__regex=PHONE)
 
 
 def age_condition(lowest: int, highest: int) -> models.Q:

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib.postgres.indexes import BrinIndex
 from django.core.validators import MaxValueValidator
 from django.db import models
+from django.db.models.functions import MD5, Left
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
@@ -14,6 +15,7 @@ from healthcare import fields
 from healthcare.db.functions import Fold
 
 OLDEST = 150
+NO_CONTACT = models.Q(phone="", email="")
 
 
 class PatientQuerySet(models.QuerySet):
@@ -29,8 +31,8 @@ class Patient(models.Model):
 
     name = fields.LineField()
     age = models.PositiveSmallIntegerField(validators=[MaxValueValidator(OLDEST)], help_text="Years, 0 to 150.")
-    gender = fields.GenderField(help_text="male, female, other or unknown, in any case.")
-    phone = fields.PhoneField()
+    gender = fields.GenderField(help_text="male, female, other or unknown, or its first letter, in any case.")
+    phone = fields.PhoneField(blank=True)
     address = fields.AddressField(blank=True)
     email = models.EmailField("e-mail", max_length=254, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -56,8 +58,27 @@ class Patient(models.Model):
                 Fold("name"),
                 "phone",
                 Fold("email"),
+                condition=~NO_CONTACT,
                 name="patients_patient_unique_per_user",
-                violation_error_message="This patient exists already: same name, phone and e-mail.",
+                violation_error_message=(
+                    "This patient exists already: same name, phone and e-mail. "
+                    "For another person, such as a twin, change one of them."
+                ),
+            ),
+            models.UniqueConstraint(
+                "user",
+                Fold("name"),
+                "age",
+                # The spellings of a gender begin with the same letter, which no other gender begins with.
+                Left(Fold("gender"), 1),
+                # An index entry has at most 2,704 bytes, which an address may exceed.
+                MD5(Fold("address")),
+                condition=NO_CONTACT,
+                name="patients_patient_unique_without_contact",
+                violation_error_message=(
+                    "This patient exists already: same name, age, gender and address, and neither has a phone or an "
+                    "e-mail. For another person, such as a twin, change one of them."
+                ),
             ),
             models.CheckConstraint(
                 condition=fields.age_condition(0, OLDEST),

@@ -11,7 +11,6 @@ from django.core.validators import validate_email
 from healthcare import fields
 
 OLDEST = 150
-_PHONE = re.compile(fields.PHONE)
 
 
 def _checked(check, value, message=None):
@@ -44,9 +43,7 @@ def gender(value):
 
 def phone(value):
     value = fields.plain_phone(text(value, 1000))
-    if not _PHONE.match(value):
-        raise ValueError("Enter 7 to 15 digits, with or without a + in front.")
-    return value
+    return _held(fields.validate_phone, value) if value else value
 
 
 def age(value):

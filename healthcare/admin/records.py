@@ -16,7 +16,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
 
-from healthcare.fields import GENDERS, GenderField
+from healthcare.fields import GENDERS, GenderField, gender_spellings
 from healthcare.logs import log_access
 
 
@@ -32,7 +32,7 @@ class LoggedAdmin(admin.ModelAdmin):
 
 
 class GenderFilter(admin.SimpleListFilter):
-    """The genders there are, in any case; Django's own would read the whole table for how each is written."""
+    """The genders, each with all its spellings. Django's own filter would read the whole table for the choices."""
 
     title = parameter_name = "gender"
 
@@ -40,7 +40,7 @@ class GenderFilter(admin.SimpleListFilter):
         return [(gender, gender) for gender in GENDERS]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        return queryset.filter(gender__fold=self.value()) if self.value() else queryset
+        return queryset.filter(gender__fold__in=gender_spellings(self.value() or "")) if self.value() else queryset
 
 
 class GenderInput(AdminTextInputWidget):

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django_filters import rest_framework as filters
 
 from healthcare.db.functions import fold
-from healthcare.fields import validate_gender
+from healthcare.fields import gender_spellings, validate_gender
 
 
 class IntegerFormField(forms.IntegerField):
@@ -40,11 +40,19 @@ class FoldFilter(filters.Filter):
         super().__init__(lookup_expr="fold", **kwargs)
 
 
-class GenderFormField(FoldedFormField):
+class GenderFormField(forms.CharField):
+    """A spelling of a gender; its value is the list of all spellings."""
+
     default_validators = [validate_gender]
 
+    def clean(self, value: Any) -> list[str]:
+        return gender_spellings(super().clean(value))
 
-class GenderFilter(FoldFilter):
-    """A gender, which is kept as it was sent."""
+
+class GenderFilter(filters.Filter):
+    """A gender in any of its spellings: `male` finds `Male` and `M`."""
 
     field_class = GenderFormField
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(lookup_expr="fold__in", **kwargs)

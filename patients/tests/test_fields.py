@@ -12,6 +12,7 @@ PATIENTS = reverse("patients-list")
 BLANK = "This field may not be blank."
 INTEGER = "Must be a whole number from 0 to 150."
 CONTROL = "Control characters"
+NUMBER = "This is a number as a spreadsheet writes it. Send the phone number as text,"
 PHONE = "Enter 7 to 15 digits, with or without a + in front."
 
 
@@ -28,9 +29,17 @@ PHONE = "Enter 7 to 15 digits, with or without a + in front."
         ("gender", "male", "male"),
         ("gender", "OTHER", "OTHER"),
         ("gender", "uNknown", "uNknown"),
+        *(("gender", letter, letter) for letter in "MmFfOoUu"),
         ("phone", "1234567", "1234567"),
         ("phone", "+123456789012345", "+123456789012345"),
         ("phone", "+1 (987) 654-32.10", "+19876543210"),
+        ("phone", "\u202a+34\u00a0612\u2011345\u2013678\u202c", "+34612345678"),
+        ("phone", "+44 (0)20 7946 0000", "+442079460000"),
+        ("phone", "+49( 0 )30\u2212123456", "+4930123456"),
+        ("phone", "(0)20 7946 0000", "02079460000"),
+        ("phone", "555.0100", "5550100"),
+        ("phone", "01.23.45.67.00", "0123456700"),
+        ("phone", "", ""),
         ("email", "", ""),
         ("email", "UPPER.Case@Example.COM", "UPPER.Case@Example.COM"),
         ("address", "", ""),
@@ -57,6 +66,9 @@ BAD = [
     ("name", "Ali\nce", CONTROL),
     ("name", "Ali\x1bce", CONTROL),
     ("name", "Ali\u2028ce", CONTROL),
+    ("name", "Ali\ufffece", "U+FFFE and U+FFFF are not allowed."),
+    ("name", "Ali\uffffce", "U+FFFE and U+FFFF are not allowed."),
+    ("address", "street\uffff", "U+FFFE and U+FFFF are not allowed."),
     ("name", "Ali\x00ce", "Null characters are not allowed."),
     ("age", -1, INTEGER),
     ("age", 151, INTEGER),
@@ -72,10 +84,15 @@ BAD = [
     ("age", "", INTEGER),
     ("age", [30], INTEGER),
     ("age", None, "This field may not be null."),
-    ("gender", "robot", "Must be one of male, female, other, unknown, in any case."),
-    ("gender", "", "Must be one of male, female, other, unknown, in any case."),
+    ("gender", "robot", "Must be one of male, female, other, unknown, or its first letter, in any case."),
+    ("gender", "", "Must be one of male, female, other, unknown, or its first letter, in any case."),
     ("gender", "female\n\x00", "Null characters are not allowed."),
     ("phone", "123456", PHONE),
+    ("phone", "9876543210.0", f"{NUMBER} without the “.0”."),
+    ("phone", " 9876543210.00 ", f"{NUMBER} without the “.00”."),
+    ("phone", "9876543210,0", f"{NUMBER} without the “,0”."),
+    ("phone", "9.87654E+09", "A spreadsheet shortened this phone number."),
+    ("phone", "987654/3210", PHONE),
     ("phone", "1234567890123456", PHONE),
     ("phone", "+", PHONE),
     ("phone", "98765+43210", PHONE),

@@ -23,7 +23,7 @@ PEOPLE = [
     ("Ann Lee", 150, "FEMALE", "Elm", 3),
     ("Cara Fox", 30, "unknown", "", 1),
     ("Ben Poe", 7, "female", "Oak Avenue", 2),
-    ("Dan Kay", 0, "MALE", "", 2),
+    ("Dan Kay", 0, "M", "", 2),
 ]
 
 
@@ -58,6 +58,9 @@ def cursor(*key):
         ("", [0, 1, 2, 3, 4, 5, 6]),
         ("?gender=female", [1, 3, 5]),
         ("?gender=MALE", [0, 6]),
+        ("?gender=m", [0, 6]),
+        ("?gender=F", [1, 3, 5]),
+        ("?gender=O", [2]),
         ("?age=30", [0, 1, 4]),
         ("?age=0", [2, 6]),
         ("?age_min=30", [0, 1, 3, 4]),
@@ -204,7 +207,7 @@ UNKNOWN = "Unknown query parameter. Known here: age, age_max, age_min, cursor, g
             for bad in ("", "phone", "--id", "user__password", "id,name", "ID")
         ),
         *((f"{name}=1", name, UNKNOWN) for name in ("page", "user", "Age", "age__gt", "")),
-        ("gender=robot", "gender", "Must be one of male, female, other, unknown, in any case."),
+        ("gender=robot", "gender", "Must be one of male, female, other, unknown, or its first letter, in any case."),
         *(
             (f"age={bad}", "age", "Must be a whole number.")
             for bad in ("thirty", "3.0", "%D9%A3", "1_0", "true", "9" * 19)

@@ -17,6 +17,7 @@ from patients.models import Patient
         ({"age": -1}, "age"),
         ({"gender": "robot"}, "patients_patient_gender"),
         ({"gender": ""}, "patients_patient_gender"),
+        ({"gender": "ma"}, "patients_patient_gender"),
         ({"phone": "123456"}, "patients_patient_phone"),
         ({"phone": "98765x43210"}, "patients_patient_phone"),
         ({"phone": "1234567\n"}, "patients_patient_phone"),

@@ -11,7 +11,12 @@ from patients.models import Patient
 
 PATIENTS = reverse("patients-list")
 REQUIRED = "This field is required."
-TAKEN = {"non_field_errors": ["This patient exists already: same name, phone and e-mail."]}
+TAKEN = {
+    "non_field_errors": [
+        "This patient exists already: same name, phone and e-mail. "
+        "For another person, such as a twin, change one of them."
+    ]
+}
 STALE = "It was changed since: read it again, then repeat the change with the new ETag."
 
 
@@ -59,7 +64,7 @@ def test_created_at_has_six_digits_and_a_z(owner, patient, microsecond):
     assert re.fullmatch(r"[\d-]{10}T[\d:]{8}\.\d{6}Z", one["created_at"])
 
 
-@pytest.mark.parametrize("field", ["name", "age", "gender", "phone"])
+@pytest.mark.parametrize("field", ["name", "age", "gender"])
 def test_a_required_field_is_missed(owner, field):
     body = {name: value for name, value in PATIENT.items() if name != field}
 
@@ -69,14 +74,14 @@ def test_a_required_field_is_missed(owner, field):
     assert not Patient.objects.exists()
 
 
-def test_address_and_email_are_blank_where_they_are_left_out(owner):
-    body = {name: value for name, value in PATIENT.items() if name not in ("address", "email")}
+def test_phone_address_and_email_are_blank_where_they_are_left_out(owner):
+    body = {name: value for name, value in PATIENT.items() if name not in ("phone", "address", "email")}
 
     response = owner.post(PATIENTS, body)
 
     assert response.status_code == 201
-    assert (response.json()["address"], response.json()["email"]) == ("", "")
-    assert Patient.objects.filter(address="", email="").count() == 1
+    assert [response.json()[name] for name in ("phone", "address", "email")] == ["", "", ""]
+    assert Patient.objects.filter(phone="", address="", email="").count() == 1
 
 
 def test_unknown_and_read_only_keys_are_ignored(owner, stranger):
@@ -92,6 +97,62 @@ def test_unknown_and_read_only_keys_are_ignored(owner, stranger):
 
 
 # Duplicates
+
+# A patient with neither a phone nor an e-mail.
+INFANT = {"name": "Léa Zola", "age": 0, "gender": "female", "address": "Rue 1"}
+TAKEN_WITHOUT_CONTACT = {
+    "non_field_errors": [
+        "This patient exists already: same name, age, gender and address, and neither has a phone or an e-mail. "
+        "For another person, such as a twin, change one of them."
+    ]
+}
+
+
+@pytest.mark.parametrize("again", [{}, {"name": "LÉA zola"}, {"gender": "F"}, {"address": "rue 1"}, {"phone": " "}])
+def test_without_phone_and_e_mail_the_same_name_age_gender_and_address_are_refused(owner, again):
+    owner.post(PATIENTS, INFANT)
+
+    response = owner.post(PATIENTS, {**INFANT, **again})
+
+    assert (response.status_code, response.json()) == (400, TAKEN_WITHOUT_CONTACT)
+    assert (Patient.objects.count(), Patient.history.count()) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"name": "Luc Zola"},
+        {"age": 1},
+        {"gender": "male"},
+        {"address": "Rue 2"},
+        {"phone": "1234567"},
+        {"email": "lea@example.com"},
+    ],
+)
+def test_without_phone_and_e_mail_one_difference_makes_another_patient(owner, stranger, other):
+    owner.post(PATIENTS, INFANT)
+
+    responses = [owner.post(PATIENTS, {**INFANT, **other}), stranger.post(PATIENTS, INFANT)]
+
+    assert [response.status_code for response in responses] == [201, 201]
+
+
+def test_a_patient_who_loses_phone_and_e_mail_may_become_the_same_as_another(owner):
+    owner.post(PATIENTS, INFANT)
+    other = owner.post(PATIENTS, {**INFANT, "phone": "1234567"})
+
+    response = owner.patch(other.headers["Location"], {"phone": ""})
+
+    assert (response.status_code, response.json()) == (400, TAKEN_WITHOUT_CONTACT)
+
+
+def test_the_longest_address_is_part_of_who_a_patient_is(owner):
+    infant = {**INFANT, "address": "🏥é" * 500}
+
+    statuses = [owner.post(PATIENTS, body).status_code for body in (infant, infant, {**infant, "address": "🏥è" * 500})]
+
+    assert statuses == [201, 400, 201]
+
 
 EMILE = {**PATIENT, "name": "Émile Zola", "email": "emile@example.com"}
 
@@ -178,7 +239,7 @@ def test_put_replaces_what_it_sends_and_keeps_the_rest(owner, stranger, patient)
 def test_put_needs_every_required_field(owner, patient):
     response = owner.put(path_of(patient), {"name": "Bob"})
 
-    assert (response.status_code, response.json()) == (400, {name: [REQUIRED] for name in ("age", "gender", "phone")})
+    assert (response.status_code, response.json()) == (400, {name: [REQUIRED] for name in ("age", "gender")})
     patient.refresh_from_db()
     assert patient.name == "Alice Smith"
 

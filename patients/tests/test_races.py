@@ -10,6 +10,9 @@ from patients.models import Patient
 
 PATIENTS = reverse("patients-list")
 ROUNDS = range(5)
+TAKEN = (
+    "This patient exists already: same name, phone and e-mail. For another person, such as a twin, change one of them."
+)
 
 
 def statuses(responses):
@@ -22,7 +25,7 @@ def test_the_same_post_at_once_creates_one_patient(race, owner, round_):
 
     refused = [response.json() for response in responses if response.status_code == 400]
     assert statuses(responses) == [201] + [400] * 7
-    assert refused == [{"non_field_errors": ["This patient exists already: same name, phone and e-mail."]}] * 7
+    assert refused == [{"non_field_errors": [TAKEN]}] * 7
     assert (Patient.objects.count(), Patient.history.count()) == (1, 1)
 
 

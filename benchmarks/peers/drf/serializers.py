@@ -17,7 +17,7 @@ class AgeField(serializers.IntegerField):
 
 
 class PatientSerializer(serializers.ModelSerializer):
-    phone = PhoneField(validators=[validate_phone])
+    phone = PhoneField(validators=[validate_phone], required=False, allow_blank=True, default="")
     age = AgeField(min_value=0, max_value=150)
 
     class Meta:

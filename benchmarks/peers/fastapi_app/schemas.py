@@ -22,7 +22,7 @@ class PatientIn(BaseModel):
     name: Annotated[str, BeforeValidator(rules.line)]
     age: Annotated[int, BeforeValidator(rules.age)]
     gender: Annotated[str, BeforeValidator(rules.gender)]
-    phone: Annotated[str, BeforeValidator(rules.phone)]
+    phone: Annotated[str, BeforeValidator(rules.phone)] = ""
     address: Annotated[str, BeforeValidator(rules.address)] = ""
     email: Annotated[str, BeforeValidator(rules.email)] = ""
 

@@ -20,8 +20,8 @@ KEY = os.environ["SECRET_KEY"]
 COLUMNS = ("id", "name", "age", "gender", "phone", "address", "email", "created_at", "user")
 SELECTED = "id, name, age, gender, phone, address, email, created_at, user_id"
 DOCTOR = ("id", "name", "age", "gender", "specialization", "email", "phone", "address", "created_at", "user")
-RULES = {"name": rules.line, "age": rules.age, "gender": rules.gender, "phone": rules.phone}
-OPTIONAL = {"address": rules.address, "email": rules.email}
+RULES = {"name": rules.line, "age": rules.age, "gender": rules.gender}
+OPTIONAL = {"phone": rules.phone, "address": rules.address, "email": rules.email}
 STATUS = {200: "200 OK", 201: "201 Created", 400: "400 Bad Request", 401: "401 Unauthorized", 404: "404 Not Found"}
 BEARER = [("WWW-Authenticate", 'Bearer realm="api"')]
 hasher = argon2.PasswordHasher(time_cost=2, memory_cost=102_400, parallelism=8)

@@ -122,7 +122,7 @@ def test_doctors_are_imported_too(staff_browser, staff):
         ("age", "٣", "A valid integer is required."),
         ("age", "1_0", "A valid integer is required."),
         ("age", "151", "Ensure this value is less than or equal to 150."),
-        ("gender", "robot", "Must be one of male, female, other, unknown, in any case."),
+        ("gender", "robot", "Must be one of male, female, other, unknown, or its first letter, in any case."),
         ("phone", "12345", "Enter 7 to 15 digits, with or without a + in front."),
         ("address", "x" * 1001, "Ensure this value has at most 1000 characters (it has 1001)."),
         ("email", "nobody", "Enter a valid email address."),
@@ -147,7 +147,14 @@ def test_one_row_that_breaks_a_rule_is_told_and_nothing_is_imported(staff_browse
 def test_the_same_patient_twice_in_a_file_is_told(staff_browser):
     preview = upload(staff_browser, as_csv(HEADER, ALICE, ["ALICE smith", *ALICE[1:]]))
 
-    assert refusals(preview) == {3: {"*": ["This patient exists already: same name, phone and e-mail."]}}
+    assert refusals(preview) == {
+        3: {
+            "*": [
+                "This patient exists already: same name, phone and e-mail. "
+                "For another person, such as a twin, change one of them."
+            ]
+        }
+    }
 
 
 @pytest.mark.parametrize(
@@ -155,8 +162,8 @@ def test_the_same_patient_twice_in_a_file_is_told(staff_browser):
     [
         ([["name", "adress"], ["A", "x"]], "No such column: “adress”."),
         ([["name", "Name "], ["A", "B"]], "More than one column “name”."),
-        ([["name"], *[["A"]] * 1000], "No column “age”, “gender”, “phone”, which a row without an id needs."),
-        ([["id", "name"], ["7", "A"], ["", "B"]], "No column “age”, “gender”, “phone”"),
+        ([["name"], *[["A"]] * 1000], "No column “age”, “gender”, which a row without an id needs."),
+        ([["id", "name"], ["7", "A"], ["", "B"]], "No column “age”, “gender”"),
         ([["name"], *[["A"]] * 1001], "The file has more than 1000 rows: no more are imported at once."),
     ],
 )
