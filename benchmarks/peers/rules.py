@@ -43,7 +43,7 @@ def gender(value):
 
 def phone(value):
     value = fields.plain_phone(text(value, 1000))
-    return _held(fields.validate_phone, value) if value else value
+    return _checked(fields.validate_phone, value) if value else value
 
 
 def age(value):
