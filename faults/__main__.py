@@ -22,6 +22,7 @@ FAULTS = {
     "postgresql-stopped": (outages.postgresql_stopped, LIVE),
     "postgresql-restarted": (outages.postgresql_restarted, LIVE),
     "postgresql-frozen": (outages.postgresql_frozen, LIVE),
+    "postgresql-read-only": (outages.postgresql_read_only, LIVE),
     "disk-full": (disks.full, BOTH),
     "log-full": (disks.log_full, LIVE),
     "terminated": (shutdown.terminated, BOTH),
@@ -30,6 +31,7 @@ FAULTS = {
     "memory": (memory.listed, BOTH),
     "races": (races.raced, BOTH),
     "pooler": (poolers.pooled, LIVE),
+    "pooler-time-out": (poolers.limited, LIVE),
     "redis": (caches.redis_away, (SQLITE,)),
 }
 

@@ -1,10 +1,11 @@
 """The app and PostgreSQL killed, stopped, restarted and frozen while clients write."""
 
 import time
+from contextlib import closing
 from functools import partial
 from runpy import run_path
 
-from faults.client import Api, at_once, patient, user
+from faults.client import Api, at_once, patient, tally, user
 from faults.databases import Cluster
 from faults.world import ROOT
 from faults.writers import account_for, answered, new_writers, sent_by, writing
@@ -184,6 +185,31 @@ def postgresql_frozen(world, row, kind):
             f"503, the slowest ({slowest[0]}) after {slowest[1]:.1f} s with DB_TIMEOUT={DB_TIMEOUT}; "
             f"{answered(writers)}; well {recovery:.1f} s after SIGCONT"
         )
+
+
+def postgresql_read_only(world, row, kind):
+    """PostgreSQL refuses writes for a while, as during a failover.
+
+    Every session begins while it does. Writes are 503, reads go on; five seconds after it takes writes again, every
+    thread of every worker stores what it is sent.
+    """
+    with world.app(kind) as app:
+        client, workers = user(app.port), app.workers()
+        threads, database = THREADS * len(workers), app.database.database
+        with closing(world.cluster.connect()) as server, server.cursor() as cursor:
+            cursor.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+            app.database.rows(f"SELECT pg_terminate_backend(pid) FROM ({SESSIONS}) AS sessions")
+            warm(app, client, workers)
+            refused = at_once(*[partial(client.post, "/api/patients/", patient(number)) for number in range(threads)])
+            warm(app, client, workers)
+            cursor.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
+        time.sleep(BACK_SECONDS)
+        stored = at_once(*[partial(client.post, "/api/patients/", patient(number)) for number in range(threads)])
+        row.require(all(answer.promised_503 for answer in refused), f"while read-only: {tally(refused)}")
+        row.require(all(answer.status == 201 for answer in stored), f"{BACK_SECONDS} s later: {tally(stored)}")
+        row.require(app.workers() == workers, "a worker was restarted")
+        row.sent = f"{threads} creates while it was read-only, {threads} afterwards"
+        row.answered = f"{tally(refused)}; {BACK_SECONDS} s later {tally(stored)}"
 
 
 def warm(app, client, workers):

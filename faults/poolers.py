@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 
 from faults import processes
@@ -11,6 +11,8 @@ from faults.client import at_once, doctor, patient, tally, user
 POOL = 3
 CLIENTS = 16
 PATIENTS = 30
+DB_TIMEOUT = 2
+WAITING = "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 INI = """
 [databases]
 * = host=127.0.0.1 port={server} user=postgres
@@ -26,10 +28,10 @@ logfile = {folder}/pgbouncer.log
 
 
 @contextmanager
-def pgbouncer(world):
+def pgbouncer(world, pool=POOL):
     """Run PgBouncer in transaction mode in front of our cluster; give its port and its log."""
     folder, port = world.new_folder(), world.port()
-    (folder / "pgbouncer.ini").write_text(INI.format(server=world.cluster.port, port=port, pool=POOL, folder=folder))
+    (folder / "pgbouncer.ini").write_text(INI.format(server=world.cluster.port, port=port, pool=pool, folder=folder))
     # It refuses to run as root.
     if world.cluster.owner:
         shutil.chown(folder, "postgres", "postgres")
@@ -68,6 +70,39 @@ def pooled(world, row, kind):
             row.require(not trouble, f"PgBouncer's log: {trouble[:2]}")
             row.sent = f"{len(answers)} requests of every kind from {CLIENTS} clients, a pool of {POOL}"
             row.answered = tally([answer for answer, _ in answers])
+
+
+def limited(world, row, kind):
+    """Statements end by DB_TIMEOUT behind PgBouncer too.
+
+    Another session locks the patients; with DB_TIMEOUT=2, sixteen clients list, search, read, create and change them.
+    Every answer is 503 within DB_TIMEOUT and a second, and then no statement waits on the server any longer.
+    """
+    with pgbouncer(world, CLIENTS) as (port, _):
+        database = world.new_postgresql(world.cluster, "limited", "migrated")
+        with world.app(kind, database=database, DB_TIMEOUT=str(DB_TIMEOUT), **database.reached_at(port)) as app:
+            client = user(app.port)
+            stored = client.post("/api/patients/", patient(1)).json()["id"]
+            calls = [
+                partial(client.get, "/api/patients/"),
+                partial(client.get, "/api/patients/?search=x"),
+                partial(client.get, f"/api/patients/{stored}/"),
+                partial(client.post, "/api/patients/", patient(2)),
+                partial(client.request, "PATCH", f"/api/patients/{stored}/", {"age": 31}),
+                partial(client.request, "PATCH", f"/api/patients/{stored}/", {"age": 32}, **{"If-Match": "*"}),
+            ]
+            with closing(world.cluster.connect("limited")) as other, other.cursor() as cursor:
+                cursor.execute("BEGIN; LOCK TABLE patients_patient")
+                answers = at_once(*(calls * CLIENTS)[:CLIENTS])
+                left = database.rows(WAITING)
+            slowest = max(answer.seconds for answer in answers)
+            wrong = [answer for answer in answers if not answer.promised_503]
+            row.require(not wrong, f"{tally(wrong)} instead of 503")
+            row.require(slowest < DB_TIMEOUT + 1, f"answered after {slowest:.1f} s")
+            row.require(not left, f"{len(left)} statements go on: {left[:1]}")
+            row.require(client.get("/api/patients/").status == 200, "no list after the lock was released")
+            row.sent = f"{len(answers)} requests to a locked table"
+            row.answered = f"{tally(answers)}, the slowest after {slowest:.1f} s with DB_TIMEOUT={DB_TIMEOUT}"
 
 
 def everything(port):

@@ -100,8 +100,7 @@ class CompiledWrites:
 
     def _run(self, kind: str, user_id: int, values: dict[str, Any], pk: int | None = None) -> Any:
         sql, fields, where, histories = self._statement(kind, *values)
-        params: list[Any] = [connection.lock_timeout]  # type: ignore[attr-defined]  # of our own backend
-        params += [field.get_db_prep_save(values[field.attname], connection) for field in fields]
+        params = [field.get_db_prep_save(values[field.attname], connection) for field in fields]
         params += filled(where, {"user": user_id, "pk": pk})
         params += [kind, user_id] * histories
         # Alone, the statement is its own transaction; within another (a test's), a refusal must not spoil that one.
@@ -140,7 +139,7 @@ class CompiledWrites:
                 change += f" AND NOT EXISTS (SELECT FROM {quoted(other._meta.db_table)} WHERE {column} = {table}.{pk})"
         with_parts = ", ".join([f"changed AS ({change} RETURNING *)", *parts])
         answer = ", ".join(map(quoted, self.columns.values()))
-        sql = f"SET LOCAL lock_timeout = %s; WITH {with_parts} {histories[-1]} RETURNING {answer}"
+        sql = f"WITH {with_parts} {histories[-1]} RETURNING {answer}"
         return sql, fields, where, len(histories)
 
 

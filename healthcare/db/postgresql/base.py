@@ -1,21 +1,27 @@
-"""Django's PostgreSQL backend plus a client-side time-out and a health check that costs no round trip.
+"""Django's PostgreSQL backend with time-outs on both sides and a health check that costs no round trip.
 
-A server that is frozen, not dead, never answers and never closes its socket: neither `statement_timeout` (the server's)
-nor TCP (the kernel still acknowledges) notices. So every wait for the server goes through psycopg2's wait callback
-(https://www.psycopg.org/docs/advanced.html#support-for-coroutine-libraries), with a deadline.
+The server ends a statement by `statement_timeout`. A frozen server never answers and never closes its socket, and TCP
+does not notice either (the kernel still acknowledges). So every wait for the server goes through psycopg2's wait
+callback (https://www.psycopg.org/docs/advanced.html#support-for-coroutine-libraries), which has a deadline.
 """
 
+import re
 import select
 import time
+from typing import Any
 
 import psycopg2
 from django.conf import settings
 from django.db.backends.postgresql import base
 from psycopg2 import extensions
 
-# Requests queue behind one that waits for a silent server, and must not wait as long again: once anything timed out, a
-# new connection is given so long only, for DB_TIMEOUT seconds.
+# Requests queue behind one that waits for a silent server and must not wait as long again: for DB_TIMEOUT seconds after
+# a time-out, a new connection attempt may take no longer than this.
 PROBE_SECONDS = 0.5
+# How long a session that was opened read-only is kept: the server may accept writes again at any time.
+READ_ONLY_SECONDS = 2
+# The statements that may share an implicit transaction; CREATE DATABASE, for one, may not.
+QUERY = re.compile(r"[\s(]*(?:SELECT|INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
 
 _EVENTS = {
     extensions.POLL_READ: select.POLLIN,
@@ -29,7 +35,7 @@ class TimedOut(psycopg2.OperationalError):
 
 
 def wait(connection: extensions.connection) -> None:
-    """Wait for `connection` to finish what it does; raise TimedOut after DB_TIMEOUT seconds, or sooner (see above)."""
+    """Wait for the server's answer on `connection`; raise TimedOut after DB_TIMEOUT or, as above, PROBE_SECONDS."""
     global _suspect_until
     started = time.monotonic()
     probing = connection.status == extensions.STATUS_SETUP and started < _suspect_until
@@ -46,33 +52,49 @@ def wait(connection: extensions.connection) -> None:
 extensions.set_wait_callback(wait)
 
 
+class Cursor(extensions.cursor):
+    """A cursor whose first statement of each transaction sets the `statement_timeout` of that transaction.
+
+    Both travel in one message, so it costs no round trip, and a pooler in transaction mode keeps it: such a pooler
+    drops the settings of a session and refuses them as a startup option.
+    """
+
+    def execute(self, sql: Any, params: Any = None) -> None:
+        idle = self.connection.get_transaction_status() == extensions.TRANSACTION_STATUS_IDLE
+        if idle and (not self.connection.autocommit or (isinstance(sql, str) and QUERY.match(sql))):
+            # Below the client's own deadline: a slow statement must not look like a server that is silent, and the
+            # server must not carry out later what the client was told to try again.
+            milliseconds = min(settings.DB_TIMEOUT * 900, 2**31 - 1)
+            sql = f"SET LOCAL statement_timeout = {milliseconds}; {sql}"
+        super().execute(sql, params)
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
-    @property
-    def lock_timeout(self) -> int:
-        """Return how many milliseconds to wait for a lock: fewer than the client waits for the whole statement.
+    def get_connection_params(self) -> dict[str, Any]:
+        return super().get_connection_params() | {"cursor_factory": Cursor}
 
-        Otherwise the server would go on waiting, and then store what the client was told to try again; and a row that
-        somebody keeps locked would look like a server that is silent. It holds in transactions and compiled writes.
-        """
-        return min(settings.DB_TIMEOUT * 900, 2**31 - 1)
-
-    def _set_autocommit(self, autocommit: bool) -> None:
-        super()._set_autocommit(autocommit)  # type: ignore[misc]  # the stubs lack it
-        # For each transaction anew: a pooler keeps no setting of a session.
-        if not autocommit:
-            with self.wrap_database_errors, self.connection.cursor() as cursor:
-                cursor.execute("SET LOCAL lock_timeout = %s", [self.lock_timeout])
+    def init_connection_state(self) -> None:
+        super().init_connection_state()
+        # Reported by the server when the connection opens (PostgreSQL 14 and later).
+        reported = self.connection.info.parameter_status
+        if "on" in (reported("in_hot_standby"), reported("default_transaction_read_only")):
+            self.close_at = min(self.close_at or float("inf"), time.monotonic() + READ_ONLY_SECONDS)
 
     def is_usable(self) -> bool:
-        """Tell whether the connection still works.
+        """Return whether the connection works and, if a statement failed on it, still accepts writes.
 
-        A server that went away leaves an end-of-file to read; a quiet socket needs no question over the network.
+        A server that has gone leaves an end-of-file to read, so a silent socket needs no round trip.
         """
         if self.connection is None or self.connection.closed:
             return False
-        if self.errors_occurred or _has_news(self.connection):
-            return super().is_usable()
-        return True
+        if not self.errors_occurred and not _has_news(self.connection):
+            return True
+        try:
+            with self.connection.cursor() as cursor:
+                cursor.execute("SHOW transaction_read_only")
+                return cursor.fetchone() == ("off",)
+        except psycopg2.Error:
+            return False
 
 
 def _has_news(connection: extensions.connection) -> bool:

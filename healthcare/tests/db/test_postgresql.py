@@ -2,11 +2,12 @@
 
 import socket
 import time
+from contextlib import closing, contextmanager, nullcontext
 
 import psycopg2
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, close_old_connections, connection, transaction
 
 from conftest import PATIENT
 from doctors.models import Doctor
@@ -20,6 +21,35 @@ from patients.views import PatientViewSet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+# Carries no statement time-out, so that to its client the server looks frozen.
+SILENCE = "DO $$ BEGIN PERFORM pg_sleep(20); END $$"
+RUNNING = """
+    SELECT query FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND state = 'active' AND query LIKE %s
+"""
+
+
+@contextmanager
+def another_session():
+    """Give a cursor of another session, in autocommit mode."""
+    where = connection.get_connection_params() | {"cursor_factory": None}
+    with closing(psycopg2.connect(**where)) as other, other.cursor() as cursor:
+        other.autocommit = True
+        yield cursor
+
+
+@contextmanager
+def sessions_read_only():
+    """Have sessions that begin meanwhile refuse writes, as those of a failover do."""
+    database = connection.ops.quote_name(connection.settings_dict["NAME"])
+    with another_session() as cursor:
+        cursor.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+        try:
+            yield
+        finally:
+            cursor.execute("SET default_transaction_read_only = off")
+            cursor.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
+
 
 @pytest.fixture(autouse=True)
 def _closed_afterwards(monkeypatch):
@@ -31,7 +61,7 @@ def _closed_afterwards(monkeypatch):
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE query LIKE '%pg_sleep(20)' AND pid <> pg_backend_pid()"
+            " WHERE query LIKE '%pg_sleep(20)%' AND pid <> pg_backend_pid()"
         )
     connection.close()
 
@@ -41,9 +71,71 @@ def test_a_server_that_does_not_answer_is_given_up(settings):
     started = time.monotonic()
 
     with pytest.raises(OperationalError, match="did not answer within 1 s"), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_sleep(20)")
+        cursor.execute(SILENCE)
 
     assert 1 <= time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize("prefix", ["", "SELECT 1; "], ids=["autocommit", "in a transaction"])
+def test_a_slow_statement_ends_on_the_server_before_its_client_gives_up(settings, prefix):
+    settings.DB_TIMEOUT = 1
+
+    with transaction.atomic() if prefix else nullcontext(), pytest.raises(OperationalError, match="statement timeout"):
+        connection.cursor().execute(f"{prefix}SELECT pg_sleep(20)")
+
+    with another_session() as cursor:
+        cursor.execute(RUNNING, ["%pg_sleep(20)%"])
+        assert cursor.fetchall() == []
+
+
+def test_a_read_that_waits_too_long_is_503_and_goes_on_nowhere(owner, patient, settings):
+    settings.DB_TIMEOUT = 1
+    with another_session() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE patients_patient")
+
+        response = owner.get("/api/patients/")
+
+        cursor.execute(RUNNING, ['%FROM "patients_patient"%'])
+        assert cursor.fetchall() == []
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
+    # The server is known to answer: nobody waits less for a connection to it.
+    assert base._suspect_until == 0
+
+
+def test_a_time_out_of_one_transaction_is_left_to_no_other_session_of_a_pooler():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == ("0",)
+
+
+def test_a_statement_that_may_not_be_in_a_transaction_is_sent_alone(patient):
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM patients_patient")
+
+
+def test_after_a_refused_write_the_session_is_replaced_and_writes_are_back(owner):
+    connection.close()
+    with sessions_read_only():
+        refused = owner.post("/api/patients/", PATIENT)
+
+    close_old_connections()
+    created = owner.post("/api/patients/", PATIENT)
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+    assert created.status_code == 201
+
+
+def test_a_session_that_began_read_only_is_not_kept_even_if_it_only_reads(owner, monkeypatch):
+    monkeypatch.setattr(base, "READ_ONLY_SECONDS", 0.1)
+    connection.close()
+    with sessions_read_only():
+        assert owner.get("/api/patients/").status_code == 200
+    time.sleep(0.2)
+
+    close_old_connections()
+
+    assert owner.post("/api/patients/", PATIENT).status_code == 201
 
 
 @pytest.mark.parametrize(("timed_out_before", "seconds"), [(False, 2), (True, 0.5)])
@@ -51,7 +143,7 @@ def test_a_new_connection_is_waited_for_but_only_shortly_after_a_time_out(settin
     settings.DB_TIMEOUT = 2
     if timed_out_before:
         with pytest.raises(OperationalError), connection.cursor() as cursor:
-            cursor.execute("SELECT pg_sleep(20)")
+            cursor.execute(SILENCE)
 
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(base.TimedOut, match=f"within {seconds} s"):
         psycopg2.connect(host="127.0.0.1", port=silent.getsockname()[1], user="nobody", dbname="none")
@@ -60,7 +152,7 @@ def test_a_new_connection_is_waited_for_but_only_shortly_after_a_time_out(settin
 def test_a_slow_statement_refuses_nobody_else(settings, anonymous):
     settings.DB_TIMEOUT = 1
     with pytest.raises(OperationalError), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_sleep(20)")
+        cursor.execute(SILENCE)
     connection.close()
 
     assert anonymous.get("/readyz").status_code == 200
@@ -72,11 +164,8 @@ def test_a_connection_that_the_server_closed_is_noticed_without_asking(django_as
     with django_assert_num_queries(0):
         assert connection.is_usable()
 
-    other = psycopg2.connect(**{**connection.get_connection_params(), "cursor_factory": None})
-    other.autocommit = True
-    with other.cursor() as cursor:
+    with another_session() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
-    other.close()
     time.sleep(0.2)
 
     assert not connection.is_usable()

@@ -1,10 +1,15 @@
-"""The SQLite backend: writers queue, readers do not. Collected where SQLite is tested."""
+"""The SQLite backend: writers queue, readers do not, statements end. Collected where SQLite is tested."""
 
 import sqlite3
+import time
 from contextlib import closing
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
+
+from patients.models import Patient
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT {} FROM n {}"
 
 READS = ["/api/auth/me/", "/api/patients/", "/api/patients/{}/", "/api/patients/{}/history/", "/api/doctors/"]
 
@@ -29,3 +34,38 @@ def test_a_read_waits_for_no_writer(owner, patient):
     connection.close()
 
     assert statuses == [200] * len(READS)
+
+
+@pytest.mark.parametrize("sql", [ENDLESS.format("count(*)", ""), ENDLESS.format("i", "WHERE i < 1")])
+def test_a_slow_statement_ends_by_its_time_out_and_the_connection_goes_on(db, settings, sql):
+    settings.DB_TIMEOUT = 1
+    started = time.monotonic()
+
+    with pytest.raises(OperationalError, match="interrupted"), connection.cursor() as cursor:
+        cursor.execute(sql)
+
+    assert 1 <= time.monotonic() - started < 2
+    assert not Patient.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_slow_search_is_503(owner, settings):
+    settings.DB_TIMEOUT = 1
+    Patient.objects.bulk_create(
+        Patient(user=owner.user, name="N", age=1, gender="male", phone=str(10**9 + n)) for n in range(3000)
+    )
+    connection.connection.create_function("FOLD", 1, lambda text: time.sleep(0.001), deterministic=True)
+
+    response = owner.get("/api/patients/?search=x")
+
+    connection.close()
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
+
+
+def test_time_between_fetches_does_not_count(db, settings):
+    settings.DB_TIMEOUT = 1
+    with connection.cursor() as cursor:
+        cursor.execute(ENDLESS.format("i", "LIMIT 300000"))
+        time.sleep(1.1)
+
+        assert len(cursor.fetchmany(200_000)) == 200_000
