@@ -3,10 +3,12 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from accounts.models import User
+from healthcare.admin.filters import DateFilter, YesNoFilter
 from healthcare.admin.records import LoggedAdmin
 
 # Nothing that staff should see, or could do well.
@@ -30,21 +32,35 @@ class UserForm(UserChangeForm):
 
 @admin.register(User)
 class UserAdmin(LoggedAdmin, DjangoUserAdmin):
-    came_in = "date_joined"
+    overview_date_field = "date_joined"
     add_form = UserAddForm
     form = UserForm
     list_display = ["email", "name", "is_active", "is_staff", "date_joined", "last_login"]
-    list_filter = ["is_active", "is_staff", "is_superuser", "date_joined"]
-    search_fields = ["email", "name"]
+    list_filter = [
+        ("is_active", YesNoFilter),
+        ("is_staff", YesNoFilter),
+        ("is_superuser", YesNoFilter),
+        ("date_joined", DateFilter),
+    ]
+    search_fields = ["name", "email"]
+    search_help_text = "Name, e-mail or #id"
     ordering = ["id"]
     readonly_fields = ["last_login", "date_joined"]
-    show_full_result_count = False
     fieldsets = [
         (None, {"fields": ["email", "name", "password"]}),
         ("Access", {"fields": ["is_active", *PRIVILEGES]}),
         ("Times", {"fields": ["last_login", "date_joined"]}),
     ]
     add_fieldsets = [(None, {"fields": ["name", "email", "usable_password", "password1", "password2"]})]
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
+        """Search users; offer only active ones as choices of a form."""
+        if request.resolver_match and request.resolver_match.url_name == "autocomplete":
+            queryset = queryset.filter(is_active=True)
+        return super().get_search_results(request, queryset, search_term)
+
+    def choice_label(self, record: User) -> str:
+        return f"{record} #{record.pk}{'' if record.is_active else ' (deactivated)'}"
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         """Show no summary of a password's hash to those who cannot set the password."""

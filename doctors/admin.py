@@ -6,7 +6,8 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
 from doctors.models import Doctor, HistoricalDoctor
-from healthcare.admin.records import GenderFilter, HistoryAdmin
+from healthcare.admin.filters import DateFilter, GenderFilter, RecordFilter, TextFilter
+from healthcare.admin.history import HistoryAdmin
 from healthcare.admin.resources import RecordResource
 from healthcare.admin.spreadsheets import SpreadsheetAdmin
 from healthcare.logs import log_access
@@ -35,15 +36,27 @@ class DoctorResource(RecordResource):
 @admin.register(Doctor)
 class DoctorAdmin(SpreadsheetAdmin):
     resource_classes = [DoctorResource]
-    list_display = ["name", "specialization", "phone", "email", "owner", "created_at"]
-    list_filter = [GenderFilter, "created_at"]
+    in_site_search = True
+    list_display = ["name", "number", "specialization", "phone", "email", "owner"]
+    list_filter = [
+        ("specialization", TextFilter),
+        ("gender", GenderFilter),
+        ("user", RecordFilter),
+        ("created_at", DateFilter),
+    ]
     list_select_related = ["user"]
-    search_fields = ["name", "specialization", "email"]
-    search_help_text = "Part of a name, specialization or e-mail."
+    search_fields = ["name", "specialization", "email", "phone", "address"]
+    search_help_text = "Name, specialization, phone, e-mail, address or #id"
     autocomplete_fields = ["user"]
     readonly_fields = ["created_at"]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Doctor | None = None) -> list[str]:
+    def details(self, record: Doctor) -> str:
+        return ", ".join(filter(None, [record.specialization, record.phone, f"#{record.pk}"]))
+
+    def choice_label(self, record: Doctor) -> str:
+        return f"{record.name}, {self.details(record)}"
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         may_view = request.user.has_perms(["patients.view_patient", "mappings.view_mapping"])
         return [*super().get_readonly_fields(request, obj), *(["patients"] if obj and may_view else [])]
 
@@ -76,3 +89,4 @@ class DoctorAdmin(SpreadsheetAdmin):
 @admin.register(HistoricalDoctor)
 class DoctorHistoryAdmin(HistoryAdmin):
     search_fields = ["name", "specialization", "email"]
+    search_help_text = "Name, specialization, e-mail or #id"

@@ -6,11 +6,11 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
-from simple_history.models import HistoricalRecords
 
 from accounts.models import User, Viewer
 from healthcare import fields
 from healthcare.db.functions import Fold
+from healthcare.db.history import HistoricalRecords
 
 YOUNGEST, OLDEST = 18, 120
 
@@ -42,10 +42,10 @@ class Doctor(models.Model):
     email = models.EmailField("e-mail", max_length=254)
     phone = fields.PhoneField(blank=True)
     address = fields.AddressField(blank=True)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField("added", default=timezone.now, editable=False)
     # Other users rely on the entry, so the account that keeps it is deactivated, not deleted.
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="doctors")
-    history = HistoricalRecords(history_id_field=models.BigAutoField(), no_db_index=["user"])
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="doctors", verbose_name="added by")
+    history = HistoricalRecords(no_db_index=["user"])
 
     objects = DoctorQuerySet.as_manager()
 

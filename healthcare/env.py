@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -59,6 +60,16 @@ def origins(name: str) -> list[str]:
         if not re.fullmatch(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?", origin):
             raise ImproperlyConfigured(f"{name} must list origins such as https://app.example.com, not {origin!r}.")
     return names(name)
+
+
+def time_zone(name: str, default: str) -> str:
+    """Return a variable such as `Europe/Warsaw`; raise ImproperlyConfigured for a name that tzdata does not have."""
+    value = text(name, default)
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ImproperlyConfigured(f"{name} must be a time zone such as Europe/Warsaw, not {value!r}.") from None
+    return value
 
 
 def redis_url(name: str) -> str:

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from typing import Any
 
+from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator, RegexValidator
 from django.db import models
@@ -117,6 +118,11 @@ def gender_spellings(value: str) -> list[str]:
     return [spelling for spelling, meant in GENDER_SPELLINGS.items() if meant == gender]
 
 
+def plain_lines(value: str) -> str:
+    """Return a text whose lines end in a line feed; browsers send a carriage return before it."""
+    return value.replace("\r\n", "\n").replace("\r", "\n")
+
+
 class LineField(models.CharField):
     """A name or a title: one line of 1 to 100 characters."""
 
@@ -152,6 +158,23 @@ class AddressField(models.TextField):
         super().__init__(max_length=max_length, **kwargs)
         # Django's own limits the text area of a form only.
         self.validators.append(MaxLengthValidator(max_length))
+
+    def to_python(self, value: Any) -> Any:
+        value = super().to_python(value)
+        return plain_lines(value) if value else value
+
+    def formfield(self, **kwargs: Any) -> Any:  # type: ignore[override]  # Django's own TextField has this signature
+        return super().formfield(**{"form_class": LinesField, **kwargs})
+
+
+class LinesField(forms.CharField):
+    """The form's side of AddressField."""
+
+    def to_python(self, value: Any) -> str:
+        return plain_lines(super().to_python(value) or "")
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return plain_lines(initial or "") != self.to_python(data)
 
 
 class GenderField(models.CharField):

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 
 from django.conf import settings
-from django.contrib import admin
 from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
@@ -17,12 +16,12 @@ from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.http.response import HttpResponseBase
 from django.middleware import common
-from django.template.response import TemplateResponse
 from django.urls import ResolverMatch
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.functional import LazyObject
 from rest_framework.exceptions import Throttled
 
+from healthcare.admin.errors import error_page
 from healthcare.api import errors
 from healthcare.api.requests import LoggedRequest
 from healthcare.fields import ID
@@ -122,8 +121,7 @@ class ThrottledMiddleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, Throttled):
             headers = {"Retry-After": str(math.ceil(exception.wait))}  # type: ignore[attr-defined]  # the stubs lack it
-            context = {**admin.site.each_context(request), "title": "Too many attempts", "detail": exception.detail}
-            return TemplateResponse(request, "admin/429.html", context, status=429, headers=headers)
+            return error_page(request, 429, "Too many attempts", str(exception.detail), **headers)
         return None
 
 

@@ -211,8 +211,11 @@ SIMPLE_HISTORY_DATE_INDEX = False
 
 # Language and time: https://docs.djangoproject.com/en/5.2/topics/i18n/
 
-TIME_ZONE = "UTC"
+# For people, in the admin; the API's timestamps are in UTC.
+TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
 USE_I18N = False
+DATE_FORMAT = "Y-m-d"
+DATETIME_FORMAT = "Y-m-d H:i"
 
 # Static files: https://whitenoise.readthedocs.io/en/stable/django.html
 
@@ -251,6 +254,7 @@ if PRODUCTION:
     SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
+CSRF_FAILURE_VIEW = "healthcare.admin.errors.csrf_failure"
 CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS")
 
 # Other origins, by name only: https://github.com/adamchainz/django-cors-headers

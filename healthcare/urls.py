@@ -8,7 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.negotiation import DefaultContentNegotiation
 
 from healthcare import health
-from healthcare.admin.site import not_found
+from healthcare.admin import errors as pages
 from healthcare.api import errors
 from healthcare.api.schema import OnceGenerator
 
@@ -32,6 +32,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
-handler400 = errors.bad_request
-handler404 = not_found
-handler500 = errors.server_error
+handler400 = pages.bad_request
+handler403 = pages.permission_denied
+handler404 = pages.not_found
+handler500 = pages.server_error

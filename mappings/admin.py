@@ -8,7 +8,9 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import pluralize
 
-from healthcare.admin.records import HistoryAdmin, RecordAdmin
+from healthcare.admin.filters import DateFilter, RecordFilter
+from healthcare.admin.history import HistoryAdmin, restore
+from healthcare.admin.records import RecordAdmin
 from mappings.models import HistoricalMapping, Mapping
 from patients.admin import PatientAdmin, PatientHistoryAdmin
 from patients.models import HistoricalPatient, Patient
@@ -16,13 +18,16 @@ from patients.models import HistoricalPatient, Patient
 
 @admin.register(Mapping)
 class MappingAdmin(RecordAdmin):
-    came_in = "assigned_at"
-    called = "Assignments"
-    list_display = ["id", "patient", "doctor", "owner", "assigned_at"]
-    list_display_links = ["id", "patient"]
-    list_filter = ["assigned_at"]
+    overview_date_field = "assigned_at"
+    list_display = ["patient", "doctor", "owner", "assigned_at"]
+    list_filter = [
+        ("patient", RecordFilter),
+        ("doctor", RecordFilter),
+        ("user", RecordFilter),
+        ("assigned_at", DateFilter),
+    ]
     search_fields = ["patient__name", "doctor__name"]
-    search_help_text = "Part of the name of a patient or a doctor."
+    search_help_text = "Name of a patient or a doctor"
     autocomplete_fields = ["patient", "doctor", "user"]
     readonly_fields = ["assigned_at"]
 
@@ -71,19 +76,16 @@ class AssignedDoctors(admin.StackedInline):
         return False
 
 
-def unassigned(version: Any) -> str:
-    """Say how many doctors were assigned to a patient until they were deleted."""
-    # Nothing says which deletion belongs to which: with the patient go those of the same user, just before.
-    deletions = Mapping.history.filter(
+def deleted_with(version: HistoricalPatient) -> QuerySet:
+    """Return the versions of the assignments that were deleted with a patient."""
+    # Versions have no transaction in common: with a patient go those that the same user deleted just before or after.
+    margin = timedelta(seconds=2)
+    return Mapping.history.filter(
         patient_id=version.id,
         history_type="-",
         history_user=version.history_user_id,
-        history_date__range=(version.history_date - timedelta(seconds=2), version.history_date),
-    )
-    deletions = deletions.values("doctor_id").distinct().count()
-    if not deletions:
-        return ""
-    return f", without the {deletions} doctor{pluralize(deletions, ' who was,s who were')} assigned"
+        history_date__range=(version.history_date - margin, version.history_date + margin),
+    ).order_by("history_id")
 
 
 admin.site.unregister([Patient, HistoricalPatient])
@@ -94,9 +96,23 @@ class PatientWithDoctorsAdmin(PatientAdmin):
     """The patient's admin, extended here because `patients` does not import `mappings`."""
 
     inlines = [AssignedDoctors]
+    list_filter = [*PatientAdmin.list_filter[:1], ("mappings__doctor", RecordFilter), *PatientAdmin.list_filter[1:]]
+
+    def related_history(self, object_id: int) -> list[QuerySet]:
+        return [Mapping.history.filter(patient_id=object_id).select_related("patient", "doctor")]
 
 
 @admin.register(HistoricalPatient)
 class PatientWithDoctorsHistoryAdmin(PatientHistoryAdmin):
-    def restore_note(self, version: HistoricalPatient) -> str:
-        return unassigned(version)
+    def restore_related(self, version: HistoricalPatient, user: Any) -> str:
+        """Assign the doctors again whom the patient had until the deletion; one who is gone stays away."""
+        back, lost = 0, 0
+        for deletion in deleted_with(version):
+            try:
+                restore(deletion, user)
+                back += 1
+            except ValidationError:
+                lost += 1
+        parts = [f" with {back} assigned doctor{pluralize(back)}" if back else ""]
+        parts += [f" without {lost} doctor{pluralize(lost)} who cannot be assigned again" if lost else ""]
+        return " and".join(filter(None, parts))

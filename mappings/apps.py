@@ -3,3 +3,4 @@ from django.apps import AppConfig
 
 class MappingsConfig(AppConfig):
     name = "mappings"
+    verbose_name = "Assignments"

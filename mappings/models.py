@@ -6,10 +6,10 @@ from django.conf import settings
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.utils import timezone
-from simple_history.models import HistoricalRecords
 
 from accounts.models import Viewer
 from doctors.models import Doctor
+from healthcare.db.history import HistoricalRecords
 from patients.models import Patient
 
 
@@ -30,13 +30,14 @@ class Mapping(models.Model):
     # A doctor whom patients rely on stays.
     doctor = models.ForeignKey(Doctor, on_delete=models.PROTECT, related_name="mappings")
     # Who assigned; kept for as long as the assignment is.
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="mappings")
-    assigned_at = models.DateTimeField(default=timezone.now, editable=False)
-    history = HistoricalRecords(history_id_field=models.BigAutoField(), no_db_index=["user", "patient", "doctor"])
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="mappings", verbose_name="added by")
+    assigned_at = models.DateTimeField("assigned", default=timezone.now, editable=False)
+    history = HistoricalRecords(no_db_index=["user", "doctor"])
 
     objects = MappingQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "assignment"
         ordering = ["id"]
         # For what came in lately, as with patients.
         indexes = [BrinIndex(fields=["assigned_at"], name="mappings_by_day")]

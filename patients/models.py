@@ -8,11 +8,11 @@ from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models.functions import MD5, Left
 from django.utils import timezone
-from simple_history.models import HistoricalRecords
 
 from accounts.models import Viewer
 from healthcare import fields
 from healthcare.db.functions import Fold
+from healthcare.db.history import HistoricalRecords
 
 OLDEST = 150
 NO_CONTACT = models.Q(phone="", email="")
@@ -35,12 +35,12 @@ class Patient(models.Model):
     phone = fields.PhoneField(blank=True)
     address = fields.AddressField(blank=True)
     email = models.EmailField("e-mail", max_length=254, blank=True)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_at = models.DateTimeField("added", default=timezone.now, editable=False)
     # An account with patients is deactivated, never deleted from under them.
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="patients", db_index=False
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="patients", db_index=False, verbose_name="added by"
     )
-    history = HistoricalRecords(history_id_field=models.BigAutoField(), no_db_index=["user"])
+    history = HistoricalRecords(no_db_index=["user"])
 
     objects = PatientQuerySet.as_manager()
 
@@ -50,6 +50,9 @@ class Patient(models.Model):
             models.Index(fields=["user", "id"], name="patients_of_user"),
             # For what came in lately: rows lie in this order, so that a few kilobytes index them (a b-tree on SQLite).
             BrinIndex(fields=["created_at"], name="patients_by_day"),
+            # For possible duplicates.
+            models.Index(fields=["phone"], name="patients_by_phone"),
+            models.Index(Fold("name"), "age", name="patients_by_name_and_age"),
         ]
         permissions = [("export_patient", "Can export patients")]
         constraints = [

@@ -1,99 +1,149 @@
-"""What the admins of all records share: the acting user on every change, one transaction, history, restore."""
+"""What the admins of all records share: the acting user on every change, one transaction, the log, search, history."""
 
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import AdminTextInputWidget
-from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser
-from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.contrib.admin.widgets import AdminTextareaWidget, AutocompleteSelect
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import Http404, HttpRequest, HttpResponse
+from django.middleware.csrf import get_token
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 from simple_history.admin import SimpleHistoryAdmin
 
-from healthcare.fields import GENDERS, GenderField, gender_spellings
+from healthcare.admin import search, timeline
+from healthcare.admin.filters import RecordChoiceField
+from healthcare.db.functions import fold
+from healthcare.fields import GENDERS, AddressField, GenderField, gender_spellings
 from healthcare.logs import log_access
+
+# How many deletions a message offers to undo.
+UNDO_LIMIT = 100
 
 
 class LoggedAdmin(admin.ModelAdmin):
-    """An admin whose lists tell the log whom they show."""
+    """An admin whose lists name in the log whom they show, and whose search is that of the API."""
+
+    list_per_page = 50
+    show_full_result_count = False
+
+    @property
+    def media(self) -> forms.Media:
+        """Add what a filter by a related record needs."""
+        return super().media + AutocompleteSelect(None, self.admin_site).media
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        response = super().changelist_view(request, extra_context)
+        title = {"title": str(self.opts.verbose_name_plural).capitalize()}
+        response = super().changelist_view(request, {**title, **(extra_context or {})})
         context = getattr(response, "context_data", None) or {}
         if "cl" in context:
             log_access(request, (record.id for record in context["cl"].result_list))
         return response
 
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
+        return search.found(queryset, self.get_search_fields(request), search_term), False
 
-class GenderFilter(admin.SimpleListFilter):
-    """The genders, each with all its spellings. Django's own filter would read the whole table for the choices."""
+    def details(self, record: Any) -> str:
+        """Return what tells apart records of the same name."""
+        return f"#{record.pk}"
 
-    title = parameter_name = "gender"
+    def choice_label(self, record: Any) -> str:
+        return f"{record}, {self.details(record)}"
 
-    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
-        return [(gender, gender) for gender in GENDERS]
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs["form_class"] = RecordChoiceField
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
-        return queryset.filter(gender__fold__in=gender_spellings(self.value() or "")) if self.value() else queryset
 
+class GenderSelect(forms.Select):
+    """The genders; the one that is stored keeps its spelling."""
 
-class GenderInput(AdminTextInputWidget):
-    """A line of text that offers the genders there are, and keeps what was written in another case."""
-
-    def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:
-        offered = format_html_join("", "<option>{}</option>", ((gender,) for gender in GENDERS))
-        line = super().render(name, value, {**(attrs or {}), "list": "genders"}, renderer)
-        return format_html('{}<datalist id="genders">{}</datalist>', line, offered)
+    def optgroups(self, name: str, value: list[str], attrs: dict[str, Any] | None = None) -> list[Any]:
+        stored = value[0] if value else ""
+        genders = [
+            (stored if fold(stored) in gender_spellings(gender) else gender, gender.capitalize()) for gender in GENDERS
+        ]
+        self.choices = [("", "---------"), *genders]
+        return super().optgroups(name, value, attrs)
 
 
 class RecordForm(forms.ModelForm):
     """The form of a record; it names the version that was read, so that nobody overwrites what they have not seen."""
 
     version = forms.CharField(widget=forms.HiddenInput, required=False)
+    # Who adds the record, where the form does not ask for it.
+    acting_user: Any = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if self.acting_user:
+            self.instance.user = self.acting_user
         if self.instance.pk:
-            # Read of a record that is locked while it is being saved: there is no newer one until then.
+            # The record is locked while it is being saved, so this stays its newest version.
             newest = self.instance.history.order_by("-history_id").values_list("history_id", flat=True).first()
             self.initial["version"] = str(newest)
 
     def clean(self) -> dict[str, Any] | None:
         if self.instance.pk and self.cleaned_data.get("version") != self.initial["version"]:
-            raise ValidationError("Somebody saved this record after you opened it: open it again. Nothing was stored.")
+            raise ValidationError("Someone saved this record after you opened it: open it again. Nothing was stored.")
         return super().clean()
+
+    def _get_validation_exclusions(self) -> set[str]:
+        """Check the constraints that include the user even where the form has no such field."""
+        excluded = super()._get_validation_exclusions()  # type: ignore[misc]  # missing in the stubs
+        return excluded if "user" in self.fields else excluded - {"user"}
 
 
 class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
     """The admin of a record with history. Staff see every user's; what they add is theirs unless they say otherwise."""
 
     # The field that the overview counts by.
-    came_in = "created_at"
+    overview_date_field = "created_at"
     form = RecordForm
-    object_history_template = "admin/record_history.html"
-    formfield_overrides = {GenderField: {"widget": GenderInput}}
+    formfield_overrides = {
+        GenderField: {"widget": GenderSelect},
+        AddressField: {"widget": AdminTextareaWidget({"rows": 3})},
+    }
     ordering = ["-id"]
-    list_per_page = 50
-    show_full_result_count = False
 
-    @admin.display(description="user", ordering="user")
+    @admin.display(description="added by", ordering="user")
     def owner(self, record: Any) -> str:
         """Name the user without the e-mail, for which a list has no room."""
-        return record.user.name
+        return record.user.name if record.user.is_active else f"{record.user.name} (deactivated)"
+
+    @admin.display(description="#", ordering="id")
+    def number(self, record: Any) -> int:
+        return record.pk
+
+    # The form
+
+    def may_choose_user(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("accounts.view_user")
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"user": request.user.pk, **super().get_changeform_initial_data(request)}
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        fields = super().get_fields(request, obj)
+        fields = list(super().get_fields(request, obj))
         # Read only, a field that the record has not would be shown as one without a value.
-        return fields if self.has_change_permission(request, obj) else [name for name in fields if name != "version"]
+        if not self.has_change_permission(request, obj):
+            fields = [name for name in fields if name != "version"]
+        return fields if obj or self.may_choose_user(request) else [name for name in fields if name != "user"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        fixed = ["user"] if obj and not self.may_choose_user(request) else []
+        return [*super().get_readonly_fields(request, obj), *fixed]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        if "user" not in form.base_fields and not change:
+            # Known before the constraints of the record are checked.
+            form = type(form.__name__, (form,), {"acting_user": request.user})
+        return form
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Model | None:
         """Return the record, locked while it is being saved, so that one deleted meanwhile does not come back."""
@@ -103,8 +153,10 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
         return record
 
     def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
-        obj._history_user = request.user
-        obj.save(force_update=change, force_insert=not change)
+        """Save the record, unless nothing in it has changed."""
+        if not change or form.changed_data:
+            obj._history_user = request.user
+            obj.save(force_update=change, force_insert=not change)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """Save the assignments made on the page of a record as those of who makes them."""
@@ -114,102 +166,77 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
         for record in formset.deleted_objects:
             record.delete()
 
+    # Deletion
+
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Return what goes with the records. Asked for the page that names it, and again for the deletion itself."""
+        """Return what is deleted with the records; called for the page of confirmation and for the deletion itself."""
         log_access(request, (record.id for record in objs))
         return super().get_deleted_objects(objs, request)
 
-    def set_history_delta_changes(self, request: HttpRequest, historical_records: Any, *args: Any) -> None:
-        """Find what each version changed; a reason that nobody gave is nothing, where the template has `None`."""
-        super().set_history_delta_changes(request, historical_records, *args)
-        for version in historical_records:
-            version.history_change_reason = version.history_change_reason or ""
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        self.delete_queryset(request, [obj])
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        """Delete the records one by one, each beside what depends on it, as the restoring of one looks for that."""
+        deleted = [(record, record.pk) for record in queryset]
+        for record, _ in deleted:
+            record.delete()
+        self.offer_undo(request, [pk for _, pk in deleted])
+
+    def offer_undo(self, request: HttpRequest, ids: list[int]) -> None:
+        """Add a message with a button that restores the records with these `ids`."""
+        history = self.model.history.model
+        history_admin = self.admin_site.get_model_admin(history)
+        if len(ids) > UNDO_LIMIT or not history_admin.has_restore_permission(request):
+            return
+        deletions = history.objects.filter(id__in=ids, history_type="-").order_by("history_id")
+        newest = {version.id: version.pk for version in deletions}
+        form = format_html(
+            '<form class="undo" method="post" action="{}"><input type="hidden" name="csrfmiddlewaretoken" value="{}">'
+            '<input type="hidden" name="action" value="restore">{}Deleted by mistake? <button>Undo</button></form>',
+            reverse(f"admin:{history._meta.app_label}_{history._meta.model_name}_changelist"),
+            get_token(request),
+            format_html_join(
+                "", '<input type="hidden" name="_selected_action" value="{}">', ((pk,) for pk in newest.values())
+            ),
+        )
+        self.message_user(request, form, messages.INFO)
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+        """Show the deletion of a record that was deleted, where it can be restored."""
+        version = self.model.history.filter(id=object_id).first() if object_id.isdecimal() else None
+        if not version:
+            raise Http404
+        return self.history_form_view(request, object_id, str(version.pk))
+
+    # History
+
+    def related_history(self, object_id: int) -> list[QuerySet]:
+        """Return versions of other records that belong to the history of this one."""
+        return []
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """List the versions of a record, existing or deleted, newest first."""
+        versions = self.model.history.filter(id=object_id) if object_id.isdecimal() else self.model.history.none()
+        newest = versions.select_related("history_user").first()
+        if not newest:
+            raise Http404
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        log_access(request, [newest.id])
+        entries, older = timeline.page([versions, *self.related_history(newest.id)], request.GET.get("before"))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{self.opts.verbose_name} history".capitalize(),
+            "subtitle": newest.name if hasattr(newest, "name") else str(newest.instance),
+            "opts": self.opts,
+            "object": newest.instance,
+            "entries": entries,
+            "older": older,
+        }
+        return render(request, "admin/record_history.html", context)
 
     def history_form_view(self, request: HttpRequest, object_id: str, version_id: str, **kwargs: Any) -> HttpResponse:
-        """Show a version on its own page. The original looks like the form of the record as it is now."""
+        """Show a version on its own page."""
         model = self.model.history.model._meta
         return redirect(f"admin:{model.app_label}_{model.model_name}_change", version_id)
-
-
-class HistoryAdmin(LoggedAdmin):
-    """Every version of every record, deleted ones too: read only, but that a deleted record can be restored."""
-
-    list_display = ["record", "id", "history_type", "history_date", "changed_by", "history_change_reason"]
-    list_filter = ["history_type", "history_date"]
-    list_select_related = ["history_user"]
-    list_per_page = 50
-    show_full_result_count = False
-    ordering = ["-history_id"]
-    change_form_template = "admin/version.html"
-    actions = ["restore"]
-
-    @admin.display(description="record")
-    def record(self, version: Any) -> str:
-        return version.name
-
-    @admin.display(description="by", ordering="history_user")
-    def changed_by(self, version: Any) -> str | None:
-        return version.history_user and version.history_user.name
-
-    def restore_note(self, version: Any) -> str:
-        """Return what the message about a restored record adds: that which was deleted with it and is not restored."""
-        return ""
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Model | None:
-        version = super().get_object(request, object_id, from_field)
-        # The path names the version, not the record.
-        log_access(request, [version.id] if version else [])
-        return version
-
-    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-        version = context["original"]
-        what, how = version.instance_type._meta.verbose_name.capitalize(), version.get_history_type_display().lower()
-        who = f" by {version.history_user.name}" if version.history_user else ""
-        context["title"] = f"{what} as {how} on {version.history_date:%Y-%m-%d at %H:%M:%S} UTC{who}"
-        context["subtitle"] = self.record(version)
-        return super().render_change_form(request, context, *args, **kwargs)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        model = self.model.instance_type
-        return request.user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}")
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
-    def has_restore_permission(self, request: HttpRequest) -> bool:
-        model = self.model.instance_type
-        return request.user.has_perm(f"{model._meta.app_label}.add_{model._meta.model_name}")
-
-    @admin.action(description="Restore the selected deleted records", permissions=["restore"])
-    def restore(self, request: HttpRequest, queryset: QuerySet) -> None:
-        log_access(request, (version.id for version in queryset))
-        for version in queryset:
-            try:
-                restore(version, request.user)
-            except ValidationError as error:
-                self.message_user(request, f"{self.record(version)}: {' '.join(error.messages)}", messages.ERROR)
-            else:
-                self.message_user(request, f"{self.record(version)} is back{self.restore_note(version)}.")
-
-
-def restore(version: Any, user: AbstractBaseUser | AnonymousUser) -> None:
-    """Bring back the record that `version` says was deleted, with its id; raise ValidationError if it can't be."""
-    with transaction.atomic():
-        if version.history_type != "-":
-            raise ValidationError("This version is no deletion.")
-        record = version.instance
-        if type(record).objects.filter(pk=record.pk).exists():
-            raise ValidationError("The record exists: nothing to restore.")
-        record.full_clean()
-        record._history_user = user
-        record._change_reason = "restored"
-        record.save(force_insert=True)

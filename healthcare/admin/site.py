@@ -1,17 +1,28 @@
 """The admin site: https://docs.djangoproject.com/en/5.2/ref/contrib/admin/#customizing-the-adminsite-class."""
 
+from functools import update_wrapper
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
-from django.urls import reverse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, path, reverse
 
-from healthcare.api import errors
+from healthcare.admin import search
 from healthcare.logs import log_access
+
+# What the front page and the sidebar list, in this order; what is not named follows.
+SECTIONS = {
+    "Clinic": ["Patient", "Doctor", "Mapping"],
+    "Administration": ["User", "Group"],
+    "History": ["HistoricalPatient", "HistoricalDoctor", "HistoricalMapping"],
+}
+# Prefix of the fields of a form that was sent after the session had expired.
+HELD = "held-"
 
 
 class LogInForm(AdminAuthenticationForm):
@@ -27,23 +38,87 @@ class LoggedAutocomplete(AutocompleteJsonView):
 
     def serialize_result(self, obj: Any, to_field_name: str) -> dict[str, str]:
         log_access(self.request, [obj.id])
-        return super().serialize_result(obj, to_field_name)  # type: ignore[misc]  # missing in the stubs
+        return {"id": str(getattr(obj, to_field_name)), "text": self.model_admin.choice_label(obj)}
 
 
 class AdminSite(admin.AdminSite):
-    site_title = "Healthcare"
-    site_header = "Healthcare (times in UTC)"
+    site_title = site_header = "Healthcare"
+    site_url = None
     index_title = "Overview"
     login_form = LogInForm
 
     def autocomplete_view(self, request: HttpRequest) -> HttpResponseBase:  # type: ignore[override]  # as Django's
         return LoggedAutocomplete.as_view(admin_site=self)(request)
 
+    def get_urls(self) -> list[URLResolver | URLPattern]:
+        return [path("search/", self.admin_view(self.search_view), name="search"), *super().get_urls()]
 
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer an unknown path: with a page in the admin, elsewhere in JSON."""
-    if not request.path_info.startswith(reverse("admin:index")):
-        return errors.not_found(request)
-    return render(
-        request, "admin/404.html", {**admin.site.each_context(request), "title": "Page not found"}, status=404
-    )
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        return {**super().each_context(request), "time_zone": settings.TIME_ZONE}
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Return the models in SECTIONS instead of apps."""
+        apps = super().get_app_list(request, app_label)
+        if app_label:
+            return apps
+        models = {model["object_name"]: model for app in apps for model in app["models"]}
+        sections = {name: [models.pop(m) for m in names if m in models] for name, names in SECTIONS.items()}
+        sections["Administration"] += models.values()
+        return [
+            {"name": name, "app_label": name.lower(), "app_url": "", "has_module_perms": True, "models": found}
+            for name, found in sections.items()
+            if found
+        ]
+
+    def search_view(self, request: HttpRequest) -> HttpResponse:
+        """Search the patients and doctors that the user may view."""
+        query = request.GET.get("q", "").strip()
+        context = {
+            **self.each_context(request),
+            "title": "Search",
+            "site_query": query,
+            "groups": search.results(self, request, query) if query else [],
+        }
+        return TemplateResponse(request, "admin/search.html", context)
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Keep a form that is sent after the session has expired until its user has logged in again."""
+        inner = super().admin_view(view, cacheable)
+
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if request.method == "POST" and not self.has_permission(request) and view.__name__ != "logout":
+                return self._hold(request)
+            return inner(request, *args, **kwargs)
+
+        return update_wrapper(guarded, inner)
+
+    def _hold(self, request: HttpRequest) -> HttpResponse:
+        context = {
+            **self.each_context(request),
+            "title": "Log in",
+            "form": self.login_form(request),
+            "next": request.get_full_path(),
+            "app_path": reverse("admin:login"),
+            "held": [
+                (f"{HELD}{name}", value)
+                for name, values in request.POST.lists()
+                if name != "csrfmiddlewaretoken" and "password" not in name
+                for value in values
+            ],
+        }
+        return TemplateResponse(request, "admin/login.html", context, status=401)
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Log in; then offer to send the form that was held, if there is one."""
+        fields = [(name, values) for name, values in request.POST.lists() if name.startswith(HELD)]
+        held = [(name, value) for name, values in fields for value in values]
+        response = super().login(request, {**(extra_context or {}), "held": held})
+        if not held or not isinstance(response, HttpResponseRedirect):
+            return response
+        context = {
+            **self.each_context(request),
+            "title": "Logged in again",
+            "action": response.url,
+            "held": [(name.removeprefix(HELD), value) for name, value in held],
+        }
+        return TemplateResponse(request, "admin/resume.html", context)

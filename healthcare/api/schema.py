@@ -111,8 +111,8 @@ class Schema(AutoSchema):
     def get_summary(self) -> str:
         model = getattr(self.view, "model", None)
         if model and self.action in SUMMARIES:
-            names = model._meta.verbose_name, model._meta.verbose_name_plural
-            return SUMMARIES[self.action].format(one=names[0], many=names[1])
+            name = model._meta.model_name
+            return SUMMARIES[self.action].format(one=name, many=f"{name}s")
         name = (self.view.__doc__ or "").strip().split("\n")[0].rstrip(".")
         return f"Change {name[0].lower()}{name[1:]}" if self.method == "PATCH" else name
 

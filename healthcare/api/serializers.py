@@ -44,6 +44,13 @@ class PhoneField(CharField):
         return fields.plain_phone(super().to_internal_value(data))
 
 
+class AddressField(CharField):
+    """A text of several lines, whose line ends become line feeds."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return fields.plain_lines(super().to_internal_value(data))
+
+
 class IntegerField(serializers.IntegerField):
     """A JSON integer, or a string of ASCII digits. DRF would take `true`, `3.0` and `"٣"` too."""
 
@@ -82,6 +89,7 @@ class ModelSerializer(Serializer, serializers.ModelSerializer):
         models.TextField: CharField,
         models.EmailField: EmailField,
         models.PositiveSmallIntegerField: IntegerField,
+        fields.AddressField: AddressField,
         fields.PhoneField: PhoneField,
         fields.GenderField: GenderField,
     }
@@ -104,10 +112,12 @@ class ModelSerializer(Serializer, serializers.ModelSerializer):
         return []
 
     def update(self, instance: models.Model, validated_data: dict[str, Any]) -> models.Model:
-        """Set and save what was sent and nothing else; never insert, so that a deleted record stays deleted."""
-        for name, value in validated_data.items():
+        """Set and save what differs, if anything does; never insert, so that a deleted record stays deleted."""
+        changed = {name: value for name, value in validated_data.items() if getattr(instance, name) != value}
+        for name, value in changed.items():
             setattr(instance, name, value)
-        instance.save(force_update=True, update_fields=list(validated_data))
+        if changed:
+            instance.save(force_update=True, update_fields=list(changed))
         return instance
 
     @classmethod

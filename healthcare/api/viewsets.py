@@ -180,7 +180,7 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
         if not gone:
             with transaction.atomic():
                 self.perform_destroy(self.locked())
-        return Response({"detail": f"{self.model._meta.verbose_name.capitalize()} deleted."})
+        return Response({"detail": f"{self.model._meta.object_name} deleted."})
 
     def quick_writes(self) -> CompiledWrites | None:
         """Return `writes()` where the change depends on nothing in the row, so that it needs no look at it first."""

@@ -12,8 +12,6 @@ from django.utils import timezone
 
 DAYS = 30
 HEIGHT = 48
-# By app; what is looked at most comes first.
-ORDER = ["patients", "doctors", "mappings", "accounts"]
 
 register = template.Library()
 register.filter(intcomma)
@@ -21,20 +19,20 @@ register.filter(intcomma)
 
 @register.inclusion_tag("admin/overview.html", takes_context=True)
 def overview(context: template.Context) -> dict[str, Any]:
-    """Return the figures of each model the user may view whose admin names `came_in`, the field of its moment."""
-    apps = [app for label in ORDER for app in context["app_list"] if app["app_label"] == label]
-    listed = ((admin.site.get_model_admin(entry["model"]), entry) for app in apps for entry in app["models"])
+    """Return the figures of each model the user may view whose admin has an `overview_date_field`."""
+    entries = (entry for section in context["app_list"] for entry in section["models"] if entry.get("model"))
+    listed = ((admin.site.get_model_admin(entry["model"]), entry) for entry in entries)
     return {
         "days": DAYS,
         "height": HEIGHT,
         "figures": [
             {
-                "name": getattr(model_admin, "called", entry["name"]),
+                "name": entry["name"],
                 "url": entry["admin_url"],
-                **figures(model_admin.model, model_admin.came_in),
+                **figures(model_admin.model, model_admin.overview_date_field),
             }
             for model_admin, entry in listed
-            if hasattr(model_admin, "came_in") and model_admin.has_view_permission(context["request"])
+            if hasattr(model_admin, "overview_date_field") and model_admin.has_view_permission(context["request"])
         ],
     }
 

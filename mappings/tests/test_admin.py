@@ -130,31 +130,35 @@ def restored(browser, version):
     return str(last)
 
 
-def test_who_restores_a_patient_is_told_how_many_doctors_do_not_come_back(staff_browser, owner, mapping, page):
+def test_a_restored_patient_has_the_doctors_assigned_until_the_deletion(staff_browser, owner, mapping, page):
     for name in ("second", "removed before"):
         doctor = Doctor.objects.create(user=owner.user, **{**DOCTOR, "email": f"{name[:6]}@example.com"})
         removed = Mapping.objects.create(patient=mapping.patient, doctor=doctor, user=owner.user)
     removed.delete()
+    assigned = [kept.doctor.email for kept in Mapping.objects.select_related("doctor")]
     Mapping.history.filter(history_type="-").update(history_date=timezone.now() - timedelta(hours=1))
     staff_browser.post(page.replace("change", "delete"), {"post": "yes"})
 
     message = restored(staff_browser, Patient.history.first())
 
-    assert message == "Alice Smith is back, without the 2 doctors who were assigned."
+    assert message == "Alice Smith is restored with 2 assigned doctors."
+    assert sorted(mapping.doctor.email for mapping in Mapping.objects.select_related("doctor")) == sorted(assigned)
 
 
-def test_one_doctor_who_does_not_come_back_is_told_too(staff_browser, mapping, page):
+def test_a_doctor_who_was_deleted_in_the_meantime_does_not_come_back_with_the_patient(staff_browser, mapping, page):
     staff_browser.post(page.replace("change", "delete"), {"post": "yes"})
+    mapping.doctor.delete()
 
     message = restored(staff_browser, Patient.history.first())
 
-    assert message == "Alice Smith is back, without the 1 doctor who was assigned."
+    assert message == "Alice Smith is restored without 1 doctor who cannot be assigned again."
+    assert not Mapping.objects.exists()
 
 
-def test_a_patient_without_doctors_is_back(staff_browser, patient, page):
+def test_a_patient_without_doctors_is_restored(staff_browser, patient, page):
     staff_browser.post(page.replace("change", "delete"), {"post": "yes"})
 
-    assert restored(staff_browser, Patient.history.first()) == "Alice Smith is back."
+    assert restored(staff_browser, Patient.history.first()) == "Alice Smith is restored."
 
 
 def test_an_assignment_that_is_restored_is_named(staff_browser, mapping):
@@ -162,7 +166,7 @@ def test_an_assignment_that_is_restored_is_named(staff_browser, mapping):
 
     message = restored(staff_browser, Mapping.history.first())
 
-    assert message == "Alice Smith → Dr. Robert Brown, Cardiologist is back."
+    assert message == "Alice Smith → Dr. Robert Brown, Cardiologist is restored."
 
 
 def test_an_assignment_names_both(staff_browser, mapping, page):

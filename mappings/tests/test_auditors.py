@@ -68,7 +68,8 @@ def stored():
     }
 
 
-READABLE = {"index", "app_list", "jsi18n", "autocomplete", "view_on_site", "password_change", "password_change_done"}
+READABLE = {"index", "app_list", "jsi18n", "autocomplete", "search", "view_on_site"}
+READABLE |= {"password_change", "password_change_done"}
 
 
 @pytest.mark.parametrize(("name", "arguments"), urls())

@@ -1,0 +1,204 @@
+"""Filters of the admin's lists: the fields of one form above the list (`admin/change_list.html`)."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.cache import cache
+from django.db.models import Field, Model, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from healthcare.db.functions import fold
+from healthcare.fields import GENDERS, gender_spellings
+
+SUGGESTIONS = 200
+SUGGESTION_SECONDS = 600
+
+
+def start_of(day: date) -> datetime:
+    """Return the beginning of a day in TIME_ZONE."""
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
+class FilterForm(forms.Form):
+    def __init__(self, form_fields: dict[str, forms.Field], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"auto_id": "filter_%s", **kwargs})
+        self.fields.update(form_fields)
+
+
+class FormFilter(admin.FieldListFilter):
+    """A filter made of form fields, {parameter of the query string: field}, and of what their values look for."""
+
+    template = "admin/filters/form.html"
+
+    def __init__(
+        self,
+        field: Field,
+        request: HttpRequest,
+        params: dict[str, Any],
+        model: type[Model],
+        model_admin: admin.ModelAdmin,
+        field_path: str,
+    ) -> None:
+        self.field, self.field_path, self.model_admin = field, field_path, model_admin
+        self.form = FilterForm(self.form_fields(), request.GET)
+        super().__init__(field, request, params, model, model_admin, field_path)
+
+    def form_fields(self) -> dict[str, forms.Field]:
+        raise NotImplementedError
+
+    def lookups(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the lookups of a queryset for the `values` of the form that are not empty."""
+        return values
+
+    def expected_parameters(self) -> list[str | None]:
+        return list(self.form.fields)
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        return iter(())
+
+    def values(self) -> dict[str, Any]:
+        if not self.form.is_valid():
+            raise IncorrectLookupParameters
+        return {name: value for name, value in self.form.cleaned_data.items() if value not in (None, "")}
+
+    def chosen(self) -> list[tuple[str, str, str]]:
+        """Return (parameter, label, value) of each value that narrows the list."""
+        labels = {name: str(field.label) for name, field in self.form.fields.items()}
+        return [(name, labels[name], self.label_of(value)) for name, value in self.values().items()]
+
+    def label_of(self, value: Any) -> str:
+        return str(value)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset.filter(**self.lookups(self.values()))
+
+
+class ChoiceFilter(FormFilter):
+    """The choices of a field."""
+
+    def options(self) -> list[tuple[str, str]]:
+        return list(self.field.flatchoices)
+
+    def form_fields(self) -> dict[str, forms.Field]:
+        field = forms.ChoiceField(
+            choices=[("", "All"), *self.options()], required=False, label=self.field.verbose_name.capitalize()
+        )
+        return {f"{self.field_path}__exact": field}
+
+    def label_of(self, value: str) -> str:
+        return dict(self.options())[value]
+
+
+class YesNoFilter(ChoiceFilter):
+    def options(self) -> list[tuple[str, str]]:
+        return [("1", "Yes"), ("0", "No")]
+
+    def lookups(self, values: dict[str, str]) -> dict[str, bool]:
+        return {name: value == "1" for name, value in values.items()}
+
+
+class GenderFilter(ChoiceFilter):
+    """The genders, in any case; Django's own filter would read the whole table for their spellings."""
+
+    def options(self) -> list[tuple[str, str]]:
+        return [(gender, gender.capitalize()) for gender in GENDERS]
+
+    def form_fields(self) -> dict[str, forms.Field]:
+        (field,) = super().form_fields().values()
+        return {self.field_path: field}
+
+    def lookups(self, values: dict[str, str]) -> dict[str, Any]:
+        return {f"{name}__fold__in": gender_spellings(value) for name, value in values.items()}
+
+
+class DateFilter(FormFilter):
+    """A range of days, both of them included."""
+
+    def form_fields(self) -> dict[str, forms.Field]:
+        name = self.field.verbose_name.capitalize()
+        ends = {"from": f"{name} from", "to": f"{name} to"}
+        return {
+            f"{self.field_path}__{end}": forms.DateField(
+                required=False, label=label, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
+            )
+            for end, label in ends.items()
+        }
+
+    def lookups(self, values: dict[str, date]) -> dict[str, datetime]:
+        first, last = (values.get(f"{self.field_path}__{end}") for end in ("from", "to"))
+        return {
+            **({f"{self.field_path}__gte": start_of(first)} if first else {}),
+            **({f"{self.field_path}__lt": start_of(last + timedelta(days=1))} if last else {}),
+        }
+
+
+class Suggestions(forms.TextInput):
+    """A line of text with a datalist."""
+
+    def __init__(self, options: list[str], attrs: dict[str, Any]) -> None:
+        super().__init__(attrs)
+        self.options = options
+
+    def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:
+        options = format_html_join("", "<option>{}</option>", ((option,) for option in self.options))
+        line = super().render(name, value, {**(attrs or {}), "list": f"{name}-suggestions"}, renderer)
+        return format_html('{}<datalist id="{}-suggestions">{}</datalist>', line, name, options)
+
+
+class TextFilter(FormFilter):
+    """Part of a text, in any case; suggests what there is, from the cache."""
+
+    def form_fields(self) -> dict[str, forms.Field]:
+        label = self.field.verbose_name.capitalize()
+        widget = Suggestions(self.suggestions(), {"size": 20})
+        return {self.field_path: forms.CharField(required=False, label=label, widget=widget, max_length=100)}
+
+    def suggestions(self) -> list[str]:
+        key = f"suggestions:{self.field.model._meta.label_lower}.{self.field.name}"
+        values = self.field.model._default_manager.order_by(self.field.name).values_list(self.field.name, flat=True)
+        found: Any = cache.get_or_set(key, lambda: list(values.distinct()[:SUGGESTIONS]), SUGGESTION_SECONDS)
+        return found
+
+    def lookups(self, values: dict[str, str]) -> dict[str, str]:
+        return {f"{name}__fold__contains": fold(value) for name, value in values.items()}
+
+
+class RecordChoiceField(forms.ModelChoiceField):
+    """A choice of records under the labels that their admin gives them."""
+
+    def label_from_instance(self, obj: Model) -> str:
+        return admin.site.get_model_admin(type(obj)).choice_label(obj)
+
+
+class RecordFilter(FormFilter):
+    """A related record, chosen by searching."""
+
+    def form_fields(self) -> dict[str, forms.Field]:
+        field = RecordChoiceField(
+            self.related()._default_manager.all(),
+            required=False,
+            label=self.field.verbose_name.capitalize(),
+            widget=AutocompleteSelect(self.field, self.model_admin.admin_site, {"data-width": "15em"}),
+        )
+        return {f"{self.field_path}__id__exact": field}
+
+    def related(self) -> Any:
+        return self.field.related_model
+
+    def has_output(self) -> bool:
+        """Whether the user may search those records."""
+        return admin.site.get_model_admin(self.related()).has_view_permission(self.request)
+
+    def label_of(self, value: Model) -> str:
+        return admin.site.get_model_admin(type(value)).choice_label(value)
+
+    def lookups(self, values: dict[str, Model]) -> dict[str, Any]:
+        return {name: value.pk for name, value in values.items()}

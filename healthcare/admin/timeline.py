@@ -1,0 +1,98 @@
+"""Versions of several histories as one list, newest first: who did what to which record, and what it changed."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.contrib import admin
+from django.db.models import ForeignKey, OuterRef, QuerySet, Subquery
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+PAGE = 100
+VERBS = {"+": "Added", "~": "Changed", "-": "Deleted"}
+# Known from the version itself.
+UNCHANGING = {"id", "created_at", "assigned_at"}
+
+
+class Change(NamedTuple):
+    field: str
+    old: str
+    new: str
+
+
+class Entry(NamedTuple):
+    """One line: a version, or another action that was recorded."""
+
+    at: datetime
+    by: Any
+    verb: str
+    kind: str
+    what: str
+    url: str | None
+    changes: list[Change]
+    record_id: int | None
+
+
+def page(histories: Iterable[QuerySet], before: str | None = None, size: int = PAGE) -> tuple[list[Entry], str | None]:
+    """Return the newest entries of `histories` older than the timestamp `before`, and the `before` of the next page."""
+    limit = parse_datetime(before.replace(" ", "+")) if before else None
+    versions: list[Any] = []
+    for history in histories:
+        rows = history.select_related("history_user").order_by("-history_id")
+        if limit and timezone.is_aware(limit):
+            rows = rows.filter(history_date__lt=limit)
+        versions += rows[: size + 1]
+    versions.sort(key=lambda version: (version.history_date, version.history_id), reverse=True)
+    shown, more = versions[:size], len(versions) > size
+    return entries(shown), shown[-1].history_date.isoformat() if more else None
+
+
+def entries(versions: list[Any]) -> list[Entry]:
+    """Return the entries of `versions`, with two queries for each kind of record among them."""
+    by_model = defaultdict(list)
+    for version in versions:
+        by_model[type(version)].append(version)
+    earlier: dict[tuple[type, int], Any] = {}
+    for model, group in by_model.items():
+        previous = model.objects.filter(id=OuterRef("id"), pk__lt=OuterRef("pk")).order_by("-pk")
+        rows = model.objects.filter(pk__in=[version.pk for version in group])
+        pairs = dict(rows.order_by().values_list("pk", Subquery(previous.values("pk")[:1])))
+        found = model.objects.in_bulk([pk for pk in pairs.values() if pk])
+        earlier |= {(model, pk): found.get(before) for pk, before in pairs.items()}
+    return [entry(version, earlier[type(version), version.pk]) for version in versions]
+
+
+def entry(version: Any, before: Any) -> Entry:
+    model = version.instance_type
+    history_admin = admin.site.get_model_admin(type(version))
+    return Entry(
+        at=version.history_date,
+        by=version.history_user,
+        verb=(version.history_change_reason or VERBS[version.history_type]).capitalize(),
+        kind=model._meta.verbose_name,
+        what=history_admin.record(version),
+        url=reverse(f"admin:{version._meta.app_label}_{version._meta.model_name}_change", args=[version.pk]),
+        changes=changes(version, before) if before and version.history_type != "-" else [],
+        record_id=version.id,
+    )
+
+
+def changes(version: Any, before: Any) -> list[Change]:
+    """Return the fields in which two versions differ."""
+    return [
+        Change(str(field.verbose_name), shown(before, field), shown(version, field))
+        for field in version.tracked_fields
+        if field.name not in UNCHANGING and getattr(version, field.attname) != getattr(before, field.attname)
+    ]
+
+
+def shown(version: Any, field: Any) -> str:
+    """Return the value of a field as people read it."""
+    value = getattr(version, field.attname)
+    if isinstance(field, ForeignKey) and value is not None:
+        related: Any = field.related_model
+        return str(related._base_manager.filter(pk=value).first() or f"#{value}")
+    return "" if value is None else str(value)

@@ -1,0 +1,39 @@
+/* What the pages of the admin do beyond Django's own scripts. */
+"use strict";
+
+document.addEventListener("keydown", event => {
+  const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
+  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    const search = document.querySelector("#site-search input");
+    if (search) {
+      event.preventDefault();
+      search.select();
+    }
+  }
+});
+
+/* A form that was changed asks before it is left; one that came back with errors holds changes already. */
+window.addEventListener("load", () => {
+  const form = document.querySelector(".change-form #content-main > form");
+  if (!form) return;
+  const values = () => new URLSearchParams(new FormData(form)).toString();
+  const before = values();
+  const refused = form.querySelector(".errornote") !== null;
+  let sending = false;
+  form.addEventListener("submit", () => { sending = true; });
+  window.addEventListener("pageshow", () => { sending = false; });
+  window.addEventListener("beforeunload", event => {
+    if (!sending && (refused || values() !== before)) event.preventDefault();
+  });
+});
+
+document.addEventListener("click", async event => {
+  const button = event.target.closest("[data-print], [data-copy]");
+  if (!button) return;
+  if ("print" in button.dataset) {
+    window.print();
+  } else {
+    await navigator.clipboard.writeText(document.querySelector(button.dataset.copy).innerText);
+    button.textContent = "Copied";
+  }
+});
