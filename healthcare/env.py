@@ -10,12 +10,15 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import dj_database_url
+import dotenv
 from django.core.exceptions import ImproperlyConfigured
 
 TRUE = {"true", "1", "yes", "on"}
 FALSE = {"false", "0", "no", "off"}
 SECRET_KEY_BYTES = 32
 THIS_MACHINE = {"", "localhost", "127.0.0.1", "::1"}
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+HOST = r"([a-z0-9.-]+|\[[0-9a-f:.]+\])"
 
 
 def text(name: str, default: str = "") -> str:
@@ -23,11 +26,21 @@ def text(name: str, default: str = "") -> str:
     return os.environ.get(name, "").strip() or default
 
 
-def dotenv(folder: Path) -> Path:
-    """Return `.env` in `folder`, which may be missing, or the file that DOTENV names, which may not."""
-    if text("DOTENV") and not (folder / text("DOTENV")).exists():
+def load_dotenv(folder: Path) -> None:
+    """Add to the environment what the file that DOTENV names says, or `.env` in `folder`, which may be missing.
+
+    The environment wins over the file. Raise ImproperlyConfigured where the file cannot be read.
+    """
+    path = folder / text("DOTENV", ".env")
+    if text("DOTENV") and not path.exists():
         raise ImproperlyConfigured(f"DOTENV names no file: {text('DOTENV')!r}.")
-    return folder / text("DOTENV", ".env")
+    try:
+        dotenv.load_dotenv(path, interpolate=False, encoding="utf-8-sig")
+    except OSError as error:
+        raise ImproperlyConfigured(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        # Bytes that are no UTF-8, or NUL characters: Windows' editors and shells also write UTF-16.
+        raise ImproperlyConfigured(f"{path} is not UTF-8 text: save it with the encoding UTF-8.") from None
 
 
 def boolean(name: str, default: bool = False) -> bool:
@@ -53,11 +66,28 @@ def names(name: str, default: Iterable[str] = ()) -> list[str]:
     return [part.strip() for part in text(name).split(",") if part.strip()] or list(default)
 
 
-def origins(name: str) -> list[str]:
-    """Return a comma-separated variable as a list of web origins (RFC 6454); raise ImproperlyConfigured for a wildcard,
-    a path or anything else that no browser sends as its origin."""
+def hosts(name: str, default: Iterable[str]) -> list[str]:
+    """Return a comma-separated variable as a list of host names, which a dot in front extends to their subdomains.
+
+    Raise ImproperlyConfigured for a scheme, a port, a path or anything else that no Host header matches.
+    """
+    for host in names(name):
+        if not re.fullmatch(rf"\*|\.?{HOST}", host, re.IGNORECASE):
+            raise ImproperlyConfigured(
+                f"{name} must list host names such as api.example.com or [::1], without scheme or port, not {host!r}."
+            )
+    return names(name, default)
+
+
+def origins(name: str, wildcard: bool = False) -> list[str]:
+    """Return a comma-separated variable as a list of web origins (RFC 6454).
+
+    Raise ImproperlyConfigured for a path or anything else that no browser sends as its origin, and for a wildcard
+    (https://*.example.com) unless `wildcard`.
+    """
     for origin in names(name):
-        if not re.fullmatch(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?", origin):
+        url = origin.replace("://*.", "://", 1) if wildcard else origin
+        if not re.fullmatch(rf"https?://{HOST}(:[0-9]{{1,5}})?", url):
             raise ImproperlyConfigured(f"{name} must list origins such as https://app.example.com, not {origin!r}.")
     return names(name)
 
@@ -81,8 +111,25 @@ def redis_url(name: str) -> str:
         try:
             ConnectionPool.from_url(url)
         except ValueError:
-            # Not told as it is: a password may be in it.
+            # The value is not quoted: it may contain a password.
             raise ImproperlyConfigured(f"{name} must be like redis://127.0.0.1:6379/0.") from None
+    return url
+
+
+def postgresql_url(name: str) -> str:
+    """Return the URL of a PostgreSQL database, empty where the variable is; raise ImproperlyConfigured for any other.
+
+    Characters that end a part of a URL (RFC 3986, section 2.2) must be percent-encoded in a user name or password.
+    """
+    url = text(name)
+    host = r"(\[[0-9a-fA-F:.]+\]|[^,:/?#@[\]]*)(:[0-9]{1,5})?"
+    match = re.fullmatch(rf"(?:postgres|postgresql|pgsql)://(?:[^/?#]*@)?({host}(,{host})*)/[^/?#]+(\?[^#]*)?", url)
+    if url and not (match and all(int(port) < 2**16 for port in re.findall(r":([0-9]+)(?=,|$)", match[1]))):
+        # The value is not quoted: it may contain a password.
+        raise ImproperlyConfigured(
+            f"{name} must start with postgresql:// and be like postgresql://user:password@host:5432/name, with special "
+            "characters of the password percent-encoded: # is %23, / is %2F, ? is %3F."
+        )
     return url
 
 
@@ -108,7 +155,11 @@ def postgresql(production: bool, connect_timeout: int) -> dict[str, Any]:
     Read from DATABASE_URL or else from the five DB_* variables; DB_SSLMODE beats the URL's. Raise ImproperlyConfigured
     where something is missing and, in production, for less than TLS to another machine.
     """
-    url = text("DATABASE_URL")
+    # Here, as SQLite does not need it.
+    import psycopg2
+    from psycopg2.extensions import make_dsn
+
+    url = postgresql_url("DATABASE_URL")
     if url:
         database: dict[str, Any] = {**dj_database_url.parse(url)}
         if "postgresql" not in database["ENGINE"]:
@@ -126,9 +177,16 @@ def postgresql(production: bool, connect_timeout: int) -> dict[str, Any]:
     hosts = [database["HOST"], options.get("host", ""), options.get("hostaddr", "")]
     strict = production and not all(host in THIS_MACHINE or host.startswith("/") for host in hosts)
     sslmode = text("DB_SSLMODE") or options.get("sslmode") or ("require" if strict else "prefer")
+    if sslmode not in SSL_MODES:
+        raise ImproperlyConfigured(f"DB_SSLMODE must be one of {', '.join(SSL_MODES)}, not {sslmode!r}.")
     if strict and sslmode in {"disable", "allow", "prefer"}:
         raise ImproperlyConfigured(f"DB_SSLMODE is {sslmode!r}: PRODUCTION=True needs TLS to a database elsewhere.")
-    return database | {"OPTIONS": {**options, "sslmode": sslmode, "connect_timeout": connect_timeout}}
+    options = {**options, "sslmode": sslmode, "connect_timeout": connect_timeout}
+    try:
+        make_dsn(**options)
+    except psycopg2.ProgrammingError as error:
+        raise ImproperlyConfigured(f"DATABASE_URL has an option that libpq does not know: {error}".strip()) from None
+    return database | {"OPTIONS": options}
 
 
 def secret_key(production: bool, path: Path) -> str:

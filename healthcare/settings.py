@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from dotenv import load_dotenv
 
 from healthcare import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-load_dotenv(env.dotenv(BASE_DIR), interpolate=False)
+env.load_dotenv(BASE_DIR)
 
 # Core: https://docs.djangoproject.com/en/5.2/howto/deployment/checklist/
 
@@ -25,7 +24,7 @@ if PRODUCTION and DEBUG:
 SECRET_KEY = env.secret_key(PRODUCTION, BASE_DIR / ".secret_key")
 if PRODUCTION:
     env.required("ALLOWED_HOSTS", "PRODUCTION=True needs the host names it answers to")
-ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 if PRODUCTION and "*" in ALLOWED_HOSTS:
     raise ImproperlyConfigured("ALLOWED_HOSTS is '*': PRODUCTION=True needs the host names it answers to.")
 
@@ -255,7 +254,7 @@ if PRODUCTION:
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
 CSRF_FAILURE_VIEW = "healthcare.admin.errors.csrf_failure"
-CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS")
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", wildcard=True)
 
 # Other origins, by name only: https://github.com/adamchainz/django-cors-headers
 

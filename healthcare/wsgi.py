@@ -1,6 +1,7 @@
 """The WSGI application: what a production server imports."""
 
 import os
+import sys
 from contextlib import suppress
 from io import BytesIO
 from typing import Any
@@ -8,6 +9,7 @@ from wsgiref.types import StartResponse
 
 import django
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import OperationalError, connection
 from django.http.response import HttpResponseBase
@@ -41,7 +43,10 @@ def hold_database() -> None:
         connection.ensure_connection()
 
 
-django.setup(set_prefix=False)
+try:
+    django.setup(set_prefix=False)
+except ImproperlyConfigured as error:
+    sys.exit(f"error: {error}")
 application = Application()
 # Django would import the URLs at the first request, and its client would wait for that.
 get_resolver().url_patterns  # noqa: B018

@@ -1,4 +1,4 @@
-"""Run management commands in an environment of their own."""
+"""Run Python and management commands in an environment of their own."""
 
 import os
 import subprocess
@@ -13,8 +13,13 @@ COVERAGE = {name: value for name, value in os.environ.items() if name.startswith
 
 def manage(*arguments, **environ):
     """Run manage.py as a process of its own, in this environment alone, without a .env."""
+    return python("manage.py", *arguments, **environ)
+
+
+def python(*arguments, **environ):
+    """Run Python in the project's folder, in this environment alone, without a .env."""
     return subprocess.run(  # noqa: S603, no shell, and the arguments are this file's own
-        [sys.executable, "manage.py", *arguments],
+        [sys.executable, *arguments],
         cwd=settings.BASE_DIR,
         env={"PATH": os.environ["PATH"], **COVERAGE, "DOTENV": os.devnull, **environ},
         capture_output=True,

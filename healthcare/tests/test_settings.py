@@ -6,18 +6,31 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from healthcare import env
-from healthcare.tests.environment import KEY, manage
+from healthcare.tests.environment import KEY, manage, python
 
 LIVE = {"PRODUCTION": "True", "SECRET_KEY": KEY, "ALLOWED_HOSTS": "clinic.example"}
 URL = "postgresql://u:p@db.example/d"
 DATABASE = {"DB_LIVE": "True", "DB_NAME": "clinic", "DB_USER": "clinic"}
 NO_DATABASE = dict.fromkeys(["DATABASE_URL", *(f"DB_{name}" for name in ("PASSWORD", "HOST", "PORT", "SSLMODE"))], "")
 
+HOSTS = {
+    "CORS_ALLOWED_ORIGINS": "https://a.example,http://[::1]:80",
+    "ALLOWED_HOSTS": "*, api.example.com, .Example.org, 10.0.0.1, [2001:db8::1]",
+    "CSRF_TRUSTED_ORIGINS": "https://*.example.com, http://localhost:8000",
+}
+
 
 @pytest.mark.parametrize(
     "environ",
-    [{}, {"DEBUG": "True"}, LIVE, LIVE | DATABASE, {"CORS_ALLOWED_ORIGINS": "https://a.example,http://[::1]:80"}],
-    ids=["local", "debug", "live", "all", "origins"],
+    [
+        {},
+        {"DEBUG": "True"},
+        LIVE,
+        LIVE | DATABASE,
+        {"CORS_ALLOWED_ORIGINS": "https://a.example,http://[::1]:80"},
+        HOSTS,
+    ],
+    ids=["local", "debug", "live", "all", "origins", "hosts"],
 )
 def test_a_sound_environment_starts(environ):
     process = manage("check", **environ)
@@ -56,7 +69,32 @@ def test_a_sound_environment_starts(environ):
         ({"CORS_ALLOWED_ORIGINS": "https://a.example, https://b.example/"}, "CORS_ALLOWED_ORIGINS must list origins"),
         ({"CORS_ALLOWED_ORIGINS": "app.example"}, "CORS_ALLOWED_ORIGINS must list origins"),
         ({"CORS_ALLOWED_ORIGINS": "null"}, "CORS_ALLOWED_ORIGINS must list origins"),
-        (DATABASE | {"DATABASE_URL": "mysql://u:p@localhost/d"}, "DATABASE_URL must start with postgresql://."),
+        ({"CSRF_TRUSTED_ORIGINS": "admin.example"}, "CSRF_TRUSTED_ORIGINS must list origins such as https://app"),
+        ({"CSRF_TRUSTED_ORIGINS": "https://a.example/admin/"}, "CSRF_TRUSTED_ORIGINS must list origins"),
+        ({"ALLOWED_HOSTS": "https://api.example.com"}, "ALLOWED_HOSTS must list host names such as api.example.com"),
+        (LIVE | {"ALLOWED_HOSTS": "api.example.com:8000"}, "ALLOWED_HOSTS must list host names"),
+        ({"ALLOWED_HOSTS": "api.example.com/"}, "ALLOWED_HOSTS must list host names"),
+        ({"ALLOWED_HOSTS": "localhost ::1"}, "ALLOWED_HOSTS must list host names"),
+        ({"ALLOWED_HOSTS": "localhost,::1"}, "ALLOWED_HOSTS must list host names"),
+        ({"ALLOWED_HOSTS": "*.example.com"}, "ALLOWED_HOSTS must list host names"),
+        (DATABASE | {"DB_SSLMODE": "required"}, "DB_SSLMODE must be one of disable, allow, prefer, require, verify-ca"),
+        *(
+            (DATABASE | {"DATABASE_URL": url}, "DATABASE_URL must start with postgresql://")
+            for url in (
+                "mysql://u:p@localhost/d",
+                "localhost:5432/d",
+                f"'postgresql://u:{KEY}@localhost/d'",
+                f"postgresql://u:{KEY}#1@localhost/d",
+                f"postgresql://u:1#{KEY}@localhost/d",
+                f"postgresql://u:{KEY}/1@localhost/d",
+                f"postgresql://u:{KEY}?1@localhost/d",
+                f"postgresql://u:{KEY}@localhost",
+                f"postgresql://u:{KEY}@localhost:70000/d",
+                f"postgresql://u:{KEY}@localhost:port/d",
+                f"postgresql://u:{KEY}@[::1/d",
+            )
+        ),
+        (DATABASE | {"DATABASE_URL": f"{URL}?ssl=on"}, "DATABASE_URL has an option that libpq does not know: invalid"),
     ],
 )
 def test_a_wrong_environment_stops_the_start_with_a_sentence_that_names_it(environ, sentence):
@@ -65,6 +103,32 @@ def test_a_wrong_environment_stops_the_start_with_a_sentence_that_names_it(envir
     assert process.returncode != 0
     assert process.stderr.startswith(f"error: {sentence}")
     assert KEY[:31] not in process.stderr
+
+
+@pytest.mark.parametrize("module", ["wsgi", "asgi"])
+def test_a_server_that_imports_the_application_ends_with_the_sentence(module):
+    process = python("-c", f"import healthcare.{module}", DB_LIVE="maybe")
+
+    assert (process.returncode, process.stderr) == (1, "error: DB_LIVE must be True or False, not 'maybe'.\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "latin-1"])
+def test_a_dotenv_in_another_encoding_stops_the_start_and_is_named(tmp_path, encoding):
+    dotenv = tmp_path / "another.env"
+    dotenv.write_text("DB_PASSWORD=é\nDEBUG=True\n", encoding)
+
+    process = manage("check", DOTENV=str(dotenv))
+
+    assert process.stderr == f"error: {dotenv} is not UTF-8 text: save it with the encoding UTF-8.\n"
+
+
+def test_a_dotenv_may_begin_with_the_mark_that_windows_writes(tmp_path):
+    dotenv = tmp_path / "another.env"
+    dotenv.write_text("DEBUG=maybe", "utf-8-sig")
+
+    process = manage("check", DOTENV=str(dotenv))
+
+    assert process.stderr == "error: DEBUG must be True or False, not 'maybe'.\n"
 
 
 def test_a_dotenv_is_read_where_its_variable_says_and_the_environment_beats_it(tmp_path):
@@ -150,6 +214,22 @@ def test_no_tls_to_a_database_elsewhere_stops_the_start_in_production(database, 
 def test_a_database_url_that_asks_for_no_tls_stops_the_start_in_production(database):
     with pytest.raises(ImproperlyConfigured, match="DB_SSLMODE is 'disable'"):
         database(True, DATABASE_URL=f"{URL}?sslmode=disable")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ann:p%23%2F%3F%40@db.example:65535/records?sslmode=require",
+        "postgres://ann:p@ss@[2001:db8::1]:5432/records",
+        "postgresql://%2Fvar%2Frun%2Fpostgresql/records",
+        "postgresql:///records?host=db.example",
+        "postgresql://ann:p@db1.example:5432,db2.example/records",
+    ],
+)
+def test_a_sound_database_url_is_taken(monkeypatch, url):
+    monkeypatch.setenv("DATABASE_URL", url)
+
+    assert env.postgresql_url("DATABASE_URL") == url
 
 
 def test_a_database_url_beats_the_five_variables(database):
