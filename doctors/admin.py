@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 
 from doctors.models import Doctor, HistoricalDoctor
+from doctors.serializers import DoctorSerializer
 from healthcare.admin.filters import DateFilter, GenderFilter, RecordFilter, TextFilter
 from healthcare.admin.history import HistoryAdmin
 from healthcare.admin.resources import RecordResource
@@ -17,20 +18,7 @@ SHOWN = 20
 
 
 class DoctorResource(RecordResource):
-    class Meta:
-        model = Doctor
-        fields = [
-            "id",
-            "name",
-            "age",
-            "gender",
-            "specialization",
-            "email",
-            "phone",
-            "address",
-            "created_at",
-            "user",
-        ]
+    serializer_class = DoctorSerializer
 
 
 @admin.register(Doctor)

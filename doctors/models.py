@@ -1,5 +1,6 @@
 """Doctors: one directory that all users share; each entry is kept by the user who added it."""
 
+from collections.abc import Iterable
 from typing import Self
 
 from django.conf import settings
@@ -9,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User, Viewer
 from healthcare import fields
-from healthcare.db.functions import Fold
+from healthcare.db.functions import Fold, fold
 from healthcare.db.history import HistoricalRecords
 
 YOUNGEST, OLDEST = 18, 120
@@ -23,6 +24,10 @@ class DoctorQuerySet(models.QuerySet):
     def kept_by(self, user: Viewer) -> Self:
         """Return the doctors `user` may change: those they added; for staff, all."""
         return self.all() if user.is_staff else self.filter(user=user)
+
+    def like(self, doctors: Iterable["Doctor"]) -> list["Doctor"]:
+        """Return the stored doctors that are the same as one of `doctors`: same e-mail."""
+        return list(self.filter(email__fold__in={fold(doctor.email) for doctor in doctors}).order_by())
 
 
 class Doctor(models.Model):
@@ -84,6 +89,10 @@ class Doctor(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}, {self.specialization}"
+
+    def identity(self) -> tuple[str, str]:
+        """Return the unique constraint and what it compares: equal for the same doctor again."""
+        return "doctors_doctor_email_unique", fold(self.email)
 
     def remove(self, user: User) -> None:
         """Delete the doctor and the assignments to `user`'s own patients; raise ProtectedError while others remain."""

@@ -6,12 +6,11 @@ from healthcare.admin.resources import RecordResource
 from healthcare.admin.spreadsheets import SpreadsheetAdmin
 from healthcare.fields import GENDER_SPELLINGS
 from patients.models import HistoricalPatient, Patient
+from patients.serializers import PatientSerializer
 
 
 class PatientResource(RecordResource):
-    class Meta:
-        model = Patient
-        fields = ["id", "name", "age", "gender", "phone", "address", "email", "created_at", "user"]
+    serializer_class = PatientSerializer
 
 
 @admin.register(Patient)

@@ -1,6 +1,7 @@
 """Patients: each belongs to the user who created it."""
 
-from typing import Self
+from collections.abc import Iterable
+from typing import Any, Self
 
 from django.conf import settings
 from django.contrib.postgres.indexes import BrinIndex
@@ -11,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import Viewer
 from healthcare import fields
-from healthcare.db.functions import Fold
+from healthcare.db.functions import Fold, fold
 from healthcare.db.history import HistoricalRecords
 
 OLDEST = 150
@@ -24,6 +25,13 @@ class PatientQuerySet(models.QuerySet):
         # A range of one user: PostgreSQL then pages through them by the index `patients_of_user`. For `=` it may walk
         # all patients by their id and pick the user's, however many others come before.
         return self.filter(user__gte=user, user__lte=user) if user.is_authenticated else self.none()
+
+    def like(self, patients: Iterable["Patient"]) -> list["Patient"]:
+        """Return the stored patients that may be the same as one of `patients`: same user, same name."""
+        users, names = {patient.user_id for patient in patients}, {fold(patient.name) for patient in patients}
+        # Not ordered, and one query for each unique index: SQLite would otherwise read all patients.
+        named = self.filter(user__in=users, name__fold__in=names).order_by()
+        return [*named.filter(~NO_CONTACT), *named.filter(NO_CONTACT)]
 
 
 class Patient(models.Model):
@@ -107,3 +115,10 @@ class Patient(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def identity(self) -> tuple[Any, ...]:
+        """Return a unique constraint and what it compares: equal for the same patient again."""
+        if self.phone or self.email:
+            return "patients_patient_unique_per_user", self.user_id, fold(self.name), self.phone, fold(self.email)
+        same = fold(self.name), self.age, fold(self.gender)[:1], fold(self.address)
+        return "patients_patient_unique_without_contact", self.user_id, *same

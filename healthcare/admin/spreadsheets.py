@@ -1,23 +1,24 @@
-"""Import and export of records as CSV and XLSX in the admin: who may, what is kept in between, and what is told."""
+"""Import and export of records as CSV and XLSX in the admin: permissions, the upload until confirmed, messages."""
 
 import base64
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.backends.db import SessionStore
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.urls import path, reverse
 from import_export.admin import ImportExportMixin
-from import_export.forms import ExportForm, ImportForm
+from import_export.forms import ConfirmImportForm, ExportForm, ImportForm
 from import_export.tmp_storages import BaseStorage
 
+from healthcare.admin.formats import IMPORT_LIMIT, CSVFormat, XLSXFormat
 from healthcare.admin.records import RecordAdmin
-from healthcare.admin.resources import CSVFormat, XLSXFormat
 from healthcare.logs import log_access
 from healthcare.tables import FileError
 
@@ -34,9 +35,9 @@ class UploadExpiredError(Exception):
 
 
 class SessionStorage(BaseStorage):
-    """Keep an upload from its preview to its confirmation: in the database, for an hour, by a name nobody can guess.
+    """Keep an upload from its preview to its confirmation: in the database, for an hour, under a random name.
 
-    Files in a temporary directory would stay there when nobody confirms, and be known to one machine only.
+    A file in a temporary directory would stay there if nobody confirms, and other machines would not have it.
     """
 
     def save(self, data: bytes) -> None:
@@ -57,6 +58,12 @@ class SessionStorage(BaseStorage):
 
 
 class UploadForm(ImportForm):
+    skip_existing = forms.BooleanField(
+        label="Skip rows that are already here",
+        required=False,
+        help_text="Otherwise, one such row without an id stops the import.",
+    )
+
     def clean_import_file(self) -> "UploadedFile":
         file = self.cleaned_data["import_file"]
         if file.size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
@@ -64,29 +71,76 @@ class UploadForm(ImportForm):
         return file
 
 
+class ConfirmForm(ConfirmImportForm):
+    skip_existing = forms.BooleanField(required=False, widget=forms.HiddenInput)
+
+
 class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
     """The admin of a record that is imported and exported; a subclass gives its `resource_classes`."""
 
     formats = [CSVFormat, XLSXFormat]
     import_form_class = UploadForm
+    confirm_form_class = ConfirmForm
     export_form_class = ExportForm
     tmp_storage_class = SessionStorage
-    # Without the mark, Excel would not take a CSV for UTF-8.
+    # Without the byte order mark, Excel would not read a CSV as UTF-8.
     to_encoding = "utf-8-sig"
 
     def has_import_permission(self, request: HttpRequest) -> bool:
         return self.has_add_permission(request) and self.has_change_permission(request)
 
     def has_export_permission(self, request: HttpRequest) -> bool:
-        """Looking at records is not yet taking all of them home: that is a permission of its own."""
+        """Return whether the user has the permission to export; to view records is not enough to download all."""
         allowed = request.user.has_perm(f"{self.opts.app_label}.export_{self.opts.model_name}")
         return allowed and self.has_view_permission(request)
 
-    def get_import_data_kwargs(self, request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, bool]:
-        return {"rollback_on_validation_errors": True}
+    def get_urls(self) -> list[Any]:
+        name = "{}_{}_import_template".format(*self.get_model_info())
+        return [
+            path("import/template/", self.admin_site.admin_view(self.import_template), name=name),
+            *super().get_urls(),
+        ]
+
+    def import_template(self, request: HttpRequest) -> HttpResponse:
+        """Answer a CSV with the columns of an import and no rows."""
+        if not self.has_import_permission(request):
+            raise PermissionDenied
+        (resource,) = self.resource_classes
+        header = ",".join(name for name in resource.columns() if name not in ("id", "created_at", "user"))
+        name = f"{self.opts.model_name}-template.csv"
+        return HttpResponse(
+            f"{header}\r\n".encode(self.to_encoding),
+            content_type="text/csv",
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )
+
+    def get_import_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        (resource,) = self.resource_classes
+        return {
+            **super().get_import_context_data(**kwargs),
+            "columns": [name for name in resource.columns() if name != "created_at"],
+            "row_limit": IMPORT_LIMIT,
+            "size_limit": settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+        }
+
+    def get_resource_kwargs(self, request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, bool]:
+        """Return what a resource depends on: e-mails of users are for staff who may see accounts."""
+        form = kwargs.get("form")
+        chosen = getattr(form, "cleaned_data", None) or {}
+        return {
+            "show_emails": request.user.has_perm("accounts.view_user"),
+            "skip_existing": chosen.get("skip_existing", False),
+        }
+
+    def get_confirm_form_initial(self, request: HttpRequest, import_form: UploadForm | None) -> dict[str, Any]:
+        initial = super().get_confirm_form_initial(request, import_form)
+        return {**initial, "skip_existing": import_form.cleaned_data["skip_existing"]} if import_form else initial
+
+    def get_import_data_kwargs(self, **kwargs: Any) -> dict[str, Any]:
+        return {}
 
     def get_export_data(self, file_format: Any, request: HttpRequest, queryset: QuerySet, **kwargs: Any) -> str | bytes:
-        """Return the file; raise ValueError, which is told on the form, where it would have too many rows."""
+        """Return the file; raise ValueError, which the form shows, if it would have too many rows."""
         if queryset[EXPORT_LIMIT:].exists():
             raise ValueError(f"More than {EXPORT_LIMIT} rows: narrow the list by a search or a filter first.")
         return super().get_export_data(file_format, request, queryset, **kwargs)
@@ -97,25 +151,25 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
         form.add_error("import_file", f"The file {e}")
 
     def init_request_context_data(self, request: HttpRequest, form: ExportForm) -> dict[str, Any]:
-        """Name the columns of an export, of which an import does not store all."""
-        fields_list = [(resource.get_display_name(), list(resource.fields)) for resource in self.resource_classes]
+        """Name the columns of an export; an import does not store all of them."""
+        fields_list = [(resource.get_display_name(), resource.columns()) for resource in self.resource_classes]
         return {**super().init_request_context_data(request, form), "fields_list": fields_list}
 
     def get_data_for_export(self, request: Any, queryset: QuerySet, **kwargs: Any) -> Any:
-        """Return the rows, and have the log name each and the recent actions say that they were taken."""
-        rows = super().get_data_for_export(request, queryset, **kwargs)
-        log_access(request, rows["id"])
+        """Return the rows; name each in the log, and the export among the recent actions."""
+        exported = super().get_data_for_export(request, queryset, **kwargs)
+        log_access(request, (row[0] for row in exported.rows))
         LogEntry.objects.create(
             user=request.user,
             content_type=ContentType.objects.get_for_model(self.model),
-            object_repr=f"{len(rows)} {self.opts.verbose_name_plural} exported",
+            object_repr=f"{len(exported)} {self.opts.verbose_name_plural} exported",
             action_flag=CHANGE,
             change_message="Exported.",
         )
-        return rows
+        return exported
 
     def import_action(self, request: Any, **kwargs: Any) -> HttpResponse:
-        """Show the preview, and have the log name the stored records that it shows beside their new values."""
+        """Show the preview; name the stored records in it in the log."""
         response = super().import_action(request, **kwargs)
         result = (getattr(response, "context_data", None) or {}).get("result")
         if result:
@@ -129,7 +183,7 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
             return self.upload_again(request, "The upload has expired.")
 
     def process_result(self, result: Any, request: Any) -> HttpResponse:
-        """Tell the result; what the preview found in order may have changed since."""
+        """Report the result; the records may have changed since the preview."""
         if result.has_errors() or result.has_validation_errors():
             return self.upload_again(request, "Nothing was imported: a row breaks a rule now.")
         log_access(request, (row.object_id for row in result.rows if row.object_id))

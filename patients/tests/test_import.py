@@ -16,6 +16,7 @@ from patients.models import Patient
 from patients.tests.files import ALICE, BOB, HEADER, names, run
 
 PATIENTS = reverse("patients-list")
+NOT_UTF8 = 'is not UTF-8. In Excel, choose File, Save As and the type "CSV UTF-8 (Comma delimited)".'
 
 
 # What is taken
@@ -52,6 +53,70 @@ def test_a_file_is_read_as_spreadsheets_write_it(owner, csv_file, mark, end, del
     patient = Patient.objects.get()
     assert said == ("1 added, 0 already there, 0 refused.\n", "")
     assert (patient.name, patient.phone, patient.age, patient.email) == ("Émile", "9876543210", 30, "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"{HEADER}\n{ALICE}".replace(",", "\t").encode("utf-16"),
+        f"{HEADER}\n{ALICE}".replace(",", "\t").encode(),
+        f"sep=;\r\n{HEADER}\n{ALICE}".replace(",", ";").encode("utf-8-sig"),
+        f'"sep=|"\r\n{HEADER}\n{ALICE}'.replace(",", "|").encode(),
+        f"{HEADER},,\n{ALICE},,\n,,,,,,,\n".encode(),
+        f"{HEADER},created_at\n{ALICE}".encode(),
+        "NAME,Age,Gender,Phone,Address,E-Mail\n{}".format(
+            ALICE.replace(",", " , ").replace(" street 123 ", "street 123")
+        ).encode(),
+        f"{HEADER}\n{ALICE}".replace("9876543210", "9876543210.0").replace("30", "30.0").encode(),
+    ],
+    ids=[
+        "UTF-16 with tabs",
+        "tabs",
+        "sep=;",
+        "sep=|",
+        "trailing columns",
+        "short row",
+        "labels and spaces",
+        "decimals",
+    ],
+)
+def test_a_file_is_read_as_excel_and_databases_write_it(owner, csv_file, content):
+    out, _ = run(csv_file(content=content), owner)
+
+    patient = Patient.objects.get()
+    assert out == "1 added, 0 already there, 0 refused.\n"
+    assert {name: getattr(patient, name) for name in PATIENT} == PATIENT
+
+
+def test_a_short_row_is_padded(owner, csv_file):
+    run(csv_file("name,age,gender,phone,email", "Ann,3,F"), owner)
+
+    assert Patient.objects.filter(name="Ann", phone="", email="").count() == 1
+
+
+def test_lines_are_counted_behind_the_line_that_names_the_separator(owner, csv_file):
+    _, err = run(csv_file("", "sep=,", HEADER, "Ann,x,F"), owner)
+
+    assert err.startswith("line 4: age: Must be a whole number")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("name", "#N/A", "The spreadsheet could not calculate this cell: #N/A."),
+        ("phone", "#REF!", "The spreadsheet could not calculate this cell: #REF!."),
+        ("phone", "2026-01-03", "This is a date (2026-01-03). Format the column as text and enter the value again."),
+        ("age", "1930-05-01 00:00:00", "This is a date (1930-05-01 00:00:00). Format the column as text and enter"),
+        ("phone", "9.87654E+09", "A spreadsheet shortened this phone number. Format the column as text and enter all"),
+    ],
+)
+def test_what_a_spreadsheet_made_of_a_cell_is_named(owner, csv_file, field, value, reason):
+    row = {**PATIENT, field: value}
+
+    _, err = run(csv_file(",".join(row), ",".join(map(str, row.values()))), owner)
+
+    assert err.startswith(f"line 2: {field}: {reason}")
+    assert not Patient.objects.exists()
 
 
 def test_what_the_admin_exports_is_imported_as_it_was(owner, stranger, staff_browser, csv_file):
@@ -99,7 +164,7 @@ def test_refused_rows_are_named_and_the_others_stored(owner, csv_file):
         HEADER,
         'Ann,30,female,1234567,"two\nlines",',
         "Bea,x,robot,1234567,,",
-        "Cid,1,male",
+        "Cid,1,male,1234567,,,x",
         BOB,
         "D\0d,1,male,1234567,,",
     )
@@ -111,7 +176,7 @@ def test_refused_rows_are_named_and_the_others_stored(owner, csv_file):
     assert err.splitlines() == [
         "line 4: age: Must be a whole number from 0 to 150.",
         "line 4: gender: Must be one of male, female, other, unknown, or its first letter, in any case.",
-        "line 5: row: 3 cells, but 6 columns.",
+        "line 5: row: 7 cells, but 6 columns.",
         "line 7: name: Control characters, such as tabs and line ends, are not allowed. "
         "Null characters are not allowed.",
         "3 of 5 rows were refused.",
@@ -156,8 +221,12 @@ def test_the_reasons_are_those_of_the_api(owner, csv_file, tmp_path, field, valu
         (f"name,age\n{ALICE}".encode(), "{path} has no column gender. Its first line has to name the columns."),
         (ALICE.encode(), "{path} has no column name, age, gender. Its first line has to name the columns."),
         (f"{HEADER},Age\n{ALICE},3".encode(), "{path} has more than one column age."),
-        (f"{HEADER}\n{ALICE}\nÉmile,{BOB}".encode("latin-1"), "{path} is not UTF-8: save it as such."),
-        (f"{HEADER}\n{ALICE}".encode("utf-16"), "{path} is not UTF-8: save it as such."),
+        (f"{HEADER}\n{ALICE}\nÉmile,{BOB}".encode("cp1252"), f"{{path}} {NOT_UTF8}"),
+        (f"{HEADER}\n{ALICE}".encode("utf-16-le"), f"{{path}} {NOT_UTF8}"),
+        (f"{HEADER}\n{ALICE}".encode("utf-16")[:-1], f"{{path}} {NOT_UTF8}"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "{path} is an XLS, not a CSV: save it as XLSX, or as CSV UTF-8."),
+        (f"{HEADER}{',x' * 45}".encode(), "{path} has more than 50 columns."),
+        (f"{HEADER}\n{'x,' * 500_000}".encode(), "{path} has a line of 1,000,000 characters or more."),
         (
             f'{HEADER}\n{ALICE}\n"{BOB}\n{BOB}'.encode(),
             '{path} is no CSV at line 3: a quotation mark (") is opened there and never closed.',
@@ -195,7 +264,7 @@ def test_what_can_be_read_once_only_is_no_file(owner, tmp_path):
 
     said = run(pipe, owner)
 
-    assert said == ("", f"{pipe} is no file, and nothing else can be read twice: save what it gives first.")
+    assert said == ("", f"{pipe} is not a file, and only a file can be read twice: save what it gives first.")
 
 
 def test_a_report_never_overwrites_a_file(owner, csv_file):

@@ -29,12 +29,11 @@ def as_xlsx(*rows):
     return file.getvalue()
 
 
-def upload(browser, content, model=Patient, file_format=CSV):
+def upload(browser, content, model=Patient, file_format=CSV, **options):
     """Upload a file; return the answer, with its preview."""
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_import")
-    return browser.post(
-        url, {"resource": 0, "format": file_format, "import_file": SimpleUploadedFile("file", content)}, follow=True
-    )
+    file = SimpleUploadedFile("file", content)
+    return browser.post(url, {"resource": 0, "format": file_format, "import_file": file, **options}, follow=True)
 
 
 def confirm(browser, preview, model=Patient):

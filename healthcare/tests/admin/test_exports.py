@@ -44,6 +44,23 @@ def test_no_exported_cell_is_a_formula(staff_browser, owner, start):
     assert not any(cell.data_type == "f" for cell in cells)
 
 
+def test_a_phone_in_an_exported_xlsx_is_text_without_a_visible_apostrophe(staff_browser, owner):
+    Patient.objects.create(user=owner.user, **{**PATIENT, "phone": "+34612345678"})
+
+    sheet = openpyxl.load_workbook(BytesIO(export(staff_browser, file_format=XLSX).content)).active
+
+    phone = sheet.cell(2, 5)
+    assert (phone.value, phone.data_type, phone.quotePrefix) == ("+34612345678", "s", True)
+
+
+def test_an_export_opens_whatever_characters_were_stored(staff_browser, owner):
+    Patient.objects.create(user=owner.user, **{**PATIENT, "name": "A\ufffeb", "address": "c\uffff\x01d"})
+
+    sheet = openpyxl.load_workbook(BytesIO(export(staff_browser, file_format=XLSX).content)).active
+
+    assert [sheet.cell(2, column).value for column in (2, 6)] == ["A\ufffdb", "c\ufffd\ufffdd"]
+
+
 def test_an_export_is_of_what_the_list_shows(staff_browser, owner, patient):
     Patient.objects.create(user=owner.user, **{**PATIENT, "name": "Bob"})
 

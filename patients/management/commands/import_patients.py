@@ -14,13 +14,14 @@ from tqdm import tqdm
 from accounts.models import User
 from healthcare.api.errors import DATABASE_AWAY
 from healthcare.db.functions import fold
+from healthcare.imports import Columns
 from healthcare.tables import FileError, Row, csv_rows
 from patients.models import Patient
 from patients.serializers import PatientSerializer
 
 BATCH = 1000
-# Tells a line, its field and the reason.
-Tell = Callable[[int, str, str], object]
+# Called with a line, its field and the reason.
+Report = Callable[[int, str, str], object]
 # Its line and {field: value}.
 ValidRow = tuple[int, dict[str, Any]]
 
@@ -28,23 +29,23 @@ ValidRow = tuple[int, dict[str, Any]]
 class Command(BaseCommand):
     help = (
         "Add the patients of a CSV file to those of a user, by the rules of the API. The first line names the columns, "
-        "in any order: name, age, gender, phone and, if wanted, address and email; others are left out. The file is "
-        "UTF-8, its delimiter a comma or a semicolon. A row that breaks a rule is refused with its line, field and "
-        "reason, and makes the exit status 1; the others are stored. A patient who is already there is left as is, so "
-        "what finishes an interrupted import is running it again; where the file has other values, its line and fields "
-        "are told."
+        "in any order and case: name, age, gender and, optionally, phone, address and email; others are left out. The "
+        "file is UTF-8 or UTF-16, its delimiter a comma, a semicolon or a tab. A row that breaks a rule is rejected "
+        "with its line, field and reason, and makes the exit status 1; the others are stored. A patient who is already "
+        "there stays unchanged, so an interrupted import is finished by running it again; where the file has other "
+        "values, the line and the fields are reported."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, help="the CSV file")
         parser.add_argument("--user", required=True, metavar="EMAIL", help="whose patients they become")
         parser.add_argument(
-            "--report", type=Path, metavar="FILE", help="write what is told of rows to a new CSV, not to standard error"
+            "--report", type=Path, metavar="FILE", help="write the report on rows to a new CSV, not to standard error"
         )
         parser.add_argument(
             "--dry-run",
             action="store_true",
-            help=f"store nothing, only tell (a patient who is in the file twice, {BATCH} rows apart, is counted twice)",
+            help=f"store nothing, only report (a patient in the file twice, {BATCH} rows apart, is counted twice)",
         )
 
     def handle(
@@ -54,22 +55,22 @@ class Command(BaseCommand):
         counts, different = {"added": 0, "already there": 0, "refused": 0}, 0
         try:
             patients = PatientFile(file)
-            if patients.left_out:
-                self.stderr.write(f"Columns left out: {', '.join(patients.left_out)}.", self.style.WARNING)
+            if patients.columns.unknown:
+                self.stderr.write(f"Columns left out: {', '.join(patients.columns.unknown)}.", self.style.WARNING)
             # Reads all of it, so that a file with a fault of its own is refused before anything is stored.
             total = sum(1 for _ in patients.rows())
             with ExitStack() as stack:
-                tell = stack.enter_context(report_to(report)) if report else self.tell
+                told = stack.enter_context(report_to(report)) if report else self.report
                 progress = stack.enter_context(tqdm(total=total, unit=" rows", disable=None if verbosity else True))
                 rows = patients.rows()
                 while batch := list(islice(rows, BATCH)):
-                    valid = list(patients.valid(batch, tell))
+                    valid = list(patients.valid(batch, told))
                     with transaction.atomic():
                         added = add([Patient(user=owner, **fields) for _, fields in valid], owner)
                         others = differing(valid, owner) if added < len(valid) else []
                         transaction.set_rollback(dry_run)
                     for line, names in others:
-                        tell(line, names, "Already there with another value, which stays.")
+                        told(line, names, "Already there with another value, which stays.")
                     different += len(others)
                     counts["added"] += added
                     counts["already there"] += len(valid) - added
@@ -82,15 +83,15 @@ class Command(BaseCommand):
         except DATABASE_AWAY as error:
             raise CommandError(f"The database failed: {error}. What is missing, another run adds.") from error
 
-        told = ", ".join(f"{count} {what}" for what, count in counts.items())
-        self.stdout.write(f"{'Dry run, nothing stored: ' if dry_run else ''}{told}.")
+        summary = ", ".join(f"{count} {what}" for what, count in counts.items())
+        self.stdout.write(f"{'Dry run, nothing stored: ' if dry_run else ''}{summary}.")
         if different:
             self.stderr.write(f"{different} of those already there have other values in the file.", self.style.WARNING)
         if counts["refused"]:
             raise CommandError(f"{counts['refused']} of {total} rows were refused.")
 
     def owner(self, email: str) -> User:
-        """Return the user; raise CommandError where there is none who could log in."""
+        """Return the user; raise CommandError if there is none who could log in."""
         try:
             user = User.objects.get_by_natural_key(email)
         except User.DoesNotExist:
@@ -99,41 +100,37 @@ class Command(BaseCommand):
             raise CommandError(f"{user} is deactivated.")
         return user
 
-    def tell(self, line: int, field: str, reason: str) -> None:
+    def report(self, line: int, field: str, reason: str) -> None:
         with tqdm.external_write_mode():
             self.stderr.write(f"line {line}: {field}: {reason}")
 
 
 @contextmanager
-def report_to(path: Path) -> Iterator[Tell]:
-    """Make a CSV of what is told at `path`; give the function that writes a row of it: line, field, reason."""
+def report_to(path: Path) -> Iterator[Report]:
+    """Create a CSV at `path`; yield the function that writes a row of it: line, field, reason."""
     # "x", as a report must not replace the file to import, or any other.
     with path.open("x", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["line", "field", "reason"])
-        yield lambda *told: writer.writerow(told)
+        yield lambda *row: writer.writerow(row)
 
 
 class PatientFile:
-    """A CSV file of patients; raise CommandError where it is none."""
+    """A CSV file of patients; raise CommandError if it is not one."""
 
     def __init__(self, path: Path) -> None:
         if path.exists() and not path.is_file():
-            raise CommandError(f"{path} is no file, and nothing else can be read twice: save what it gives first.")
+            raise CommandError(f"{path} is not a file, and only a file can be read twice: save what it gives first.")
         self.path = path
-        self.serializer = PatientSerializer()
-        writable = {name: field for name, field in self.serializer.fields.items() if not field.read_only}
         _, header = next(self.lines(), (1, []))
-        self.columns = [name.strip().lower() for name in header]
         if not header:
             raise CommandError(f"{path} is empty.")
-        missing = [name for name, field in writable.items() if field.required and name not in self.columns]
-        if missing:
-            raise CommandError(f"{path} has no column {', '.join(missing)}. Its first line has to name the columns.")
-        twice = {name for name in writable if self.columns.count(name) > 1}
-        if twice:
-            raise CommandError(f"{path} has more than one column {', '.join(sorted(twice))}.")
-        self.left_out = [name for name in self.columns if name not in writable]
+        self.columns = Columns(header, PatientSerializer)
+        if self.columns.missing:
+            missing = ", ".join(self.columns.missing)
+            raise CommandError(f"{path} has no column {missing}. Its first line has to name the columns.")
+        if self.columns.twice:
+            raise CommandError(f"{path} has more than one column {', '.join(self.columns.twice)}.")
 
     def lines(self) -> Iterator[Row]:
         """Yield (line number, cells) of everything that is not blank, the header too."""
@@ -146,20 +143,15 @@ class PatientFile:
     def rows(self) -> Iterator[Row]:
         return islice(self.lines(), 1, None)
 
-    def valid(self, rows: Iterable[Row], tell: Tell) -> Iterator[ValidRow]:
-        """Yield each row as the API would store it; call `tell(line, field, reason)` for what breaks a rule."""
+    def valid(self, rows: Iterable[Row], report: Report) -> Iterator[ValidRow]:
+        """Yield each row as the API would store it; report what breaks a rule."""
         for line, cells in rows:
             try:
-                yield line, self.validated(cells)
+                yield line, self.columns.validated(self.columns.cells(cells))
             except ValidationError as error:
-                refused: Any = error.detail
-                for field, reasons in refused.items():
-                    tell(line, field, " ".join(reasons))
-
-    def validated(self, cells: list[str]) -> dict[str, Any]:
-        if len(cells) != len(self.columns):
-            raise ValidationError({"row": [f"{len(cells)} cells, but {len(self.columns)} columns."]})
-        return self.serializer.run_validation(dict(zip(self.columns, cells, strict=True)))
+                detail: Any = error.detail
+                for field, reasons in detail.items():
+                    report(line, field, " ".join(reasons))
 
 
 def add(patients: list[Patient], user: User) -> int:

@@ -1,0 +1,86 @@
+"""The files that the admin imports and exports: https://django-import-export.readthedocs.io/en/latest/."""
+
+import csv
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from io import BytesIO, StringIO
+from typing import Any
+
+from import_export.formats.base_formats import CSV, XLSX
+
+from healthcare.tables import FORMULA, FileError, Row, csv_rows, escaped, xlsx_rows
+
+# Rows: an import is one transaction. `manage.py import_patients` has no such limit.
+IMPORT_LIMIT = 1000
+# What XML, and so an XLSX, cannot hold (https://www.w3.org/TR/xml/#charsets).
+ILLEGAL_IN_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+@dataclass
+class Table:
+    """The names of columns, and rows."""
+
+    header: list[str]
+    rows: list[Any]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def table(rows: Iterable[Row]) -> Table:
+    """Return the rows of a file, each with its number in the file; raise FileError."""
+    found = Table([], [])
+    for line, cells in rows:
+        if not found.header:
+            found.header = cells
+        elif len(found) == IMPORT_LIMIT:
+            raise FileError(f"has more than {IMPORT_LIMIT} rows: no more are imported at once.")
+        else:
+            found.rows.append((line, cells))
+    if not found.header:
+        raise FileError("is empty.")
+    return found
+
+
+class CSVFormat(CSV):
+    def create_dataset(self, content: bytes) -> Table:
+        return table(csv_rows(BytesIO(content)))
+
+    def export_data(self, exported: Table, **kwargs: Any) -> str:
+        file = StringIO()
+        writer = csv.writer(file)
+        writer.writerow(exported.header)
+        for row in exported.rows:
+            writer.writerow([escaped(cell) if isinstance(cell, str) else cell for cell in row])
+        return file.getvalue()
+
+
+class XLSXFormat(XLSX):
+    def create_dataset(self, content: bytes) -> Table:
+        return table(xlsx_rows(content))
+
+    def export_data(self, exported: Table, **kwargs: Any) -> bytes:
+        # Imported here, as it takes long.
+        from openpyxl import Workbook
+
+        book, file = Workbook(write_only=True), BytesIO()
+        sheet = book.create_sheet("Export")
+        sheet.append(exported.header)
+        for row in exported.rows:
+            sheet.append([xlsx_cell(sheet, cell) if isinstance(cell, str) else cell for cell in row])
+        book.save(file)
+        return file.getvalue()
+
+
+def xlsx_cell(sheet: Any, text: str) -> Any:
+    """Return a text for a cell of an XLSX; what looks like a formula is marked as text, as Excel's apostrophe does."""
+    from openpyxl.cell import WriteOnlyCell
+
+    text = ILLEGAL_IN_XML.sub("\ufffd", text)
+    if not re.match(FORMULA, text):
+        return text
+    # A text that begins with an apostrophe of its own gets another one, which `plain` removes.
+    cell = WriteOnlyCell(sheet, escaped(text) if text.startswith("'") else text)
+    cell.data_type, cell.quotePrefix = "s", True
+    return cell

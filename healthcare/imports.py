@@ -1,0 +1,98 @@
+"""The rows of a file as values of a model's fields: the rules that every import shares, which are those of the API."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Field, IntegerField, TextField
+from rest_framework.exceptions import ValidationError
+
+from healthcare.api.serializers import ModelSerializer
+from healthcare.fields import PhoneField, phone_of_cell
+from healthcare.tables import Row
+
+# What a spreadsheet shows in place of a value that it could not calculate.
+CELL_ERRORS = frozenset(["#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!"])
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+)?")
+WHOLE_NUMBER = re.compile(r"(-?[0-9]{1,18})[.,]0+")
+
+
+class Columns:
+    """The columns of a file, named in any case by a field of `serializer`, by its label, or by one of `others`."""
+
+    def __init__(self, header: Iterable[str], serializer: type[ModelSerializer], others: Iterable[str] = ()) -> None:
+        self.serializer, self.partial = serializer(), serializer(partial=True)
+        writable = {name: field for name, field in self.serializer.fields.items() if not field.read_only}
+        self.fields = {name: model_field(serializer, name) for name in writable}
+        labels: dict[str, str] = {}
+        for name in [*writable, *others]:
+            field = self.fields.get(name) or model_field(serializer, name)
+            labels |= {label(name): name, label(field.verbose_name if field else name): name}
+        # The name of each column, None for one that is not known.
+        self.names = [labels.get(label(cell)) for cell in header]
+        known = [name for name in self.names if name]
+        self.unknown = [cell.strip() for cell, name in zip(header, self.names, strict=True) if not name]
+        self.twice = sorted({name for name in known if known.count(name) > 1})
+        self.missing = [name for name, field in writable.items() if field.required and name not in known]
+
+    def texts(self, name: str, rows: Iterable[Row]) -> list[str]:
+        """Return the texts of one column; blank ones if there is no such column."""
+        position = self.names.index(name) if name in self.names else None
+        return ["" if position is None else cells[position] for _, cells in rows]
+
+    def cells(self, cells: list[str]) -> dict[str, str]:
+        """Return {name: text} of a row; raise ValidationError if it has more cells than the file has columns."""
+        if len(cells) > len(self.names):
+            raise ValidationError({"row": [f"{len(cells)} cells, but {len(self.names)} columns."]})
+        return {name: cell for name, cell in zip(self.names, cells, strict=True) if name}
+
+    def validated(self, row: dict[str, str], partial: bool = False) -> dict[str, Any]:
+        """Return the row as the API would store it; raise ValidationError, as the API does, naming every field."""
+        values, errors = {}, {}
+        for name, field in self.fields.items():
+            if name in row:
+                try:
+                    values[name] = value_of_cell(row[name], field)
+                except ValueError as error:
+                    errors[name] = [str(error)]
+        try:
+            valid = (self.partial if partial else self.serializer).run_validation(values)
+        except ValidationError as error:
+            detail: Any = error.detail
+            errors = {**detail, **errors}
+        if errors:
+            raise ValidationError(errors)
+        return valid
+
+
+def label(text: str) -> str:
+    """Return a column's name for comparison: `E-mail`, ` EMAIL ` and `email` are the same."""
+    return re.sub(r"[\W_]", "", text).lower()
+
+
+def model_field(serializer: type[ModelSerializer], name: str) -> Any:
+    model: Any = serializer.Meta.model
+    try:
+        return model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return None
+
+
+def value_of_cell(text: str, field: Field) -> str | None:
+    """Return a cell's text without what a spreadsheet adds to it; raise ValueError for what is not the value meant."""
+    if isinstance(field, TextField):
+        # White space is part of a text of several lines.
+        return text
+    text = text.strip()
+    if text in CELL_ERRORS:
+        raise ValueError(f"The spreadsheet could not calculate this cell: {text}.")
+    if DATE.fullmatch(text):
+        raise ValueError(f"This is a date ({text}). Format the column as text and enter the value again.")
+    if isinstance(field, PhoneField):
+        return phone_of_cell(text)
+    if isinstance(field, IntegerField):
+        number = WHOLE_NUMBER.fullmatch(text)
+        text = number[1] if number else text
+        return text or (None if field.null else "")
+    return text
