@@ -1,4 +1,4 @@
-"""Who is asking: the user of a valid access token, looked at anew on every request."""
+"""Authentication by an access token, whose user is read from the database on every request."""
 
 import re
 from functools import lru_cache
@@ -23,28 +23,32 @@ user_by_id = CompiledQuery(lambda: User.objects.filter(pk=Placeholder("pk")).ord
 
 @lru_cache(maxsize=4096)
 def verified(raw_token: str) -> dict[str, Any]:
-    """Return the claims of an access token whose signature and form are right; raise TokenError.
+    """Return the claims of an access token with a valid signature and form; raise TokenError.
 
-    Neither changes while the key does not, so they are verified once a token; what does change (the time, the user) is
-    looked at by the caller.
+    These do not change while the key stays the same, so each token is verified once. The caller checks what does
+    change: the time and the user.
     """
     return AccessToken(raw_token).payload
 
 
 class JWTAuthentication(BaseAuthentication):
-    """SimpleJWT's, with each token verified once and the user read by compiled SQL; raises AuthenticationFailed."""
+    """SimpleJWT's authentication, with each token verified once and the user read by compiled SQL."""
 
     def authenticate(self, request: Request) -> tuple[User, dict[str, Any]] | None:
-        scheme, _, raw_token = request.META.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
-        if scheme.lower() != "bearer":
+        words = request.META.get("HTTP_AUTHORIZATION", "").split()
+        if not words or words[0].lower() != "bearer":
             return None
+        # Swagger UI and Postman put "Bearer" in front of what may have it already.
+        raw_token = " ".join(words[2:] if len(words) > 1 and words[1].lower() == "bearer" else words[1:])
+        if not raw_token:
+            raise AuthenticationFailed(f"No token was sent after Bearer. {EXPECTED}")
         try:
-            claims = verified(raw_token.strip())
+            claims = verified(raw_token)
         except ExpiredTokenError:
             raise AuthenticationFailed(EXPIRED) from None
         except TokenError as error:
-            raise AuthenticationFailed(f"{error}. {WANTED}") from None
-        if claims["exp"] <= time():
+            raise AuthenticationFailed(f"{error}. {EXPECTED}") from None
+        if claims["exp"] + api_settings.LEEWAY <= time():
             raise AuthenticationFailed(EXPIRED)
         return self.user_of(claims), claims
 
@@ -59,11 +63,11 @@ class JWTAuthentication(BaseAuthentication):
             raise AuthenticationFailed("The account of this token does not exist. Log in again.")
         user = User.from_db(None, FIELDS, rows[0])
         if not user.is_active:
-            raise AuthenticationFailed("The account of this token is deactivated: only staff can activate it again.")
+            raise AuthenticationFailed("The account of this token is deactivated. Only staff can activate it again.")
         if claims.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(user.password):
             raise AuthenticationFailed("The password was changed after this token was issued. Log in again.")
         return user
 
 
 EXPIRED = "The access token has expired. Send the refresh token to /api/auth/refresh/ for a new one."
-WANTED = "Send the access token of /api/auth/login/, not the refresh token, whole and unchanged."
+EXPECTED = "Send the access token of /api/auth/login/, not the refresh token, whole and unchanged."

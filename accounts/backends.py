@@ -1,23 +1,34 @@
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.hashers import check_password
 from django.http import HttpRequest
 
-from accounts import attempts
 from accounts.models import User
+from accounts.throttling import attempt
 
 
 class GuardedBackend(ModelBackend):
-    """Django's, with guessing stopped: the one door of the API's log-in and of the admin's."""
+    """Django's, with guessing stopped, for the API's log-in and the admin's."""
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
     ) -> User | None:
-        """Return the user or None; raise Throttled before any hashing where there were too many failures."""
-        if request is None or username is None or password is None:
-            return super().authenticate(request, username, password, **kwargs)
-        attempts.begin(request, username)
-        user = super().authenticate(request, username, password, **kwargs)
-        if user:
-            attempts.succeeded(request, username)
+        """Return the active user with this e-mail and password, or None after the same work.
+
+        Raise ServerBusy or Throttled before any hashing. Without a request, as in a shell, nothing is counted.
+        """
+        if username is None or password is None:
+            return None
+        if request is None:
+            return self.checked(username, password)
+        with attempt(request, username) as current:
+            user = self.checked(username, password)
+            current.succeeded = user is not None
         return user
+
+    def checked(self, email: str, password: str) -> User | None:
+        user = User.objects.filter_by_email(email).first()
+        decoy = User.objects.decoy_password(email)
+        correct = user.check_password(password) if user else check_password(password, decoy)
+        return user if user and correct and self.user_can_authenticate(user) else None

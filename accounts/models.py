@@ -2,20 +2,27 @@
 
 from typing import Any
 
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, make_password, verify_password
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, BaseUserManager, PermissionsMixin
 from django.db import models, transaction
+from django.db.models.functions import Cast
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
-from healthcare.db.functions import Fold
+from healthcare.db.functions import Fold, fold
 from healthcare.fields import LineField
 
 
 class UserManager(BaseUserManager["User"]):
     use_in_migrations = True
 
+    def filter_by_email(self, email: str | None) -> models.QuerySet["User"]:
+        """Return the user with this e-mail in any case, or none."""
+        return self.filter(email__fold=Fold(models.Value(email)))
+
     def get_by_natural_key(self, email: str | None) -> "User":
         """Return the user with this e-mail in any case; raise DoesNotExist."""
-        return self.get(email__fold=Fold(models.Value(email)))
+        return self.filter_by_email(email).get()
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         """Store and return a user; raise IntegrityError where the e-mail is taken. No password: none will do."""
@@ -24,6 +31,18 @@ class UserManager(BaseUserManager["User"]):
         with transaction.atomic(using=self._db):
             user.save(using=self._db)
         return user
+
+    def decoy_password(self, email: str) -> str:
+        """Return the hash to check if there is no account with `email`, so that this takes as long as if there is one.
+
+        Hashes with old parameters have another cost. So this is the hash of another account, the same one every time
+        for the same e-mail; without accounts it is an unusable hash, which costs as much as a new one.
+        """
+        newest = self.order_by("-pk").values("pk")[:1]
+        fraction = int.from_bytes(salted_hmac("accounts.decoy", fold(email)).digest()[:4]) / 2**32
+        start = Cast(models.Subquery(newest) * fraction, models.BigIntegerField())
+        password = self.filter(pk__gte=start).order_by("pk").values_list("password", flat=True).first()
+        return password or UNUSABLE_PASSWORD_PREFIX
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
         return self.create_user(email, password, **{**fields, "is_staff": True, "is_superuser": True})
@@ -56,6 +75,24 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return f"{self.name} <{self.email}>"
 
+    def check_password(self, raw_password: str) -> bool:
+        """Tell whether the password is right; replace a hash with old parameters unless it was changed meanwhile."""
+        correct, outdated = verify_password(raw_password, self.password)
+        if not (correct and outdated and self.is_active):
+            return correct
+        checked, self.password = self.password, make_password(raw_password)
+        if User.objects.filter(pk=self.pk, password=checked).update(password=self.password):
+            return True
+        stored = User.objects.filter(pk=self.pk).values_list("password", flat=True).first()
+        self.password = stored or UNUSABLE_PASSWORD_PREFIX
+        return self.check_password(raw_password)
+
+    def change_password(self, raw_password: str) -> bool:
+        """Store a new password in one statement; return False if the password was changed since this was read."""
+        checked = self.password
+        self.set_password(raw_password)
+        return bool(User.objects.filter(pk=self.pk, password=checked, is_active=True).update(password=self.password))
+
     def get_short_name(self) -> str:
         return self.name
 
@@ -65,10 +102,10 @@ Viewer = User | AnonymousUser
 
 
 class AttemptWindow(models.Model):
-    """How often something was tried since a moment, for `accounts.attempts`. Holds no e-mail, only a digest of it."""
+    """How often something was tried in a window of time. Holds no e-mail, only a digest of it."""
 
     key = models.CharField(max_length=120, primary_key=True)
-    count = models.PositiveIntegerField()
+    count = models.IntegerField()
     ends_at = models.BigIntegerField(db_index=True, help_text="Unix time, in seconds.")
 
     def __str__(self) -> str:

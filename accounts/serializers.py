@@ -1,4 +1,4 @@
-"""What the account endpoints take and answer."""
+"""The request and response bodies of the account endpoints."""
 
 from typing import Any
 
@@ -7,45 +7,76 @@ from django.core.exceptions import ValidationError as DjangoValidationError
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
 from rest_framework_simplejwt.exceptions import TokenError
 
-from accounts import attempts
 from accounts.models import User
+from accounts.throttling import attempt
 from accounts.tokens import RefreshToken
 from healthcare.api.serializers import CharField, ModelSerializer, Serializer
 
-# Bytes of work an attacker may ask of the password hash.
+# An attacker may not send megabytes to be hashed.
 PASSWORD_MAX = 128
-WANTED = "Send the newest refresh token, not the access token, or log in again."
+EXPECTED = "Send the newest refresh token, not the access token, or log in again."
 
 
 class PasswordField(CharField):
-    """A password: kept as it is, spaces at its ends too."""
+    """A password, kept exactly as sent, with spaces at its ends."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"write_only": True, "trim_whitespace": False, "max_length": PASSWORD_MAX, **kwargs})
 
 
 def check_password_rules(field: str, password: str, user: User) -> None:
-    """Raise ValidationError on `field` where the password breaks a rule of AUTH_PASSWORD_VALIDATORS."""
+    """Raise ValidationError on `field` if the password breaks a rule of AUTH_PASSWORD_VALIDATORS."""
     try:
         password_validation.validate_password(password, user)
     except DjangoValidationError as error:
         raise serializers.ValidationError({field: error.messages}) from None
 
 
-@extend_schema_serializer(
-    examples=[
-        OpenApiExample("Request", value={"name": "John Doe", "email": "john@example.com"}, request_only=True),
-        OpenApiExample("Answer", value={"id": 1, "name": "John Doe", "email": "john@example.com"}, response_only=True),
-    ]
-)
+def check_current_password(field: str, password: str, request: Request) -> None:
+    """Raise ValidationError on `field` unless it is the password of the request's user; failures are counted."""
+    with attempt(request, f"user {request.user.pk}") as current:
+        current.succeeded = request.user.check_password(password)
+    if not current.succeeded:
+        raise serializers.ValidationError({field: ["This is not your current password."]})
+
+
 class UserSerializer(ModelSerializer):
     """An account."""
 
     class Meta:
         model = User
         fields = ["id", "name", "email"]
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Request",
+            value={"name": "John Doe", "email": "john@example.com", "password": "password123"},
+            request_only=True,
+        ),
+        OpenApiExample("Answer", value={"id": 1, "name": "John Doe", "email": "john@example.com"}, response_only=True),
+    ]
+)
+class MeSerializer(UserSerializer):
+    """One's own account. A new e-mail needs `password`, the current one."""
+
+    password = PasswordField(required=False, help_text="The current password; needed for a new e-mail only.")
+
+    class Meta(UserSerializer.Meta):
+        fields = [*UserSerializer.Meta.fields, "password"]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        password = attrs.pop("password", None)
+        user = self.context["request"].user
+        if attrs.get("email", user.email) != user.email:
+            if password is None:
+                raise serializers.ValidationError({"password": ["Send your current password to change the e-mail."]})
+            check_current_password("password", password, self.context["request"])
+        return attrs
 
 
 @extend_schema_serializer(
@@ -80,14 +111,16 @@ class RegisterSerializer(UserSerializer):
     ]
 )
 class LoginSerializer(Serializer):
+    default_error_messages = {"no_account": "No active account with this e-mail and password."}
+
     email = CharField(write_only=True, max_length=254)
     password = PasswordField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, User]:
-        """Return the user; raise AuthenticationFailed, the same and as late for a wrong, unknown or inactive one."""
+        """Return the user; raise the same AuthenticationFailed if unknown, inactive, or the password is wrong."""
         user = authenticate(self.context["request"], username=attrs["email"], password=attrs["password"])
         if user is None:
-            raise AuthenticationFailed("No active account with this e-mail and password.")
+            raise AuthenticationFailed(self.error_messages["no_account"])
         return {"user": user}
 
 
@@ -100,11 +133,11 @@ class RefreshSerializer(Serializer):
     refresh = CharField(write_only=True)
 
     def validate_refresh(self, value: str) -> RefreshToken:
-        """Return the token; raise AuthenticationFailed where it is not a valid refresh token."""
+        """Return the token; raise AuthenticationFailed if it is not a valid refresh token."""
         try:
             return RefreshToken(value)
         except TokenError as error:
-            raise AuthenticationFailed(f"{error}. {WANTED}") from None
+            raise AuthenticationFailed(f"{error}. {EXPECTED}") from None
 
 
 @extend_schema_serializer(
@@ -114,7 +147,7 @@ class RefreshSerializer(Serializer):
 )
 class TokenPairSerializer(serializers.Serializer):
     access = serializers.CharField(help_text="Send it as `Authorization: Bearer <access>`.")
-    refresh = serializers.CharField(help_text="Good for one call of `/api/auth/refresh/`.")
+    refresh = serializers.CharField(help_text="Send it once to `/api/auth/refresh/`.")
 
 
 @extend_schema_serializer(
@@ -128,14 +161,8 @@ class PasswordSerializer(Serializer):
     old_password = PasswordField()
     new_password = PasswordField()
 
-    def validate_old_password(self, value: str) -> str:
-        request = self.context["request"]
-        attempts.begin(request, f"user {request.user.pk}")
-        if not request.user.check_password(value):
-            raise serializers.ValidationError("This is not your current password.")
-        attempts.succeeded(request, f"user {request.user.pk}")
-        return value
-
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        check_password_rules("new_password", attrs["new_password"], self.context["request"].user)
+        request = self.context["request"]
+        check_current_password("old_password", attrs["old_password"], request)
+        check_password_rules("new_password", attrs["new_password"], request.user)
         return attrs

@@ -1,15 +1,19 @@
-"""Refresh tokens that belong to a family: everything that was renewed from one login.
+"""Refresh tokens that belong to a family: all those renewed from one log-in.
 
-A refresh token works once. One that comes a second time was copied, so its whole family dies (RFC 9700, 4.14.2).
-SimpleJWT keeps a row a token; instead of the token itself, which would be a key to the account lying in the database,
-its `token` column holds the family.
+A refresh token works once. A second use means that it was copied, so its whole family is revoked (RFC 9700, section
+4.14.2); within REFRESH_GRACE_SECONDS of the first use it may as well be two tabs of one browser, and is only refused.
+SimpleJWT stores a row for each token. Its `token` column holds the family here, not the token, with which anyone who
+reads the database could log in.
 """
 
 import re
+from datetime import timedelta
 from typing import Self
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.utils import timezone
 from rest_framework_simplejwt import tokens
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
@@ -40,23 +44,23 @@ class RefreshToken(tokens.RefreshToken):
         return token
 
     def verify(self) -> None:
-        """Raise TokenError also for what SimpleJWT itself would make with this key: without a family, or of nobody."""
+        """Raise TokenError also for a token that SimpleJWT itself would make with this key: without family or user."""
         super().verify()
         user_id = str(self.payload.get(api_settings.USER_ID_CLAIM))
         if not re.fullmatch(ID, user_id) or not isinstance(self.payload.get(FAMILY_CLAIM), str):
-            raise TokenError("Token is of no session")
+            raise TokenError("The token belongs to no session")
 
     def check_blacklist(self) -> None:
-        """Leave it to `spend`, which asks under a lock."""
+        """Do nothing: `spend` checks it under a lock."""
 
     def spend(self, renew: bool) -> Self | None:
         """Use this token up; return its successor if `renew`, else None.
 
-        Raises TokenError for a user who is gone, deactivated or changed the password, and for a token that was used
-        before: then every token of its family is dead.
+        Raise TokenError for a user who is deleted, deactivated or has a new password, and for a token that was used
+        before.
         """
         with transaction.atomic():
-            # One at a time for each user, so that a family dies whole: no successor is born while it does.
+            # One at a time for each user: no token may join a family while the family is being revoked.
             user = (
                 get_user_model()
                 .objects.select_for_update(no_key=True)
@@ -64,16 +68,19 @@ class RefreshToken(tokens.RefreshToken):
                 .first()
             )
             if user is None:
-                raise TokenError("The account of this token is gone or deactivated: only staff can activate it again.")
+                raise TokenError("The account of this token does not exist, or is deactivated.")
             if self.payload.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(user.password):
                 raise TokenError("The password was changed after this token was issued. Log in again.")
-            known = OutstandingToken.objects.filter(jti=self.payload[api_settings.JTI_CLAIM])
-            fresh = known.filter(blacklistedtoken__isnull=True).first()
-            if fresh:
-                BlacklistedToken.objects.create(token=fresh)
+            jti = self.payload[api_settings.JTI_CLAIM]
+            unused = OutstandingToken.objects.filter(jti=jti, blacklistedtoken__isnull=True).first()
+            if unused:
+                BlacklistedToken.objects.create(token=unused)
                 return type(self).for_user(user, self.payload[FAMILY_CLAIM]) if renew else None
-            family = OutstandingToken.objects.filter(user=user, token=self.payload[FAMILY_CLAIM])
-            BlacklistedToken.objects.bulk_create(
-                BlacklistedToken(token=token) for token in family.filter(blacklistedtoken__isnull=True)
-            )
-        raise TokenError("This refresh token was used before, or its log-in was ended. Log in again.")
+            used_at = BlacklistedToken.objects.filter(token__jti=jti).values_list("blacklisted_at", flat=True).first()
+            grace = timedelta(seconds=settings.REFRESH_GRACE_SECONDS)
+            if used_at is None or abs(timezone.now() - used_at) > grace:
+                family = OutstandingToken.objects.filter(user=user, token=self.payload[FAMILY_CLAIM])
+                BlacklistedToken.objects.bulk_create(
+                    BlacklistedToken(token=token) for token in family.filter(blacklistedtoken__isnull=True)
+                )
+        raise TokenError("This refresh token was used before, or its session was ended. Log in again.")

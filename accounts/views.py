@@ -1,11 +1,12 @@
-"""Register, log in, renew, log out, and one's own account."""
+"""Registration, log-in, token renewal, log-out, and the user's own account."""
 
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import update_last_login
+from django.db import transaction
 from django.urls import reverse
-from rest_framework import generics, status
+from django.utils import timezone
+from rest_framework import generics
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
@@ -15,63 +16,54 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 
 from accounts import serializers
-from accounts.attempts import RegisterThrottle
 from accounts.models import User
+from accounts.throttling import EmailChangeRateThrottle, HashQueueThrottle, RegisterRateThrottle
 from accounts.tokens import RefreshToken
+from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import DetailSerializer
+from healthcare.api.throttling import AnonRateThrottle, UserRateThrottle
 from healthcare.api.viewsets import StrictQueryMixin
 from healthcare.logs import log_access
 
+CHANGED_MEANWHILE = "The password was changed, or the account deactivated, meanwhile. Log in again."
+
 
 class AccountView(StrictQueryMixin, generics.GenericAPIView):
-    """One POST with a body that `serializer_class` checks."""
+    """A view of accounts; `answer_class` is its response body in OpenAPI where that is not the serializer's."""
 
-    def post(self, request: Request) -> Response:
+    def validated(self, request: Request) -> dict[str, Any]:
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        return self.perform(serializer)
-
-    def perform(self, serializer: BaseSerializer) -> Response:
-        """Do what the checked body asks for."""
-        raise NotImplementedError
+        return serializer.validated_data
 
 
 class PublicView(AccountView):
-    """Open to everybody: an Authorization header, right or wrong, changes nothing."""
+    """A view for everyone: an Authorization header, right or wrong, changes nothing."""
 
     authentication_classes = []
     permission_classes = [AllowAny]
 
     def get_authenticate_header(self, request: Request) -> str:
-        # Login and refresh answer 401 although they authenticate nobody.
+        # These views answer 401 although they authenticate nobody.
         return 'Bearer realm="api"'
 
 
-def pair(refresh: RefreshToken) -> Response:
-    return Response({"access": str(refresh.access_token), "refresh": str(refresh)})
-
-
-def spent(refresh: RefreshToken, renew: bool) -> Any:
-    try:
-        return refresh.spend(renew)
-    except TokenError as error:
-        raise AuthenticationFailed(str(error)) from None
-
-
-class RegisterView(PublicView):
+class RegisterView(PublicView, generics.CreateAPIView):
     """Register.
 
     The e-mail is unique without regard to case. The password has 8 to 128 characters, is not all digits and is not too
-    like the name or the e-mail.
+    similar to the name or the e-mail.
     """
 
     serializer_class = serializers.RegisterSerializer
-    throttle_classes = [*PublicView.throttle_classes, RegisterThrottle]
+    throttle_classes = [HashQueueThrottle, AnonRateThrottle, RegisterRateThrottle]
 
-    def perform(self, serializer: BaseSerializer) -> Response:
+    def perform_create(self, serializer: BaseSerializer) -> None:
         user = serializer.save()
         log_access(self.request, [user.pk])
-        return Response(serializer.data, status=status.HTTP_201_CREATED, headers={"Location": reverse("auth:me")})
+
+    def get_success_headers(self, data: Any) -> dict[str, str]:
+        return {"Location": reverse("auth:me")}
 
 
 class LoginView(PublicView):
@@ -82,59 +74,85 @@ class LoginView(PublicView):
 
     answer_class = serializers.TokenPairSerializer
     serializer_class = serializers.LoginSerializer
+    throttle_classes = [HashQueueThrottle, AnonRateThrottle]
 
-    def perform(self, serializer: BaseSerializer) -> Response:
-        user = serializer.validated_data["user"]
-        log_access(self.request, [user.pk])
-        update_last_login(User, user)
+    def post(self, request: Request) -> Response:
+        user = self.validated(request)["user"]
+        log_access(request, [user.pk])
+        if not as_authenticated(user).update(last_login=timezone.now()):
+            raise AuthenticationFailed(CHANGED_MEANWHILE)
         return pair(RefreshToken.for_user(user))
 
 
 class RefreshView(PublicView):
     """Renew the tokens.
 
-    A refresh token works once: keep the new one. Used again, it ends every session that came from the same login.
+    A refresh token works once: keep the new one. Used again later, it ends every session of the same log-in.
     """
 
     answer_class = serializers.TokenPairSerializer
     serializer_class = serializers.RefreshSerializer
 
-    def perform(self, serializer: BaseSerializer) -> Response:
-        refresh = serializer.validated_data["refresh"]
-        log_access(self.request, [int(refresh[api_settings.USER_ID_CLAIM])])
-        return pair(spent(refresh, renew=True))
+    def post(self, request: Request) -> Response:
+        return pair(spend(request, self.validated(request)["refresh"], renew=True))
 
 
-class LogoutView(AccountView):
-    """Log out: the refresh token is dead from now on."""
+class LogoutView(PublicView):
+    """Log out: revoke the refresh token. The access token is not needed."""
 
     answer_class = DetailSerializer
     serializer_class = serializers.RefreshSerializer
 
-    def perform(self, serializer: BaseSerializer) -> Response:
-        spent(serializer.validated_data["refresh"], renew=False)
+    def post(self, request: Request) -> Response:
+        spend(request, self.validated(request)["refresh"], renew=False)
         return Response({"detail": "Logged out."})
 
 
 class PasswordView(AccountView):
-    """Change the password: every token issued before, this one too, is dead at once."""
+    """Change the password: every token issued before, access tokens too, is revoked."""
 
     answer_class = DetailSerializer
     serializer_class = serializers.PasswordSerializer
+    throttle_classes = [HashQueueThrottle, UserRateThrottle]
 
-    def perform(self, serializer: BaseSerializer) -> Response:
-        user = self.request.user
-        user.set_password(serializer.validated_data["new_password"])
-        user.save(update_fields=["password"], force_update=True)
+    def post(self, request: ApiRequest) -> Response:
+        new_password = self.validated(request)["new_password"]
+        if not request.user.change_password(new_password):
+            raise AuthenticationFailed(CHANGED_MEANWHILE)
         return Response({"detail": "Password changed. Log in again."})
 
 
 class MeView(StrictQueryMixin, generics.RetrieveUpdateAPIView):
-    """One's own account."""
+    """Your own account."""
 
-    serializer_class = serializers.UserSerializer
+    serializer_class = serializers.MeSerializer
     queryset = get_user_model().objects.none()
     http_method_names = ["get", "patch", "head"]
+    throttle_classes = [UserRateThrottle, EmailChangeRateThrottle]
 
     def get_object(self) -> User:
         return self.request.user
+
+    def perform_update(self, serializer: BaseSerializer) -> None:
+        with transaction.atomic():
+            serializer.instance = as_authenticated(self.request.user).select_for_update(no_key=True).first()
+            if serializer.instance is None:
+                raise AuthenticationFailed(CHANGED_MEANWHILE)
+            serializer.save()
+
+
+def as_authenticated(user: User) -> Any:
+    """Return the row of `user`, or none if it was deactivated or its password changed since it was checked."""
+    return User.objects.filter(pk=user.pk, password=user.password, is_active=True)
+
+
+def pair(refresh: RefreshToken) -> Response:
+    return Response({"access": str(refresh.access_token), "refresh": str(refresh)})
+
+
+def spend(request: Request, refresh: RefreshToken, renew: bool) -> Any:
+    log_access(request, [int(refresh[api_settings.USER_ID_CLAIM])])
+    try:
+        return refresh.spend(renew)
+    except TokenError as error:
+        raise AuthenticationFailed(str(error)) from None

@@ -133,12 +133,19 @@ def postgresql_url(name: str) -> str:
     return url
 
 
-def rate(name: str, default: str) -> tuple[int, int]:
-    """Return a variable such as `20/hour` as (count, seconds); raise ImproperlyConfigured for anything else."""
-    match = re.fullmatch(r"([1-9][0-9]{0,8})/(second|minute|hour|day)", text(name, default))
-    if not match:
-        raise ImproperlyConfigured(f"{name} must be a rate such as 20/hour, not {text(name)!r}.")
-    return int(match[1]), {"second": 1, "minute": 60, "hour": 3600, "day": 86400}[match[2]]
+def rate(name: str, default: str) -> str:
+    """Return a variable such as `20/hour`; raise ImproperlyConfigured for anything else."""
+    value = text(name, default)
+    if not re.fullmatch(r"[1-9][0-9]{0,8}/(second|minute|hour|day)", value):
+        raise ImproperlyConfigured(f"{name} must be a rate such as 20/hour, not {value!r}.")
+    return value
+
+
+def cores() -> int:
+    """Return how many cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def required(name: str, why: str) -> str:

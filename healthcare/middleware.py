@@ -23,6 +23,7 @@ from rest_framework.exceptions import Throttled
 
 from healthcare.admin.errors import error_page
 from healthcare.api import errors
+from healthcare.api.exceptions import ServerBusy
 from healthcare.api.requests import LoggedRequest
 from healthcare.fields import ID
 
@@ -110,7 +111,10 @@ class CommonMiddleware(common.CommonMiddleware):
 
 
 class ThrottledMiddleware:
-    """Answer a log-in to the admin that was tried too often; the API's own handler answers the API's."""
+    """Answer a log-in to the admin that was tried too often, or while too many log in (429, 503).
+
+    The API's exception handler does so for the API.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -119,9 +123,10 @@ class ThrottledMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if isinstance(exception, Throttled):
-            headers = {"Retry-After": str(math.ceil(exception.wait))}  # type: ignore[attr-defined]  # the stubs lack it
-            return error_page(request, 429, "Too many attempts", str(exception.detail), **headers)
+        if isinstance(exception, Throttled | ServerBusy):
+            title = "Too many attempts" if isinstance(exception, Throttled) else "Too many log-ins"
+            headers = {"Retry-After": str(math.ceil(exception.wait))}  # type: ignore[union-attr]  # not in the stubs
+            return error_page(request, exception.status_code, title, str(exception.detail), **headers)
         return None
 
 

@@ -133,6 +133,16 @@ AUTH_USER_MODEL = "accounts.User"
 SILENCED_SYSTEM_CHECKS = ["auth.W004"]
 AUTHENTICATION_BACKENDS = ["accounts.backends.GuardedBackend"]
 PASSWORD_HASHERS = ["accounts.hashers.Argon2PasswordHasher"]
+# https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html: 19 MiB, two passes, one lane. A hash
+# with other parameters is replaced when its user logs in.
+ARGON2_MEMORY_KIB = env.integer("ARGON2_MEMORY_KIB", 19456, minimum=8)
+ARGON2_TIME_COST = env.integer("ARGON2_TIME_COST", 2, minimum=1)
+ARGON2_PARALLELISM = env.integer("ARGON2_PARALLELISM", 1, minimum=1)
+# Hashes in one process: this process's share of the cores at once, and a short queue, each in it for so many seconds.
+# Beyond that a log-in gets a 503 at once.
+PASSWORD_HASHES_AT_ONCE = max(1, env.cores() // env.integer("WORKERS", 2, minimum=1))
+PASSWORD_HASHES_WAITING = 12
+PASSWORD_HASH_SECONDS = 3
 PASSWORD_REJECT_COMMON = env.boolean("PASSWORD_REJECT_COMMON")
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
@@ -145,11 +155,16 @@ AUTH_PASSWORD_VALIDATORS = [
 if PASSWORD_REJECT_COMMON:
     AUTH_PASSWORD_VALIDATORS += [{"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"}]
 
+# Seconds after its first use in which a used refresh token is only refused; later its use ends the whole session.
+REFRESH_GRACE_SECONDS = env.integer("REFRESH_GRACE_SECONDS", 10)
+
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=env.integer("ACCESS_TOKEN_MINUTES", 15, minimum=1)),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=env.integer("REFRESH_TOKEN_DAYS", 7, minimum=1)),
-    # A claim made of the password's hash: a changed password kills every token issued before it.
+    # A claim derived from the password's hash: changing the password revokes every token issued before.
     "CHECK_REVOKE_TOKEN": True,
+    # Seconds by which the clocks of two machines may differ.
+    "LEEWAY": 10,
 }
 
 # API: https://www.django-rest-framework.org/api-guide/settings/
@@ -157,7 +172,17 @@ SIMPLE_JWT = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.JWTAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_THROTTLE_CLASSES": ["healthcare.api.throttling.Throttle"],
+    "DEFAULT_THROTTLE_CLASSES": [
+        "healthcare.api.throttling.UserRateThrottle",
+        "healthcare.api.throttling.AnonRateThrottle",
+    ],
+    # Wide for development, strict in production.
+    "DEFAULT_THROTTLE_RATES": {
+        "user": env.rate("RATE_USER", "1200/minute" if PRODUCTION else "1000000/minute"),
+        "anon": env.rate("RATE_ANONYMOUS", "120/minute" if PRODUCTION else "1000000/minute"),
+        "login": env.rate("RATE_ANONYMOUS", "120/minute" if PRODUCTION else "1000000/minute"),
+        "register": env.rate("RATE_REGISTER", "20/hour" if PRODUCTION else "100000/hour"),
+    },
     "DEFAULT_PARSER_CLASSES": ["healthcare.api.json.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["healthcare.api.json.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "healthcare.api.json.AlwaysJSON",
@@ -165,14 +190,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "healthcare.api.schema.Schema",
     "EXCEPTION_HANDLER": "healthcare.api.errors.exception_handler",
 }
-# How often, wide for development and strict in production: of a user, of an address that is not logged in, and
-# registrations from an address.
-RATES = {
-    "user": env.rate("RATE_USER", "1200/minute" if PRODUCTION else "1000000/minute"),
-    "anonymous": env.rate("RATE_ANONYMOUS", "120/minute" if PRODUCTION else "1000000/minute"),
-    "register": env.rate("RATE_REGISTER", "20/hour" if PRODUCTION else "100000/hour"),
-}
-# Failed log-ins of one account from one address, in so many seconds.
+# Failed log-ins of one account from one address, within so many seconds.
 LOGIN_FAILURES = env.integer("LOGIN_FAILURES", 10, minimum=1)
 LOGIN_FAILURE_SECONDS = env.integer("LOGIN_FAILURE_SECONDS", 900, minimum=1)
 # Bytes; a larger body is answered 413.

@@ -105,7 +105,7 @@ say "An access token is valid for 15 minutes; a refresh token gets the next pair
 TOKEN=
 call 200 POST /api/auth/refresh/ '{"refresh": "'"$REFRESH"'"}'
 NEWEST=$(field refresh)
-TOKEN=$ACCESS call 200 POST /api/auth/logout/ '{"refresh": "'"$NEWEST"'"}'
+call 200 POST /api/auth/logout/ '{"refresh": "'"$NEWEST"'"}'
 call 401 POST /api/auth/refresh/ '{"refresh": "'"$NEWEST"'"}'
 
 say "Done. All operations: $BASE/api/docs/"

@@ -24,9 +24,8 @@ def test_users_see_their_own_account_in_one_query(owner, stranger, django_assert
 
 
 @pytest.mark.parametrize("change", [{"name": "Olivia"}, {"email": "O@example.com"}, {"email": OLIVE["email"].upper()}])
-def test_users_change_what_they_send_and_nothing_else(owner, change, django_assert_num_queries):
-    with django_assert_num_queries(2):
-        response = owner.patch(ME, change)
+def test_users_change_what_they_send_and_nothing_else(owner, change):
+    response = owner.patch(ME, {**change, "password": PASSWORD})
 
     assert (response.status_code, response.json()) == (200, {"id": owner.user.pk, **OLIVE, **change})
     assert account(owner) == OLIVE | change
@@ -60,10 +59,45 @@ def test_a_bad_change_is_refused_by_its_field(owner, change, errors):
     assert account(owner) == OLIVE
 
 
+@pytest.mark.parametrize(
+    ("password", "error"),
+    [(None, "Send your current password to change the e-mail."), ("a wrong one", "This is not your current password.")],
+)
+def test_a_new_email_needs_the_current_password(owner, password, error):
+    body = {"name": "Olivia", "email": "new@example.com"} | ({"password": password} if password else {})
+
+    response = owner.patch(ME, body)
+
+    assert (response.status_code, response.json()) == (400, {"password": [error]})
+    assert account(owner) == OLIVE
+
+
+def test_a_stolen_token_does_not_guess_the_password_by_changing_the_email(owner, settings):
+    settings.LOGIN_FAILURES = 3
+    body = {"email": "new@example.com", "password": "a wrong one"}
+    statuses = [owner.patch(ME, body).status_code for _ in range(3)]
+
+    refused = owner.patch(ME, {**body, "password": PASSWORD})
+
+    assert statuses == [400] * 3
+    assert refused.status_code == 429
+    assert account(owner) == OLIVE
+
+
+def test_new_emails_meet_the_rate_of_registrations(owner, set_rate):
+    set_rate("register", "2/hour")
+    body = {"email": "sam.stranger@example.com", "password": PASSWORD}
+
+    statuses = [owner.patch(ME, body).status_code for _ in range(3)]
+
+    assert statuses == [200, 200, 429]
+    assert owner.patch(ME, {"name": "Olivia"}).status_code == 200
+
+
 @pytest.mark.parametrize("email", ["sam.stranger@example.com", "SAM.Stranger@Example.com"])
 @pytest.mark.django_db(transaction=True)
 def test_an_email_that_is_taken_is_refused(owner, stranger, email):
-    response = owner.patch(ME, {"name": "Olivia", "email": email})
+    response = owner.patch(ME, {"name": "Olivia", "email": email, "password": PASSWORD})
 
     assert (response.status_code, response.json()) == (400, {"email": ["A user with this e-mail already exists."]})
     assert account(owner) == OLIVE

@@ -30,6 +30,15 @@ class DatabaseUnavailable(exceptions.APIException):
     wait = RETRY_AFTER_SECONDS
 
 
+class ServerBusy(exceptions.APIException):
+    """The request needs what many others wait for already, such as a turn to hash a password."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "The server is busy with other log-ins. Try again in a moment."
+    default_code = "server_busy"
+    wait = RETRY_AFTER_SECONDS
+
+
 class PayloadTooLarge(exceptions.APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_code = "payload_too_large"

@@ -209,7 +209,7 @@ class Schema(AutoSchema):
     def _error_codes(self) -> Iterator[int]:
         public = not self.view.get_authenticators()
         yield from (429, 503)
-        if not public or self.path.endswith(("login/", "refresh/")):
+        if not public or self.path.endswith(("login/", "refresh/", "logout/")):
             yield 401
         if self.method in ("POST", "PUT", "PATCH"):
             yield from (411, 413, 415)

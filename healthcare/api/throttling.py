@@ -1,78 +1,214 @@
-"""How often something may happen: counters of fixed windows, and the throttle of the whole API.
-
-A counter is one number a key, so a request costs the same however high the rate; DRF's own throttle keeps a list of
-every request's time.
-"""
+"""DRF throttles that count in fixed windows: one number per key, so a request costs the same at any rate."""
 
 import ipaddress
+import logging
 import time
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from threading import BoundedSemaphore
+from typing import Any, NamedTuple, Protocol
 
 from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest
 from rest_framework.request import Request
-from rest_framework.throttling import BaseThrottle
+from rest_framework.settings import api_settings
+from rest_framework.throttling import SimpleRateThrottle
+
+log = logging.getLogger("healthcare.throttling")
+
+# A subscriber has an IPv6 /64 at least, often a /56, a company a /48. Each is counted, wider ones with higher limits.
+# https://www.ripe.net/publications/docs/ripe-690/
+IPV6_LIMITS = {64: 1, 56: 2, 48: 4}
+
+
+class Source(NamedTuple):
+    """An address or network that requests come from, and how many times the limit of one address it may use."""
+
+    network: str
+    factor: int
 
 
 def client_address(request: HttpRequest | Request) -> str:
-    """Return where a request comes from, an IPv6 one as its /64, which is what one subscriber has.
+    """Return the address that a request comes from.
 
-    X-Forwarded-For is believed from as many proxies as TRUSTED_PROXIES says, counted from this end; what a client
-    writes into it stands further left. Where that is no address, it is who connected.
+    X-Forwarded-For is trusted for as many proxies as TRUSTED_PROXIES says, counted from the right; whatever the client
+    wrote into it is further left. Where that entry is no address, it is the peer's.
     """
-    peer = address = request.META.get("REMOTE_ADDR", "")
+    peer = request.META.get("REMOTE_ADDR", "")
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
     if settings.TRUSTED_PROXIES and len(forwarded) >= settings.TRUSTED_PROXIES:
-        address = forwarded[-settings.TRUSTED_PROXIES].strip()
+        return parsed(forwarded[-settings.TRUSTED_PROXIES]) or parsed(peer) or peer
+    return parsed(peer) or peer
+
+
+def parsed(text: str) -> str | None:
+    """Return an address in its canonical form, without the port that some gateways add, or None."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
     try:
-        parsed = ipaddress.ip_address(address)
-        parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+        address = ipaddress.ip_address(text)
     except ValueError:
-        return peer
-    return str(ipaddress.ip_network((parsed, 64), strict=False)) if parsed.version == 6 else str(parsed)
+        return None
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+@lru_cache(maxsize=4096)
+def sources_of(address: str) -> list[Source]:
+    """Return what an address counts as: itself, or its IPv6 networks, the narrowest first."""
+    if ":" not in address or not parsed(address):
+        return [Source(address, 1)]
+    networks = ((ipaddress.ip_network((address, prefix), strict=False), IPV6_LIMITS[prefix]) for prefix in IPV6_LIMITS)
+    return [Source(str(network), factor) for network, factor in networks]
+
+
+class Addition(NamedTuple):
+    """Add `amount` to the counter `key`, whose window is of so many seconds."""
+
+    key: str
+    amount: int
+    seconds: int
+
+
+class Count(NamedTuple):
+    """How much a counter has, and the seconds until its window ends."""
+
+    number: int
+    left: float
 
 
 class Counter(Protocol):
-    """Counts what happens in fixed windows of so many seconds."""
+    """Counts in fixed windows. A window starts with its first addition and is never longer than its seconds."""
 
-    def hit(self, key: str, seconds: int) -> tuple[int, float]:
-        """Count one more; return (the count in this window, the seconds until it ends)."""
+    def add(self, additions: Sequence[Addition]) -> list[Count]: ...
 
-    def forget(self, key: str, seconds: int) -> None:
-        """Start the window of `key` anew."""
+
+class SharedCounter(Counter, Protocol):
+    """A counter that all processes share, and that can start again."""
+
+    def forget(self, keys: Iterable[str]) -> None: ...
 
 
 class CacheCounter:
-    """Counts in Django's cache: across processes where that is a Redis, else each process for itself."""
+    """Counts in Django's cache."""
 
-    def hit(self, key: str, seconds: int) -> tuple[int, float]:
+    def add(self, additions: Sequence[Addition]) -> list[Count]:
+        return [self._add(*addition) for addition in additions]
+
+    def _add(self, key: str, amount: int, seconds: int) -> Count:
         window, passed = divmod(time.time(), seconds)
         key = f"rate:{key}:{int(window)}"
         try:
-            count = cache.incr(key)
+            number = cache.incr(key, amount)
         except ValueError:
             cache.add(key, 0, seconds)
-            count = cache.incr(key)
-        return count, seconds - passed
-
-    def forget(self, key: str, seconds: int) -> None:
-        cache.delete(f"rate:{key}:{int(time.time() // seconds)}")
+            number = cache.incr(key, amount)
+        return Count(number, seconds - passed)
 
 
-class Throttle(BaseThrottle):
-    """Refuse (429, with Retry-After) what comes more often than the `scope`'s rate, counted by user or by address."""
+class RedisCounter:
+    """Counts in Redis, and in `fallback` while Redis does not answer; without a fallback, nothing is counted then.
 
-    counter: Counter = CacheCounter()
+    A frozen Redis must not hold the threads of the process: few may wait for it at a time, each for TIMEOUT seconds,
+    and after a failure nobody asks it for PAUSE seconds.
+    """
 
-    def allow_request(self, request: Request, view: object) -> bool:
-        scope = "user" if request.user.is_authenticated else "anonymous"
-        return self.allow(scope, request.user.pk or client_address(request))
+    TIMEOUT = 0.25
+    PAUSE = 5
+    AT_ONCE = 4
+    # Shared: all counters use the same Redis.
+    _asking = BoundedSemaphore(AT_ONCE)
+    _paused_until = 0.0
 
-    def allow(self, scope: str, who: object) -> bool:
-        limit, seconds = settings.RATES[scope]
-        count, self.left = self.counter.hit(f"{scope}:{who}", seconds)
-        return count <= limit
+    def __init__(self, url: str, fallback: SharedCounter | None = None) -> None:
+        from redis import Redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        self._fallback = fallback
+        self._redis = Redis.from_url(
+            url, socket_timeout=self.TIMEOUT, socket_connect_timeout=self.TIMEOUT, retry=Retry(NoBackoff(), 0)
+        )
+
+    def add(self, additions: Sequence[Addition]) -> list[Count]:
+        commands = self._redis.pipeline()
+        for key, amount, seconds in additions:
+            commands.set(f"rate:{key}", 0, nx=True, ex=seconds)
+            commands.incrby(f"rate:{key}", amount)
+            commands.pttl(f"rate:{key}")
+        answers = self._execute(commands)
+        if answers is not None:
+            return [Count(*pair) for pair in zip(answers[1::3], [ms / 1000 for ms in answers[2::3]], strict=True)]
+        return self._fallback.add(additions) if self._fallback else [Count(0, 0)] * len(additions)
+
+    def forget(self, keys: Iterable[str]) -> None:
+        keys = list(keys)
+        self._execute(self._redis.pipeline().delete(*(f"rate:{key}" for key in keys)))
+        if self._fallback:
+            self._fallback.forget(keys)
+
+    def _execute(self, commands: Any) -> list[Any] | None:
+        """Return the answers, or None where Redis does not give them."""
+        from redis.exceptions import RedisError
+
+        if time.monotonic() < RedisCounter._paused_until or not self._asking.acquire(timeout=self.TIMEOUT / 5):
+            return None
+        try:
+            return commands.execute()
+        except RedisError:
+            if time.monotonic() >= RedisCounter._paused_until:
+                log.exception("Redis does not answer: general rates are off, log-ins are counted in the database")
+            RedisCounter._paused_until = time.monotonic() + self.PAUSE
+            return None
+        finally:
+            self._asking.release()
+
+
+class WindowThrottle(SimpleRateThrottle):
+    """DRF's SimpleRateThrottle, which would store the time of every request, with counters instead."""
+
+    counter: Counter = RedisCounter(settings.CACHE_URL) if settings.CACHE_URL else CacheCounter()
+    scope: str
+    num_requests: int
+    duration: int
+
+    def get_rate(self) -> Any:
+        # DRF reads the rates when the class is made; this way they follow the settings in tests.
+        return api_settings.DEFAULT_THROTTLE_RATES[self.scope]
+
+    def get_sources(self, request: Any, view: object) -> list[Source]:
+        """Return whom the request counts for; none where this throttle is not about it."""
+        return sources_of(client_address(request))
+
+    def allow_request(self, request: Any, view: object) -> bool:
+        sources = self.get_sources(request, view)
+        if not sources:
+            return True
+        counts = self.counter.add([Addition(f"{self.scope}:{name}", 1, self.duration) for name, _ in sources])
+        limits = [self.num_requests * factor for _, factor in sources]
+        self.left = [count.left for count, limit in zip(counts, limits, strict=True) if count.number > limit]
+        return not self.left
 
     def wait(self) -> float:
-        return self.left
+        return max(self.left)
+
+
+class UserRateThrottle(WindowThrottle):
+    """Requests of one user."""
+
+    scope = "user"
+
+    def get_sources(self, request: Request, view: object) -> list[Source]:
+        return [Source(str(request.user.pk), 1)] if request.user.is_authenticated else []
+
+
+class AnonRateThrottle(WindowThrottle):
+    """Requests of one address that are of no user."""
+
+    scope = "anon"
+
+    def get_sources(self, request: Request, view: object) -> list[Source]:
+        return [] if request.user.is_authenticated else super().get_sources(request, view)

@@ -3,12 +3,11 @@
 import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, OperationalError
-from django.test import Client, RequestFactory
+from django.test import Client
 
 from accounts.models import User
 from healthcare.api import constraints
 from healthcare.api.json import encode
-from healthcare.api.throttling import CacheCounter, client_address
 
 
 @pytest.mark.parametrize(
@@ -69,19 +68,6 @@ def test_a_constraint_is_told_on_the_field_it_is_about(constraint, field):
 
 def test_a_lone_surrogate_in_an_error_is_replaced():
     assert encode({"\ud800": ["unknown"]}) == '{"\ufffd": ["unknown"]}'.encode()
-
-
-def test_a_cache_counter_starts_anew_when_it_is_told_to_forget():
-    counter = CacheCounter()
-
-    counts = [counter.hit("key", 60)[0] for _ in range(2)]
-    counter.forget("key", 60)
-
-    assert [*counts, counter.hit("key", 60)[0]] == [1, 2, 1]
-
-
-def test_an_address_that_is_none_stands_for_itself():
-    assert client_address(RequestFactory().get("/", REMOTE_ADDR="unix:")) == "unix:"
 
 
 def test_createsuperuser_makes_one_who_enters_the_admin(db, monkeypatch):

@@ -26,7 +26,10 @@ PATHS = [
     ("schema", "/api/schema/"),
     ("docs", "/api/docs/"),
 ]
-OPEN = {"/api/auth/register/", "/api/auth/login/", "/api/auth/refresh/", "/api/schema/", "/api/docs/"}
+OPEN = {
+    *("/api/auth/register/", "/api/auth/login/", "/api/auth/refresh/", "/api/auth/logout/"),
+    *("/api/schema/", "/api/docs/"),
+}
 
 
 @pytest.mark.parametrize(("name", "path"), PATHS)

@@ -32,7 +32,7 @@ def test_a_wrong_token_tells_the_right_one(owner):
     answers = [ApiClient().get(PATIENTS, Authorization=f"Bearer {token}").json()["detail"] for token in tokens]
 
     assert answers == [
-        f"Token is invalid. {WANTED}",
+        f"No token was sent after Bearer. {WANTED}",
         f"Token is invalid. {WANTED}",
         f"Token has wrong type. {WANTED}",
         "The access token has expired. Send the refresh token to /api/auth/refresh/ for a new one.",

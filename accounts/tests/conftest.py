@@ -1,0 +1,26 @@
+import pytest
+from django.contrib.auth.hashers import MD5PasswordHasher
+
+
+@pytest.fixture
+def set_rate(settings):
+    """Return a function that changes the rate of a throttle's scope."""
+
+    def change(scope, rate):
+        rates = settings.REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"]
+        settings.REST_FRAMEWORK = {**settings.REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": {**rates, scope: rate}}
+
+    return change
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    """Return the list of passwords that were hashed."""
+    passwords, encode = [], MD5PasswordHasher.encode
+
+    def note(self, password, salt):
+        passwords.append(password)
+        return encode(self, password, salt)
+
+    monkeypatch.setattr(MD5PasswordHasher, "encode", note)
+    return passwords

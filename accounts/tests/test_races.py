@@ -1,0 +1,108 @@
+"""Changes of one account at the same time: the one that was decided on old data is refused."""
+
+import threading
+
+import pytest
+from django.contrib.auth.hashers import MD5PasswordHasher
+from django.db import connection
+
+from accounts.models import User
+from accounts.tests.sessions import CHANGE_PASSWORD, ME, assert_refused, login
+from conftest import PASSWORD, ApiClient
+
+NEW_EMAIL = {"email": "new@example.com", "password": PASSWORD}
+
+
+@pytest.fixture
+def while_hashing(transactional_db, monkeypatch):
+    """Return a function that makes `call`, and runs `change` on another connection once the password was checked."""
+
+    def run(call, change):
+        verify, changed = MD5PasswordHasher.verify, []
+
+        def changing():
+            change()
+            connection.close()
+
+        def verify_then_change(self, password, encoded):
+            correct = verify(self, password, encoded)
+            if not changed:
+                changed.append(True)
+                thread = threading.Thread(target=changing)
+                thread.start()
+                thread.join()
+            return correct
+
+        monkeypatch.setattr(MD5PasswordHasher, "verify", verify_then_change)
+        response = call()
+        monkeypatch.undo()
+        assert changed
+        return response
+
+    return run
+
+
+def new_password(user, password="the owner's new one"):
+    changed = User.objects.get(pk=user.pk)
+    changed.set_password(password)
+    changed.save()
+
+
+def deactivate(user):
+    User.objects.filter(pk=user.pk).update(is_active=False)
+
+
+def change_password(client):
+    return client.post(CHANGE_PASSWORD, {"old_password": PASSWORD, "new_password": "the thief's new one"})
+
+
+def test_of_two_password_changes_at_once_one_succeeds(race, owner):
+    bodies = [{"old_password": PASSWORD, "new_password": f"new password {number}"} for number in range(4)]
+
+    responses = race(*(lambda body=body: owner.post(CHANGE_PASSWORD, body) for body in bodies))
+
+    statuses = [response.status_code for response in responses]
+    assert sorted(statuses) == [200, 401, 401, 401]
+    assert User.objects.get().check_password(f"new password {statuses.index(200)}")
+
+
+def test_a_password_that_was_changed_meanwhile_is_not_overwritten(owner, while_hashing):
+    response = while_hashing(lambda: change_password(owner), lambda: new_password(owner.user))
+
+    assert_refused(response)
+    assert User.objects.get().check_password("the owner's new one")
+
+
+@pytest.mark.parametrize("change", [new_password, deactivate])
+@pytest.mark.parametrize(
+    "request_of",
+    [lambda client: client.patch(ME, NEW_EMAIL), change_password, login],
+    ids=["email", "password", "login"],
+)
+def test_an_account_that_was_changed_meanwhile_stays_as_it_is(owner, while_hashing, request_of, change):
+    response = while_hashing(lambda: request_of(owner), lambda: change(owner.user))
+
+    assert_refused(response)
+    stored = User.objects.get()
+    assert stored.email == "olive.owner@example.com"
+    assert stored.last_login is None
+    assert not stored.check_password("the thief's new one")
+
+
+def test_right_log_ins_at_once_do_not_count_against_their_account(race, owner, settings):
+    settings.LOGIN_FAILURES = 3
+
+    responses = race(*[lambda: login(owner)] * 10)
+
+    assert [response.status_code for response in responses] == [200] * 10
+    assert login(owner).status_code == 200
+
+
+def test_right_and_wrong_log_ins_at_once_leave_the_account_open(race, owner, settings):
+    settings.LOGIN_FAILURES = 5
+    passwords = [PASSWORD, "wrong", PASSWORD, "wrong", PASSWORD, PASSWORD]
+
+    responses = race(*(lambda password=password: login(owner, password) for password in passwords))
+
+    assert sorted(response.status_code for response in responses) == [200] * 4 + [401] * 2
+    assert login(ApiClient(owner.user)).status_code == 200
