@@ -17,7 +17,7 @@ from healthcare.fields import GENDERS
 from mappings.models import Mapping
 from patients.models import Patient
 
-# What became of these people began so long ago.
+# Days since the oldest record.
 SPAN = timedelta(days=60)
 # The calling code of each locale of Faker (ITU-T E.164).
 CALLING_CODES = {
@@ -32,7 +32,7 @@ CALLING_CODES = {
     "pt_BR": 55,
     "uk_UA": 380,
 }
-# Of each of GENDERS, in percent.
+# Percentages of GENDERS.
 GENDER_WEIGHTS = (48, 49, 1, 2)
 SPECIALIZATIONS = (
     "Anesthesiologist",
@@ -63,13 +63,13 @@ SPECIALIZATIONS = (
 
 
 class Inventor:
-    """Make unsaved records that a seed determines; their moments count back from now.
+    """Make unsaved records that a seed determines; their timestamps count back from now.
 
     Patients, doctors and mappings carry the `_history_user` and `_history_date` that their first version is to have.
     """
 
     def __init__(self, seed: str) -> None:
-        self.random = Random(seed)  # noqa: S311 - it has to be repeatable, and keeps no secret
+        self.random = Random(seed)  # noqa: S311 - repeatable on purpose, and not used for secrets
         faker = Faker(list(CALLING_CODES))
         faker.seed_instance(seed)
         self.countries = [(faker[locale], code) for locale, code in CALLING_CODES.items()]
@@ -81,7 +81,7 @@ class Inventor:
         return User(name=self.person()["name"], email=email, password=password_hash, date_joined=joined)
 
     def doctor(self, number: int, count: int, users: list[User], domain: str) -> Doctor:
-        """Return doctor `number` of `count`; the e-mail is of that number, so no other's in the domain."""
+        """Return doctor `number` of `count`; the number makes the e-mail unique in the domain."""
         person = self.person(number)
         return self.signed(
             Doctor(
@@ -95,7 +95,7 @@ class Inventor:
         )
 
     def patient(self, number: int, count: int, users: list[User]) -> Patient:
-        """Return patient `number` of `count`; the phone is of that number, so no other's."""
+        """Return patient `number` of `count`; the number makes the phone unique."""
         person = self.person(number)
         age = round(self.random.triangular(0, 98, 45))
         reached_by_email = age >= 14 and self.random.random() < 0.7
@@ -110,7 +110,7 @@ class Inventor:
         )
 
     def mappings(self, count: int, patients: list[Patient], doctors: list[Doctor]) -> list[Mapping]:
-        """Return `count` mappings of different pairs, each made by the patient's user within a week."""
+        """Return `count` mappings of different pairs, each created by the patient's user within a week."""
         pairs = self.random.sample(range(len(patients) * len(doctors)), count)
         return [self.mapping(patients[pair // len(doctors)], doctors[pair % len(doctors)]) for pair in sorted(pairs)]
 
@@ -120,7 +120,7 @@ class Inventor:
         return self.signed(Mapping(patient=patient, doctor=doctor, user=patient.user, assigned_at=assigned_at))
 
     def person(self, number: int = 0) -> dict[str, Any]:
-        """Return what patients and doctors have in common, as keyword arguments."""
+        """Return the fields that patients and doctors share, as keyword arguments."""
         fake, code = self.random.choice(self.countries)
         (gender,) = self.random.choices(GENDERS, GENDER_WEIGHTS)
         suffix = f"_{gender}" if gender in ("male", "female") else ""
@@ -134,7 +134,7 @@ class Inventor:
         }
 
     def moment(self, number: int, count: int) -> datetime:
-        """Return when record `number` of `count` was made: a later one later, and more of them lately."""
+        """Return the timestamp of record `number` of `count`: ascending, and denser towards today."""
         return self.start + SPAN * ((number + self.random.random()) / count) ** 0.7
 
     @staticmethod

@@ -32,7 +32,7 @@ def _several_batches(monkeypatch):
 
 
 def run(**options):
-    """Return what the command says, of a small demonstration unless told otherwise."""
+    """Return what the command prints, for a small demonstration unless `options` say otherwise."""
     out = StringIO()
     call_command("demo", **{"users": 3, "doctors": 5, "patients": 60, "mappings": 100, **options}, stdout=out)
     return out.getvalue()
@@ -61,12 +61,12 @@ def test_a_mapping_is_of_its_users_own_patient_and_later_than_both():
 
 
 @pytest.mark.parametrize(
-    ("model", "moment"), [(Doctor, "created_at"), (Patient, "created_at"), (Mapping, "assigned_at")]
+    ("model", "timestamp"), [(Doctor, "created_at"), (Patient, "created_at"), (Mapping, "assigned_at")]
 )
-def test_every_record_has_the_version_of_its_making(model, moment):
+def test_every_record_has_a_version_of_its_creation(model, timestamp):
     run()
 
-    made = {record.pk: (record.user_id, getattr(record, moment)) for record in model.objects.all()}
+    made = {record.pk: (record.user_id, getattr(record, timestamp)) for record in model.objects.all()}
     versions = model.history.filter(history_type="+", history_change_reason=None)
     assert {version.id: (version.history_user_id, version.history_date) for version in versions} == made
     assert model.history.count() == len(made)
@@ -75,12 +75,12 @@ def test_every_record_has_the_version_of_its_making(model, moment):
 def test_the_records_are_spread_over_the_last_sixty_days():
     run()
 
-    moments = list(Patient.objects.values_list("created_at", flat=True))
-    ages = [(timezone.now() - moment).days for moment in moments]
-    assert moments == sorted(moments)
+    timestamps = list(Patient.objects.values_list("created_at", flat=True))
+    ages = [(timezone.now() - timestamp).days for timestamp in timestamps]
+    assert timestamps == sorted(timestamps)
     assert 50 < max(ages) <= 60
     assert min(ages) < 5
-    assert not User.objects.filter(is_staff=False, date_joined__gt=moments[0]).exists()
+    assert not User.objects.filter(is_staff=False, date_joined__gt=timestamps[0]).exists()
 
 
 def test_the_printed_log_ins_work():
@@ -98,7 +98,7 @@ def test_the_printed_log_ins_work():
     assert not User.objects.filter(email__startswith="user", is_staff=True).exists()
 
 
-def test_the_log_ins_are_told_before_the_patients_are_made(monkeypatch):
+def test_the_log_ins_are_printed_before_the_patients_are_created(monkeypatch):
     monkeypatch.setattr(demo.Inventor, "patient", Mock(side_effect=KeyboardInterrupt))
     out = StringIO()
 
@@ -110,17 +110,17 @@ def test_the_log_ins_are_told_before_the_patients_are_made(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "printed"),
     [
         ({}, "Added: 3 users, 5 doctors, 60 patients, 100 assignments."),
         ({"users": 1, "doctors": 1, "patients": 1, "mappings": 1}, "Added: 1 user, 1 doctor, 1 patient, 1 assignment."),
     ],
 )
-def test_the_numbers_are_told_in_good_grammar(options, told):
-    assert run(**options).splitlines()[-1] == told
+def test_the_numbers_are_printed_in_good_grammar(options, printed):
+    assert run(**options).splitlines()[-1] == printed
 
 
-def test_a_second_run_adds_nothing_unless_told_to():
+def test_a_second_run_adds_nothing_without_add():
     run()
 
     assert run() == "The demonstration data are there already: nothing added. --add adds more.\n"

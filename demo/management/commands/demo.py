@@ -75,7 +75,7 @@ class Command(BaseCommand):
             raise CommandError(" ".join(error.messages)) from None
 
         inventor = Inventor(f"{seed} {first}")
-        # One hash for all: Argon2 takes its time for each, and equal hashes tell only what is printed below.
+        # One hash for all: Argon2 is slow, and equal hashes reveal only what is printed below.
         password_hash = make_password(password)
         with transaction.atomic():
             accounts = User.objects.bulk_create(
@@ -86,7 +86,7 @@ class Command(BaseCommand):
                 inventor.doctor(number, doctors, accounts, f"hospital{first}.example.com") for number in range(doctors)
             ]
             bulk_create_with_history(directory, Doctor, batch_size=BATCH)
-        # At once: the password is kept nowhere else, and what follows may take long and be interrupted.
+        # Print now: the password is stored nowhere else, and the rest may take long and be interrupted.
         self.stdout.write(f"Staff     {STAFF}{'' if staff else ', with the password that it has'}")
         self.stdout.write(f"Users     {accounts[0].email} to {accounts[-1].email}")
         self.stdout.write(f"Password  {password}")
@@ -99,24 +99,24 @@ class Command(BaseCommand):
                 with transaction.atomic():
                     bulk_create_with_history(batch, Patient)
                     bulk_create_with_history(inventor.mappings(share, batch, directory), Mapping)
-                # DEBUG keeps the text of every query.
+                # With DEBUG, Django keeps the text of every query.
                 reset_queries()
                 progress.update(len(batch))
 
         added = {"user": users, "doctor": doctors, "patient": patients, "assignment": mappings}
-        told = ", ".join(f"{count} {what}{pluralize(count)}" for what, count in added.items())
-        self.stdout.write(f"Added: {told}.")
+        counts = ", ".join(f"{count} {what}{pluralize(count)}" for what, count in added.items())
+        self.stdout.write(f"Added: {counts}.")
 
 
 def next_number() -> int:
-    """Return the number of the first demonstration user to make: 1 where there is none."""
+    """Return the number of the next demonstration user: 1 if there is none."""
     emails = User.objects.filter(email__iregex=rf"^user[0-9]{{1,9}}@{re.escape(DOMAIN)}$").order_by("-id")
     newest = emails.values_list("email", flat=True).first()
     return int(newest.removeprefix("user").partition("@")[0]) + 1 if newest else 1
 
 
 def new_staff(password_hash: str) -> User | None:
-    """Store and return the staff account; None where it exists."""
+    """Store and return the staff account, or return None if it exists."""
     if User.objects.filter(email__fold=STAFF).exists():
         return None
     return User.objects.create(name="Demo Staff", email=STAFF, password=password_hash, is_staff=True, is_superuser=True)
