@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 
-from faults import caches, disks, memory, outages, poolers, proxy, races, shutdown
+from faults import caches, disks, memory, outages, poolers, proxy, races, repeats, shutdown
 from faults.report import MissingToolError, Row, heading
 from faults.world import World
 
@@ -27,6 +27,8 @@ FAULTS = {
     "log-full": (disks.log_full, LIVE),
     "terminated": (shutdown.terminated, BOTH),
     "terminated-nginx": (shutdown.terminated_behind_nginx, (SQLITE,)),
+    "refused-by-nginx": (proxy.refused_by_nginx, (SQLITE,)),
+    "writes-sent-once": (repeats.writes_sent_once, BOTH),
     "slow-clients": (proxy.slow_clients, (SQLITE,)),
     "memory": (memory.listed, BOTH),
     "races": (races.raced, BOTH),

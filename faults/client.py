@@ -48,12 +48,13 @@ class Api:
     def __init__(self, port, token=None, tls=False):
         self.port, self.token, self.tls = port, token, tls
 
-    def connect(self):
+    def connect(self, source="127.0.0.1"):
+        """Return a connection from the address `source`."""
+        options = {"timeout": SECONDS, "source_address": (source, 0)}
         if not self.tls:
-            return HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
+            return HTTPConnection("127.0.0.1", self.port, **options)
         # The certificate is made for the run.
-        context = ssl._create_unverified_context()
-        return HTTPSConnection("127.0.0.1", self.port, timeout=SECONDS, context=context)
+        return HTTPSConnection("127.0.0.1", self.port, context=ssl._create_unverified_context(), **options)
 
     def headers(self, more):
         bearer = {"Authorization": f"Bearer {self.token}"} if self.token else {}

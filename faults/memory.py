@@ -20,16 +20,20 @@ from accounts.models import User
 from patients.models import Patient
 owner = User.objects.get(email="{email}")
 Patient.objects.bulk_create(
-    [Patient(user=owner, name=f"Patient {{n}}", age=n % 100, gender="female", phone=str(5550000000 + n),
-             address="12 Long Street, Somewhere", email=f"patient{{n}}@example.com") for n in range({number})],
+    [Patient(user=owner, name={name}, age=n % 100, gender="female", phone=str(5550000000 + n),
+             address={address}, email=f"patient{{n}}@example.com") for n in range({number})],
     batch_size=5000,
 )
 """
+# Python expressions of the patient's number.
+ORDINARY = {"name": "f'Patient {n}'", "address": "'12 Long Street, Somewhere'"}
+# The longest values, of characters that take four bytes: 4.6 KB a record.
+MAXIMAL = {"name": "f'{n:\U0001d7f6>100}'", "address": "'\U0001d4d0' * 1000"}
 
 
-def seed(app, owner, number):
+def seed(app, owner, number, values=ORDINARY):
     """Store so many patients of `owner`, in bulk and without history."""
-    code = SEED.format(email=owner.account["email"], number=number)
+    code = SEED.format(email=owner.account["email"], number=number, **values)
     shell = [sys.executable, "manage.py", "shell", "--verbosity", "0", "--command", code]
     subprocess.run(shell, cwd=app.folder, env=app.environment, check=True)
 

@@ -1,22 +1,37 @@
-"""The nginx of deploy/nginx.conf before the app: clients that stop half way, bodies too large, an app that is away."""
+"""The nginx of deploy/nginx.conf in front of the app: slow clients, what it refuses itself, an app that has ended."""
 
+import json
 import os
 import socket
 import ssl
 import statistics
 import subprocess
 import time
+from collections import Counter
 from contextlib import suppress
+from http.client import HTTPResponse
 
 from faults import processes
-from faults.client import Api, tally, user
+from faults.client import Api, must, patient, tally, user
 from faults.world import ROOT
 
 SLOW_CLIENTS = 100
 SERVED_SECONDS = 1
-# Whoever waits for a slow client waits until nginx gives that one up, 20 s.
+# A client that has to wait for a slow one waits until nginx gives up on that one, 20 s.
 HUNG_SECONDS = 10
+ANOTHER_ADDRESS = "127.0.0.2"
 SOUGHT = "Canary"
+# Requests that nginx refuses by itself, and the status of its answer.
+REFUSED = {
+    "TRACE /api/ HTTP/1.1\r\nHost: localhost\r\n\r\n": 405,
+    "POST /api/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n": 501,
+    "POST /api/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n": 413,
+    f"GET /api/?search={SOUGHT} Smith HTTP/1.1\r\nHost: localhost\r\n\r\n": 400,
+    f"GET /api/?search={SOUGHT * 2000} HTTP/1.1\r\nHost: localhost\r\n\r\n": 400,
+    f"GET /api/ HTTP/1.1\r\nHost: localhost\r\nCookie: {SOUGHT * 8000}\r\n\r\n": 400,
+    "GET /api/ HTTP/1.1\r\n\r\n": 400,
+    "GET /api/ HTTP/3.0\r\nHost: localhost\r\n\r\n": 505,
+}
 HALF_A_REQUEST = (
     "POST /api/patients/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     'Authorization: Bearer {token}\r\nContent-Length: 1000\r\n\r\n{{"name": "Half'
@@ -74,14 +89,15 @@ class Nginx:
 def slow_clients(world, row, kind):
     """100 clients send half a body and stop, through nginx.
 
-    Others are served meanwhile, a read and a log-in each within a second, or within twice its time alone. A body over
-    1 MB is 413, a log-in over plain HTTP 403, and with the app ended nginx itself says 503 with Retry-After, all in
-    JSON. Its log names nobody.
+    They are of one user at one address; others are served meanwhile, a read and a log-in each within a second, or
+    within twice its time alone. A body over 1 MB is 413, a log-in over plain HTTP 403, and with the app ended nginx
+    itself answers 503 with Retry-After, all in JSON. Its log names nobody.
     """
     with world.app(kind, TRUSTED_PROXIES="1") as app, Nginx(world, app.port) as nginx:
         client = user(nginx.port, tls=True)
         alone = served(row, client)
-        stuck = [half_a_request(nginx.port, client.token) for _ in range(SLOW_CLIENTS)]
+        slow = user(nginx.port, tls=True)
+        stuck = [half_a_request(nginx.port, slow.token) for _ in range(SLOW_CLIENTS)]
         time.sleep(0.5)
         beside = served(row, client)
         for name, seconds in beside.items():
@@ -109,6 +125,53 @@ def slow_clients(world, row, kind):
         )
 
 
+def refused_by_nginx(world, row, kind):
+    """nginx refuses a request by itself.
+
+    TRACE, an unknown Transfer-Encoding, a body over 1 MB, malformed and oversized requests, on both of its ports;
+    plain HTTP on the port of TLS. Every answer is JSON; nginx logs none of it. The project gets the host with its port.
+    """
+    with world.app(kind, TRUSTED_PROXIES="1") as app, Nginx(world, app.port) as nginx:
+        client, answers = user(nginx.port, tls=True), []
+        for port, tls in ((nginx.plain_port, False), (nginx.port, True)):
+            for request, status in REFUSED.items():
+                answers.append((raw(port, tls, request), status))
+        answers.append((raw(nginx.port, False, "GET /api/ HTTP/1.1\r\nHost: localhost\r\n\r\n"), 403))
+        answers.append((raw(nginx.port, False, [*REFUSED][2]), 403))
+        for (got, body), status in answers:
+            row.require(got == status, f"{got} instead of {status}: {body[:100]}")
+            row.require(is_detail(body), f"not JSON: {body[:100]}")
+        for number in range(2):
+            must(client.post("/api/patients/", patient(number)), 201)
+        host = f"localhost:{nginx.port}"
+        link = client.get("/api/patients/?limit=1", Host=host).headers["Link"]
+        row.require(f"https://{host}/" in link, f"Link: {link}")
+        row.require(SOUGHT not in nginx.log.read_text(), "nginx logged a request")
+        row.sent = f"{len(answers)} requests"
+        row.answered = ", ".join(
+            f"{status} x{times}" for status, times in sorted(Counter(got for (got, _), _ in answers).items())
+        )
+
+
+def raw(port, tls, request):
+    """Send a request; return the status and the body of the answer."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    if tls:
+        connection = ssl._create_unverified_context().wrap_socket(connection, server_hostname="localhost")
+    with connection:
+        connection.sendall(request.encode())
+        response = HTTPResponse(connection)
+        response.begin()
+        return response.status, response.read().decode()
+
+
+def is_detail(body):
+    try:
+        return [*json.loads(body)] == ["detail"]
+    except ValueError:
+        return False
+
+
 def served(row, client):
     """Return the median seconds of a read and of a log-in; none may hang."""
     seconds = {}
@@ -126,6 +189,7 @@ def served(row, client):
 
 def half_a_request(port, token):
     context = ssl._create_unverified_context()  # the certificate is made for the run
-    connection = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="localhost")
+    plain = socket.create_connection(("127.0.0.1", port), source_address=(ANOTHER_ADDRESS, 0))
+    connection = context.wrap_socket(plain, server_hostname="localhost")
     connection.sendall(HALF_A_REQUEST.format(token=token).encode())
     return connection
