@@ -3,12 +3,12 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
 
 from doctors.models import Doctor, HistoricalDoctor
 from doctors.serializers import DoctorSerializer
 from healthcare.admin.filters import DateFilter, GenderFilter, RecordFilter, TextFilter
 from healthcare.admin.history import HistoryAdmin
+from healthcare.admin.pages import PageAdmin, Section
 from healthcare.admin.resources import RecordResource
 from healthcare.admin.spreadsheets import SpreadsheetAdmin
 from healthcare.logs import log_access
@@ -21,11 +21,14 @@ class DoctorResource(RecordResource):
     serializer_class = DoctorSerializer
 
 
+def page_of(patient: Any) -> str:
+    return reverse("admin:patients_patient_page", args=[patient.pk])
+
+
 @admin.register(Doctor)
-class DoctorAdmin(SpreadsheetAdmin):
+class DoctorAdmin(SpreadsheetAdmin, PageAdmin):
     resource_classes = [DoctorResource]
-    in_site_search = True
-    list_display = ["name", "number", "specialization", "phone", "email", "owner"]
+    list_display = ["name", "specialization", "phone", "email", "owner"]
     list_filter = [
         ("specialization", TextFilter),
         ("gender", GenderFilter),
@@ -37,6 +40,8 @@ class DoctorAdmin(SpreadsheetAdmin):
     search_help_text = "Name, specialization, phone, e-mail, address or #id"
     autocomplete_fields = ["user"]
     readonly_fields = ["created_at"]
+    banner_fields = ["specialization", "phone", "email"]
+    page_fields = ["age", "gender", "address", "user", "created_at"]
 
     def details(self, record: Doctor) -> str:
         return ", ".join(filter(None, [record.specialization, record.phone, f"#{record.pk}"]))
@@ -44,34 +49,20 @@ class DoctorAdmin(SpreadsheetAdmin):
     def choice_label(self, record: Doctor) -> str:
         return f"{record.name}, {self.details(record)}"
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        may_view = request.user.has_perms(["patients.view_patient", "mappings.view_mapping"])
-        return [*super().get_readonly_fields(request, obj), *(["patients"] if obj and may_view else [])]
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Return the doctor with the mappings that the page names, whose patients the log names, too."""
-        doctor: Any = super().get_object(request, object_id, from_field)
-        if doctor and "patients" in self.get_readonly_fields(request, doctor):
-            doctor.newest = list(doctor.mappings.select_related("patient").order_by("-id")[: SHOWN + 1])
-            log_access(request, (mapping.patient_id for mapping in doctor.newest[:SHOWN]))
-        return doctor
-
-    @admin.display(description="patients")
-    def patients(self, doctor: Any) -> str:
-        """Name the patients assigned last, and link to the list of all."""
-        mappings = doctor.newest
-        links = format_html_join(
-            "",
-            '<a href="{}">{}</a><br>',
-            (
-                (reverse("admin:patients_patient_change", args=[mapping.patient_id]), mapping.patient)
-                for mapping in mappings[:SHOWN]
-            ),
-        )
-        if len(mappings) > SHOWN:
-            url = reverse("admin:mappings_mapping_changelist", query={"doctor__id__exact": doctor.pk})
-            links += format_html('<a href="{}">All of them</a>', url)
-        return links or "None yet"
+    def sections(self, request: HttpRequest, record: Any) -> list[Section]:
+        """Return the patients assigned last."""
+        if not request.user.has_perms(["patients.view_patient", "mappings.view_mapping"]):
+            return []
+        newest = list(record.mappings.select_related("patient").order_by("-id")[: SHOWN + 1])
+        log_access(request, (mapping.patient_id for mapping in newest[:SHOWN]))
+        patients = ((mapping.patient, mapping.assigned_at) for mapping in newest[:SHOWN])
+        rows = [(page_of(patient), [patient.name, f"#{patient.pk}", patient.age, when]) for patient, when in patients]
+        every = reverse("admin:mappings_mapping_changelist", query={"doctor__id__exact": record.pk})
+        return [
+            Section(
+                "Patients", ["Name", "#", "Age", "Assigned"], rows, "None yet.", every if len(newest) > SHOWN else None
+            )
+        ]
 
 
 @admin.register(HistoricalDoctor)

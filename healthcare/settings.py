@@ -231,8 +231,7 @@ SIMPLE_HISTORY_DATE_INDEX = False
 # For people, in the admin; the API's timestamps are in UTC.
 TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
 USE_I18N = False
-DATE_FORMAT = "Y-m-d"
-DATETIME_FORMAT = "Y-m-d H:i"
+FORMAT_MODULE_PATH = "healthcare.formats"
 
 # Static files: https://whitenoise.readthedocs.io/en/stable/django.html
 

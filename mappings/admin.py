@@ -7,9 +7,11 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import pluralize
+from django.urls import reverse
 
 from healthcare.admin.filters import DateFilter, RecordFilter
 from healthcare.admin.history import HistoryAdmin, restore
+from healthcare.admin.pages import Section
 from healthcare.admin.records import RecordAdmin
 from mappings.models import HistoricalMapping, Mapping
 from patients.admin import PatientAdmin, PatientHistoryAdmin
@@ -58,7 +60,7 @@ class AssignmentForm(forms.ModelForm):
             self.add_error(None, error)
 
 
-class AssignedDoctors(admin.StackedInline):
+class AssignedDoctors(admin.TabularInline):
     model = Mapping
     form = AssignmentForm
     extra = 0
@@ -100,6 +102,19 @@ class PatientWithDoctorsAdmin(PatientAdmin):
 
     def related_history(self, object_id: int) -> list[QuerySet]:
         return [Mapping.history.filter(patient_id=object_id).select_related("patient", "doctor")]
+
+    def sections(self, request: HttpRequest, record: Patient) -> list[Section]:
+        assigned = record.mappings.select_related("doctor", "user").order_by("-id")
+        rows = [
+            (
+                reverse("admin:doctors_doctor_page", args=[row.doctor_id]),
+                [row.doctor.name, row.doctor.specialization, row.doctor.phone, row.assigned_at, row.user.name],
+            )
+            for row in assigned
+        ]
+        columns = ["Name", "Specialization", "Phone", "Assigned", "Added by"]
+        doctors = Section("Doctors", columns, rows, "None assigned yet.")
+        return [doctors, *super().sections(request, record)]
 
 
 @admin.register(HistoricalPatient)

@@ -1,34 +1,106 @@
-from django.contrib import admin
+from typing import Any
 
-from healthcare.admin.filters import DateFilter, GenderFilter, RecordFilter
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+
+from healthcare.admin.filters import DateFilter, GenderFilter, RecordFilter, YesNoFilter
 from healthcare.admin.history import HistoryAdmin
+from healthcare.admin.pages import PageAdmin, Section
+from healthcare.admin.records import RecordForm
 from healthcare.admin.resources import RecordResource
 from healthcare.admin.spreadsheets import SpreadsheetAdmin
 from healthcare.fields import GENDER_SPELLINGS
+from healthcare.logs import log_access
 from patients.models import HistoricalPatient, Patient
 from patients.serializers import PatientSerializer
+
+# Possible duplicates that a form or a page names.
+SHOWN = 5
 
 
 class PatientResource(RecordResource):
     serializer_class = PatientSerializer
 
 
+class PatientForm(RecordForm):
+    another_person = forms.BooleanField(
+        label="This is another person", required=False, widget=forms.HiddenInput, help_text="Save all the same."
+    )
+
+    def clean(self) -> dict[str, Any] | None:
+        """Name possible duplicates once, before a patient is added or becomes like another one."""
+        cleaned = super().clean()
+        compared = {"name", "age", "phone"}
+        if compared & set(self.errors) or not compared & set(self.changed_data) or self.cleaned_data["another_person"]:
+            return cleaned
+        values = {name: self.cleaned_data[name] for name in compared}
+        found = list(Patient.objects.duplicates_of(Patient(pk=self.instance.pk, **values))[:SHOWN])
+        if found:
+            self.fields["another_person"].widget = forms.CheckboxInput()
+            self.duplicates = found
+            raise ValidationError(format_html("Possible duplicates: {}. Nothing was stored yet.", linked(found)))
+        return cleaned
+
+
+def linked(patients: list[Patient]) -> str:
+    """Return links to the pages of `patients`."""
+    pages = ((reverse("admin:patients_patient_page", args=[p.pk]), p.name, details(p)) for p in patients)
+    return format_html_join("; ", '<a href="{}" target="_blank">{}</a>, {}', pages)
+
+
+def details(patient: Patient) -> str:
+    gender = GENDER_SPELLINGS[patient.gender.lower()]
+    return ", ".join(filter(None, [str(patient.age), gender, patient.phone, f"#{patient.pk}"]))
+
+
+class DuplicateFilter(YesNoFilter):
+    """Patients who are like another one (`PatientQuerySet.duplicates_of`)."""
+
+    def form_fields(self) -> dict[str, forms.Field]:
+        choices = [("", "All"), ("1", "Possible duplicates only")]
+        return {"duplicates": forms.ChoiceField(choices=choices, required=False, label="Duplicates")}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        if not self.values():
+            return queryset
+        others = Patient.objects.exclude(pk=OuterRef("pk"))
+        same_phone = others.filter(phone=OuterRef("phone")).exclude(phone="")
+        same_name = others.filter(name__fold=OuterRef("name__fold"), age=OuterRef("age"))
+        return queryset.filter(Q(Exists(same_phone)) | Q(Exists(same_name)))
+
+
 @admin.register(Patient)
-class PatientAdmin(SpreadsheetAdmin):
+class PatientAdmin(SpreadsheetAdmin, PageAdmin):
+    form = PatientForm
     resource_classes = [PatientResource]
-    in_site_search = True
     list_display = ["name", "number", "age", "gender", "phone", "owner", "created_at"]
-    list_filter = [("gender", GenderFilter), ("user", RecordFilter), ("created_at", DateFilter)]
+    list_filter = [
+        ("gender", GenderFilter),
+        ("user", RecordFilter),
+        ("created_at", DateFilter),
+        ("phone", DuplicateFilter),
+    ]
     list_select_related = ["user"]
     search_fields = ["name", "phone", "email", "address"]
     search_help_text = "Name, phone, e-mail, address or #id"
     autocomplete_fields = ["user"]
     readonly_fields = ["created_at"]
+    banner_fields = ["age", "gender", "phone"]
+    page_fields = ["address", "email", "user", "created_at"]
 
     def details(self, record: Patient) -> str:
-        return ", ".join(
-            filter(None, [str(record.age), GENDER_SPELLINGS[record.gender.lower()], record.phone, f"#{record.pk}"])
-        )
+        return details(record)
+
+    def sections(self, request: HttpRequest, record: Patient) -> list[Section]:
+        found = list(Patient.objects.duplicates_of(record).order_by("id")[:SHOWN])
+        log_access(request, (patient.pk for patient in found))
+        rows = [(self.url_of(patient), [patient.name, details(patient)]) for patient in found]
+        return [Section("Possible duplicates", ["Name", "Details"], rows)] if rows else []
 
 
 @admin.register(HistoricalPatient)

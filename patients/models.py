@@ -33,6 +33,13 @@ class PatientQuerySet(models.QuerySet):
         named = self.filter(user__in=users, name__fold__in=names).order_by()
         return [*named.filter(~NO_CONTACT), *named.filter(NO_CONTACT)]
 
+    def duplicates_of(self, patient: "Patient") -> Self:
+        """Return possible duplicates of `patient`, whoever added them: the same phone, or the same name and age."""
+        same = models.Q(name__fold=fold(patient.name), age=patient.age)
+        if patient.phone:
+            same |= models.Q(phone=patient.phone)
+        return self.filter(same).exclude(pk=patient.pk)
+
 
 class Patient(models.Model):
     """A person in the care of the user who registered them."""

@@ -76,7 +76,7 @@ class HistoryAdmin(LoggedAdmin):
         model = version.instance_type._meta
         context |= {
             "current": current,
-            "record_url": current and reverse(f"admin:{model.app_label}_{model.model_name}_change", args=[current.pk]),
+            "record_url": current and self.admin_site.get_model_admin(type(current)).url_of(current),
             "history_url": reverse(f"admin:{model.app_label}_{model.model_name}_history", args=[version.id]),
             "list_url": reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"),
             "may_restore": not current and version.history_type == "-" and self.has_restore_permission(request),
@@ -153,8 +153,7 @@ class HistoryAdmin(LoggedAdmin):
         return self._to_record(version)
 
     def _to_record(self, version: Any) -> HttpResponse:
-        model = version.instance_type._meta
-        return redirect(f"admin:{model.app_label}_{model.model_name}_change", version.id)
+        return redirect(self.admin_site.get_model_admin(version.instance_type).url_of(version.instance))
 
 
 def restore(version: Any, user: AbstractBaseUser | AnonymousUser) -> None:

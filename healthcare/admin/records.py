@@ -53,6 +53,9 @@ class LoggedAdmin(admin.ModelAdmin):
     def choice_label(self, record: Any) -> str:
         return f"{record}, {self.details(record)}"
 
+    def url_of(self, record: Any) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[record.pk])
+
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name in self.get_autocomplete_fields(request):
             kwargs["form_class"] = RecordChoiceField
@@ -129,9 +132,9 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         fields = list(super().get_fields(request, obj))
-        # Read only, a field that the record has not would be shown as one without a value.
+        # Read only, a field that the record does not have would be shown without a value.
         if not self.has_change_permission(request, obj):
-            fields = [name for name in fields if name != "version"]
+            fields = [name for name in fields if name not in self.form.declared_fields]
         return fields if obj or self.may_choose_user(request) else [name for name in fields if name != "user"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:

@@ -36,15 +36,10 @@ def results(site: admin.AdminSite, request: HttpRequest, text: str) -> list[dict
     """Return what `text` finds, by kind of record: its name, its first SHOWN records, and the address of its list."""
     groups = []
     for model_admin in site._registry.values():
-        if getattr(model_admin, "in_site_search", False) and model_admin.has_view_permission(request):
+        if hasattr(model_admin, "page_view") and model_admin.has_view_permission(request):
             queryset, _ = model_admin.get_search_results(request, model_admin.get_queryset(request), text)
-            rows = list(queryset.order_by("-id")[: SHOWN + 1])
+            rows: list[Any] = list(queryset.order_by("-id")[: SHOWN + 1])
+            links = [(row, model_admin.url_of(row), model_admin.details(row)) for row in rows[:SHOWN]]
             log_access(request, (record.id for record in rows[:SHOWN]))
-            groups.append(
-                {
-                    "opts": model_admin.opts,
-                    "rows": [(record, model_admin.details(record)) for record in rows[:SHOWN]],
-                    "more": len(rows) > SHOWN,
-                }
-            )
-    return groups
+            groups.append({"opts": model_admin.opts, "rows": links, "more": len(rows) > SHOWN})
+    return groups[::-1]

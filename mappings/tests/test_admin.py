@@ -88,10 +88,10 @@ def test_the_page_of_a_doctor_names_some_patients_and_links_to_the_list_of_all(
     every = f"{reverse('admin:mappings_mapping_changelist')}?doctor__id__exact={doctor.pk}"
 
     with django_assert_max_num_queries(10):
-        text = staff_browser.get(reverse("admin:doctors_doctor_change", args=[doctor.pk])).content.decode()
+        text = staff_browser.get(reverse("admin:doctors_doctor_page", args=[doctor.pk])).content.decode()
 
     assert text.count("&lt;P") == SHOWN
-    assert reverse("admin:patients_patient_change", args=[patient.pk]) in text
+    assert reverse("admin:patients_patient_page", args=[patient.pk]) in text
     assert every in text
     assert staff_browser.get(every).context["cl"].result_count == SHOWN + 1
 
@@ -99,13 +99,13 @@ def test_the_page_of_a_doctor_names_some_patients_and_links_to_the_list_of_all(
 def test_the_log_names_the_patients_that_the_page_of_a_doctor_names(staff_browser, mapping, caplog):
     caplog.set_level("INFO", "healthcare")
 
-    staff_browser.get(reverse("admin:doctors_doctor_change", args=[mapping.doctor_id]))
+    staff_browser.get(reverse("admin:doctors_doctor_page", args=[mapping.doctor_id]))
 
     assert caplog.records[-1].data["ids"] == [mapping.doctor_id, mapping.patient_id]
 
 
 def test_the_page_of_a_doctor_without_patients_says_so(staff_browser, doctor):
-    text = staff_browser.get(reverse("admin:doctors_doctor_change", args=[doctor.pk])).content.decode()
+    text = staff_browser.get(reverse("admin:doctors_doctor_page", args=[doctor.pk])).content.decode()
 
     assert "None yet" in text
 
@@ -116,7 +116,7 @@ def test_patients_are_named_there_to_those_who_may_view_them(make_user, mapping)
     browser = Client()
     browser.force_login(clerk)
 
-    text = browser.get(reverse("admin:doctors_doctor_change", args=[mapping.doctor_id])).content.decode()
+    text = browser.get(reverse("admin:doctors_doctor_page", args=[mapping.doctor_id])).content.decode()
 
     assert mapping.doctor.name in text
     assert mapping.patient.name not in text

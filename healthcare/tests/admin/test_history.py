@@ -101,7 +101,7 @@ def test_the_values_of_a_version_are_put_back(staff, patient, put_back):
 
     patient.refresh_from_db()
     newest = patient.history.first()
-    assert response.redirect_chain[-1][0] == reverse("admin:patients_patient_change", args=[patient.pk])
+    assert response.redirect_chain[-1][0] == reverse("admin:patients_patient_page", args=[patient.pk])
     assert (patient.name, patient.age) == (PATIENT["name"], PATIENT["age"])
     assert (newest.history_user, newest.history_change_reason) == (staff.user, "restored")
 
@@ -155,7 +155,7 @@ def test_a_deletion_offers_to_undo_it(staff_browser, mapping):
     url = reverse("admin:patients_historicalpatient_changelist")
     back = staff_browser.post(url, {"action": "restore", "_selected_action": [deletion.pk]}, follow=True)
 
-    assert back.redirect_chain[-1][0] == reverse("admin:patients_patient_change", args=[patient.pk])
+    assert back.redirect_chain[-1][0] == reverse("admin:patients_patient_page", args=[patient.pk])
     assert Mapping.objects.get().pk == mapping.pk
 
 
