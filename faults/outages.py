@@ -190,8 +190,8 @@ def postgresql_frozen(world, row, kind):
 def postgresql_read_only(world, row, kind):
     """PostgreSQL refuses writes for a while, as during a failover.
 
-    Every session begins while it does. Writes are 503, reads go on; five seconds after it takes writes again, every
-    thread of every worker stores what it is sent.
+    Every session begins while it does. Writes and /readyz are 503, reads go on; five seconds after it takes writes
+    again, every thread of every worker stores what it is sent.
     """
     with world.app(kind) as app:
         client, workers = user(app.port), app.workers()
@@ -201,6 +201,7 @@ def postgresql_read_only(world, row, kind):
             app.database.rows(f"SELECT pg_terminate_backend(pid) FROM ({SESSIONS}) AS sessions")
             warm(app, client, workers)
             refused = at_once(*[partial(client.post, "/api/patients/", patient(number)) for number in range(threads)])
+            refused.append(client.get("/readyz"))
             warm(app, client, workers)
             cursor.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
         time.sleep(BACK_SECONDS)
@@ -208,7 +209,8 @@ def postgresql_read_only(world, row, kind):
         row.require(all(answer.promised_503 for answer in refused), f"while read-only: {tally(refused)}")
         row.require(all(answer.status == 201 for answer in stored), f"{BACK_SECONDS} s later: {tally(stored)}")
         row.require(app.workers() == workers, "a worker was restarted")
-        row.sent = f"{threads} creates while it was read-only, {threads} afterwards"
+        row.require(client.get("/readyz").status == 200, f"/readyz is not 200 after {BACK_SECONDS} s")
+        row.sent = f"{threads} creates and /readyz while it was read-only, {threads} creates afterwards"
         row.answered = f"{tally(refused)}; {BACK_SECONDS} s later {tally(stored)}"
 
 

@@ -2,9 +2,11 @@
 
 from functools import cache
 
+from django.conf import settings
 from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import CharField, Func, Value
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
@@ -13,6 +15,12 @@ from healthcare.api.errors import json_error
 from healthcare.api.json import encode, json_response
 
 NO_STORE = {"Cache-Control": "no-store"}
+# On a standby, and where default_transaction_read_only is set.
+READ_ONLY = (
+    Func(Value("transaction_read_only"), function="current_setting", output_field=CharField())
+    if settings.DB_LIVE
+    else Value("off")
+)
 
 
 @csrf_exempt
@@ -25,15 +33,22 @@ def alive(request: HttpRequest) -> HttpResponse:
 @csrf_exempt
 @require_safe
 def ready(request: HttpRequest) -> HttpResponse:
-    """Answer 200 while the database answers and has every migration, else 503."""
+    """Answer 200 while the database answers, has every migration and takes writes, else 503."""
+    migrations = MigrationRecorder(connection).migration_qs.annotate(read_only=READ_ONLY)
     try:
-        missing = wanted_migrations() - set(MigrationRecorder(connection).applied_migrations())
+        found = set(migrations.values_list("app", "name", "read_only"))
     except Error:
-        return json_error(503, "The database does not answer.", **NO_STORE, **{"Retry-After": "2"})
+        return not_ready("The database does not answer.")
+    missing = wanted_migrations() - {(app, name) for app, name, _ in found}
     if missing:
-        detail = f"{len(missing)} migrations are not applied: run manage.py migrate."
-        return json_error(503, detail, **NO_STORE, **{"Retry-After": "2"})
+        return not_ready(f"{len(missing)} migrations are not applied: run manage.py migrate.")
+    if any(read_only == "on" for *_, read_only in found):
+        return not_ready("The database is read-only.")
     return json_response(encode({"status": "ready"}), 200, **NO_STORE)
+
+
+def not_ready(detail: str) -> HttpResponse:
+    return json_error(503, detail, **NO_STORE, **{"Retry-After": "2"})
 
 
 @cache

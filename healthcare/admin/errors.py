@@ -21,9 +21,10 @@ FORM_EXPIRED = "You opened this form before you last logged in. Go back, reload 
 
 
 def error_page(request: HttpRequest, status: int, title: str = "", detail: str = "", **headers: str) -> HttpResponse:
-    """Return the page of an error; from 500 on it is made without the database."""
+    """Return the page of an error; from 500 on, and before the user is known, it is made without the database."""
+    complete = status < 500 and hasattr(request, "user")
     known_title, known_detail = PAGES.get(status, ("", ""))
-    site = admin.site.each_context(request) if status < 500 else {"site_header": admin.site.site_header}
+    site = admin.site.each_context(request) if complete else {"site_header": admin.site.site_header}
     context = {
         **site,
         "title": title or known_title,
@@ -31,7 +32,7 @@ def error_page(request: HttpRequest, status: int, title: str = "", detail: str =
         "status": status,
         "request_id": getattr(request, "id", ""),
     }
-    page = render_to_string("admin/error.html", context, request if status < 500 else None)
+    page = render_to_string("admin/error.html", context, request if complete else None)
     return HttpResponse(page, status=status, headers=headers)
 
 

@@ -126,6 +126,15 @@ def test_after_a_refused_write_the_session_is_replaced_and_writes_are_back(owner
     assert created.status_code == 201
 
 
+def test_a_server_that_takes_no_writes_is_not_ready(anonymous):
+    connection.close()
+    with sessions_read_only():
+        response = anonymous.get("/readyz")
+
+    assert (response.status_code, response.json()) == (503, {"detail": "The database is read-only."})
+    assert response.headers["Retry-After"] == "2"
+
+
 def test_a_session_that_began_read_only_is_not_kept_even_if_it_only_reads(owner, monkeypatch):
     monkeypatch.setattr(base, "READ_ONLY_SECONDS", 0.1)
     connection.close()
