@@ -1,6 +1,6 @@
 """Run the faults and print the table: python -m faults [--rounds N] [--only NAME ...].
 
-REQUIRE_ALL=1: a fault that must be left out for want of a tool is a failure.
+With REQUIRE_ALL=1, a fault that is skipped because a tool is missing counts as a failure.
 """
 
 import argparse
@@ -58,12 +58,12 @@ def main():
                 print(*rows[-1].lines(), sep="\n", flush=True)
     failed = [row for row in rows if row.failed]
     left_out = [row for row in rows if row.left_out]
-    print(f"{len(rows)} rows in {time.monotonic() - started:.0f} s: {len(failed)} failed, {len(left_out)} left out.")
+    print(f"{len(rows)} rows in {time.monotonic() - started:.0f} s: {len(failed)} failed, {len(left_out)} skipped.")
     return bool(failed or (left_out and os.environ.get("REQUIRE_ALL")))
 
 
 def run(fault, world, kind):
-    """Do one fault to one database; whatever breaks in doing it is a broken row, and the next one goes on."""
+    """Run one fault on one database; an unexpected exception makes a broken row, and the run continues."""
     row, started = Row(fault.__doc__.partition("\n")[0].rstrip(".:"), kind), time.monotonic()
     try:
         fault(world, row, kind)

@@ -1,4 +1,4 @@
-"""Redis, where CACHE_URL names one: counters across the workers, and what its absence does."""
+"""Redis: counters across the workers, and what happens without it."""
 
 import signal
 import subprocess
@@ -48,9 +48,9 @@ def redis(world):
 def redis_away(world, row, kind):
     """Redis counts, stops, freezes and comes back.
 
-    Thirty wrong passwords at once against two workers: exactly LOGIN_FAILURES are tried, the others are 429. With Redis
-    stopped, and with Redis frozen, every answer is the usual one or 503 with Retry-After, and comes within ten seconds;
-    /healthz is 200. Within 5 seconds of its return all is well.
+    Thirty concurrent wrong passwords against two workers: exactly LOGIN_FAILURES are tried, the others are 429. With
+    Redis stopped and with Redis frozen, every answer is the usual one or 503 with Retry-After, within ten seconds;
+    /healthz is 200. Within 5 seconds of its return everything works.
     """
     with (
         redis(world) as server,
@@ -58,7 +58,7 @@ def redis_away(world, row, kind):
             kind,
             CACHE_URL=f"redis://127.0.0.1:{server.port}/0",
             LOGIN_FAILURES=str(FAILURES),
-            # One window for the whole run: it begins anew when the clock passes a multiple.
+            # One window for the whole run: a new one begins when the clock passes a multiple.
             LOGIN_FAILURE_SECONDS="100000000",
         ) as app,
     ):
@@ -80,13 +80,13 @@ def redis_away(world, row, kind):
         slowest = max(slowest, seconds_until_back(row, client))
         row.require(app.workers() == workers, "a worker was restarted")
         row.require(not app.errors(), f"{len(app.errors())} answers were 500")
-        row.sent = f"{GUESSES} wrong passwords at once; {len(seen['stopped'])} requests stopped and frozen each"
+        row.sent = f"{GUESSES} concurrent wrong passwords; {len(seen['stopped'])} requests stopped and frozen each"
         row.answered = f"{tally(guesses)}; " + "; ".join(f"{how}: {tally(answers)}" for how, answers in seen.items())
         row.answered += f"; well {slowest:.1f} s after its return"
 
 
 def ask(row, client, state):
-    """Make every kind of request while Redis is away."""
+    """Make every kind of request while Redis is unavailable."""
     calls = [partial(client.get, path) for path in ("/api/patients/", "/healthz", "/readyz")]
     calls += [partial(client.post, "/api/auth/login/", client.account)]
     calls += [partial(client.post, "/api/patients/", patient(number)) for number in range(3)]

@@ -1,4 +1,4 @@
-"""Databases of our own: SQLite in a copy of the project, PostgreSQL in a cluster that is ours to kill."""
+"""Test databases: SQLite in a copy of the project, PostgreSQL in a cluster of its own."""
 
 import os
 import re
@@ -30,7 +30,7 @@ class SQLite:
 
     def rows(self, sql):
         with closing(sqlite3.connect(self.path, timeout=20)) as connection:
-            # The indexes are made of it.
+            # The indexes use it.
             connection.create_function("FOLD", 1, lambda text: text and fold(text), deterministic=True)
             connection.create_function("REGEXP", 2, lambda pattern, text: bool(re.search(pattern, str(text))))
             return connection.execute(sql).fetchall()
@@ -78,7 +78,7 @@ class PostgreSQL:
 
 
 class Cluster:
-    """A PostgreSQL server in a folder of its own, its log (WAL) in another if need be.
+    """A PostgreSQL server in a folder of its own, optionally with its WAL in another.
 
     Its signals are those that `pg_ctl stop` sends.
     """
@@ -94,7 +94,7 @@ class Cluster:
         self.data.mkdir(mode=0o700)
         for path in filter(None, [self.data, wal] if self.owner else []):
             shutil.chown(path, "postgres", "postgres")
-        # Segments of 1 MB, so that a small disk is soon full of them.
+        # Segments of 1 MB, so that they soon fill a small disk.
         waldir = ["--waldir", wal, "--wal-segsize", "1"] if wal else []
         initdb = [self.bin / "initdb", "--pgdata", self.data, "--username", "postgres", "--auth", "trust"]
         subprocess.run(
@@ -140,7 +140,7 @@ class Cluster:
         return processes.tree(self.process.pid)
 
     def freeze(self):
-        """Stop every process of the server without ending any: sockets stay open, and nobody answers."""
+        """Suspend every process of the server: sockets stay open, but nothing answers."""
         # The postmaster first, so that it makes no new ones.
         processes.kill(self.pids(), signal.SIGSTOP)
 
@@ -148,7 +148,7 @@ class Cluster:
         processes.kill(self.pids(), signal.SIGCONT)
 
     def stop(self, how=IMMEDIATE):
-        """End the server: FAST and IMMEDIATE ask the postmaster, KILL ends each process at once."""
+        """End the server: FAST and IMMEDIATE ask the postmaster, KILL ends each process immediately."""
         if self.ended():
             return
         pids = self.pids()

@@ -38,16 +38,16 @@ def full(world, row, kind):
                 break
         row.require(len(refused) == SOME, "the disk was never full: the scene was not set")
         changes = [writer.change() for _ in range(5)]
-        row.require(all(told.promised_503 for told in refused), f"full: POSTs were answered {tally(refused)}")
+        row.require(all(answer.promised_503 for answer in refused), f"full: POSTs were answered {tally(refused)}")
         row.require(
-            all(told.promised_503 or told.status == 200 for told in changes), f"full: PUTs said {tally(changes)}"
+            all(answer.promised_503 or answer.status == 200 for answer in changes), f"full: PUTs said {tally(changes)}"
         )
         paths = ["/api/patients/", f"/api/patients/{next(iter(writer.allowed))}/", "/readyz", "/healthz"]
         reads = [writer.api.get(path) for path in paths * 3]
         row.require(all(read.status == 200 for read in reads), f"full: reads were answered {tally(reads)}")
         ballast.unlink()
         after = [writer.create() for _ in range(SOME)]
-        row.require(all(told.status == 201 for told in after), f"space again: POSTs were answered {tally(after)}")
+        row.require(all(answer.status == 201 for answer in after), f"space again: POSTs were answered {tally(after)}")
         row.require(app.workers() == workers, "a worker was restarted")
         account_for(row, app.database, [writer])
         damage = app.database.damage()
@@ -81,25 +81,26 @@ def log_full(world, row, kind):
                 FULL_SECONDS,
                 "the log's disk does not fill up",
             )
-            told = [writers[0].api.get(path) for path in ("/healthz", "/readyz", "/api/patients/") * 3]
+            probes = [writers[0].api.get(path) for path in ("/healthz", "/readyz", "/api/patients/") * 3]
             row.require(
-                all(answer.status == 200 for answer in told[::3]), f"full: /healthz was answered {tally(told[::3])}"
+                all(answer.status == 200 for answer in probes[::3]), f"full: /healthz was answered {tally(probes[::3])}"
             )
             row.require(
-                all(answer.status == 200 or answer.promised_503 for answer in told), f"full: reads said {tally(told)}"
+                all(answer.status == 200 or answer.promised_503 for answer in probes),
+                f"full: reads said {tally(probes)}",
             )
             ballast.unlink()
             gave_up = cluster.ended()
             if gave_up:
                 cluster.start()
             back = seconds_until_back(app, row, time.monotonic())
-            told_before = [len(writer.answers) for writer in writers]
+            before = [len(writer.answers) for writer in writers]
             time.sleep(0.7)
         # One of each was under way.
-        after = [told for writer, n in zip(writers, told_before, strict=True) for told in writer.answers[n + 1 :]]
+        after = [answer for writer, n in zip(writers, before, strict=True) for answer in writer.answers[n + 1 :]]
         row.require(after, "nobody wrote with space again")
         row.require(
-            all(answer.status in (200, 201) for answer in after), f"space again: writes were told {tally(after)}"
+            all(answer.status in (200, 201) for answer in after), f"space again: writes were answered {tally(after)}"
         )
         check_answers(row, writers)
         row.require(app.workers() == workers, "a worker was restarted")
@@ -107,9 +108,9 @@ def log_full(world, row, kind):
         damage = app.database.damage()
         row.require(not damage, f"the database is damaged: {damage}")
         row.require(not app.errors(), f"{len(app.errors())} answers were 500")
-        row.sent = sent_by(writers, f"{len(told)} reads while full")
+        row.sent = sent_by(writers, f"{len(probes)} reads while full")
         row.answered = (
-            f"{answered(writers)}; reads {tally(told)}; PostgreSQL {'gave up' if gave_up else 'came back by itself'}; "
+            f"{answered(writers)}; reads {tally(probes)}; PostgreSQL {'gave up' if gave_up else 'recovered'}; "
             f"well {back:.1f} s after its return"
         )
 

@@ -22,8 +22,8 @@ SESSIONS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() 
 def app_killed(world, row, kind):
     """The app is killed (kill -9) in mid-write.
 
-    Four clients write; every process of `make serve` is killed at once, at another moment each time, and started again.
-    Every acknowledged write must be there, with its history, and nothing by halves.
+    Four clients write; every process of `make serve` is killed, at a different time in each round, and started again.
+    Every acknowledged write must be there, with its history, and nothing half-written.
     """
     with world.app(kind) as app:
         writers, done = new_writers(app.port), []
@@ -44,7 +44,7 @@ def app_killed(world, row, kind):
 def postgresql_killed(world, row, kind):
     """PostgreSQL is killed (kill -9) in mid-write.
 
-    Every process of it, four clients writing; started again after a moment. While it is away: 503 with Retry-After,
+    Every process of it, four clients writing; started again shortly afterwards. While it is down: 503 with Retry-After,
     /healthz 200, /readyz 503. Within 5 seconds of its return all is well, the workers are the same, nothing is lost.
     """
     away(world, row, kind, [Cluster.KILL] * world.rounds, AWAY_SECONDS)
@@ -61,7 +61,7 @@ def postgresql_stopped(world, row, kind):
 def postgresql_restarted(world, row, kind):
     """PostgreSQL is restarted under load, fast and immediate.
 
-    As if killed, but back at once, as `pg_ctl restart` does it.
+    As if killed, but started again immediately, as `pg_ctl restart` does.
     """
     away(world, row, kind, [Cluster.FAST, Cluster.IMMEDIATE] * (world.rounds // 2 or 1), 0)
 
@@ -95,9 +95,9 @@ def check_away(row, app, seconds):
     api = Api(app.port)
     while time.monotonic() < until:
         alive, ready = api.get("/healthz"), api.get("/readyz")
-        row.require(alive.status == 200, f"/healthz said {alive.name} while the database was away")
-        row.require(ready.promised_503, f"/readyz said {ready.name} while the database was away")
-        login = api.post("/api/auth/login/", {"email": "nobody@example.com", "password": "whatever"})
+        row.require(alive.status == 200, f"/healthz said {alive.name} while the database was down")
+        row.require(ready.promised_503, f"/readyz said {ready.name} while the database was down")
+        login = api.post("/api/auth/login/", {"email": "nobody@example.com", "password": "wrong password"})
         row.require(login.promised_503, f"a log-in was answered {login.name} {login.body[:80]!r}")
         time.sleep(0.1)
 
@@ -122,7 +122,7 @@ def check_answers(row, writers):
         for answer in writer.answers
         if answer.status not in (200, 201) and not answer.promised_503
     ]
-    # A POST whose 503 came after the commit is told when repeated that it is there, but these are never repeated.
+    # A retried POST would get a 400 if its 503 came after the commit, but these are never retried.
     row.require(not wrong, f"{len(wrong)} wrong answers, the first {wrong and (wrong[0].name, wrong[0].body[:200])}")
 
 
@@ -130,7 +130,7 @@ def postgresql_frozen(world, row, kind):
     """PostgreSQL is frozen (SIGSTOP).
 
     Its sockets stay open and nobody answers. With DB_TIMEOUT=2: single requests of every kind, one after another, each
-    the first to find out; then as many clients at once as the workers have threads. Every answer is 503 within
+    the first to find out; then as many concurrent clients as the workers have threads. Every answer is 503 within
     DB_TIMEOUT and a second; after SIGCONT all is well within 5 seconds.
     """
     with world.app(kind, DB_TIMEOUT=str(DB_TIMEOUT)) as app:
@@ -172,7 +172,7 @@ def postgresql_frozen(world, row, kind):
                     cluster.thaw()
                 thawed = time.monotonic()
                 for writer in writers:
-                    for answer in [told for told in writer.answers if frozen < told.at < thawed]:
+                    for answer in [late for late in writer.answers if frozen < late.at < thawed]:
                         slowest = max(slowest, ("under load", answer.seconds), key=lambda pair: pair[1])
                         if answer.status not in (200, 201):
                             check_frozen(row, "a write under load", answer)
@@ -215,7 +215,7 @@ def postgresql_read_only(world, row, kind):
 
 
 def warm(app, client, workers):
-    """Give every thread of every worker a connection, so that the next request meets one that is dead."""
+    """Give every thread of every worker a connection, so that the next request gets a broken one."""
     threads = THREADS * len(workers)
     for _ in range(50):
         at_once(*[partial(client.get, "/readyz")] * threads)

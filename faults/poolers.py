@@ -1,4 +1,4 @@
-"""PgBouncer between the app and PostgreSQL: every transaction may meet another connection."""
+"""PgBouncer between the app and PostgreSQL: every transaction may get another connection."""
 
 import shutil
 import subprocess
@@ -53,7 +53,7 @@ def pgbouncer(world, pool=POOL):
 def pooled(world, row, kind):
     """PgBouncer in transaction mode.
 
-    A pool of three connections; sixteen clients at once register, log in, renew, create, change, read, list, search,
+    A pool of three connections; sixteen concurrent clients register, log in, renew, create, change, read, list, search,
     assign, look at histories and delete. Every answer is the one expected.
     """
     with pgbouncer(world) as (port, log):
@@ -61,7 +61,7 @@ def pooled(world, row, kind):
         with world.app(kind, database=database, **database.reached_at(port)) as app:
             workers = app.workers()
             rounds = [at_once(*[partial(everything, app.port)] * CLIENTS) for _ in range(world.rounds)]
-            answers = [told for clients in rounds for calls in clients for told in calls]
+            answers = [answer for clients in rounds for calls in clients for answer in calls]
             wrong = [answer for answer, expected in answers if answer.status != expected]
             row.require(not wrong, f"{tally(wrong)}: {wrong and wrong[0].body[:200]}")
             row.require(app.workers() == workers, "a worker was restarted")
@@ -108,11 +108,11 @@ def limited(world, row, kind):
 def everything(port):
     """Make every kind of call; return each answer with the status it should have."""
     api = user(port)
-    told = []
+    answers = []
 
     def call(method, path, body=None, expected=200):
-        told.append((api.request(method, f"/api/{path}", body), expected))
-        return told[-1][0]
+        answers.append((api.request(method, f"/api/{path}", body), expected))
+        return answers[-1][0]
 
     def created(path, body):
         answer = call("POST", path, body, 201)
@@ -135,4 +135,4 @@ def everything(port):
     call("POST", "patients/", patient(1), 400)
     for pk in ours:
         call("DELETE", f"patients/{pk}/")
-    return told
+    return answers

@@ -9,7 +9,7 @@ from faults.client import account, at_once, doctor, must, patient, user
 RACES_A_ROUND = 20
 # A run of one round is what every change waits for.
 RACES_OF_ONE_ROUND = 10
-AT_ONCE = 8
+PARALLEL = 8
 WRITERS, WRITES = 8, 50
 PATIENTS, DOCTORS, MAPPINGS = "/api/patients/", "/api/doctors/", "/api/mappings/"
 
@@ -32,13 +32,13 @@ class Scene:
         return answers
 
     def one_of(self, post, path, body, refusal):
-        """Race one POST eight times: one is 201, the others are told on which field it is refused."""
-        answers = self.race(*[partial(post, path, body)] * AT_ONCE)
+        """Race one POST eight times: one is 201, the others are 400 on the right field."""
+        answers = self.race(*[partial(post, path, body)] * PARALLEL)
         created = [answer for answer in answers if answer.status == 201]
         refused = [answer for answer in answers if answer.status == 400 and answer.json() == refusal]
         self.row.require(
-            (len(created), len(refused)) == (1, AT_ONCE - 1),
-            f"the same POST of {path} {AT_ONCE} times: {told(answers)}",
+            (len(created), len(refused)) == (1, PARALLEL - 1),
+            f"the same POST of {path} {PARALLEL} times: {summary(answers)}",
         )
 
     def register(self):
@@ -64,8 +64,8 @@ class Scene:
         """Race one refresh token eight times: it works once."""
         api = self.owner
         pair = must(api.post("/api/auth/login/", api.account), 200)
-        answers = self.race(*[partial(api.post, "/api/auth/refresh/", {"refresh": pair["refresh"]})] * AT_ONCE)
-        self.require([200] + [401] * (AT_ONCE - 1), answers, "one refresh token eight times")
+        answers = self.race(*[partial(api.post, "/api/auth/refresh/", {"refresh": pair["refresh"]})] * PARALLEL)
+        self.require([200] + [401] * (PARALLEL - 1), answers, "one refresh token eight times")
 
     def delete(self):
         """Race five PUTs and one DELETE: what is deleted stays deleted."""
@@ -73,9 +73,9 @@ class Scene:
         puts = [partial(self.owner.put, path, patient(self.number, age=age)) for age in range(5)]
         answers = self.race(partial(self.owner.delete, path), *puts)
         deleted = [answer for answer in answers if b"deleted" in answer.body]
-        self.row.require(len(deleted) == 1, f"five PUTs and a DELETE: {told(answers)}")
+        self.row.require(len(deleted) == 1, f"five PUTs and a DELETE: {summary(answers)}")
         self.row.require(
-            {answer.status for answer in answers} <= {200, 404}, f"five PUTs and a DELETE: {told(answers)}"
+            {answer.status for answer in answers} <= {200, 404}, f"five PUTs and a DELETE: {summary(answers)}"
         )
         self.row.require(self.owner.get(path).status == 404, "a deleted patient came back")
 
@@ -97,20 +97,20 @@ class Scene:
         answers = self.race(partial(self.keeper.delete, f"{DOCTORS}{pk}/"), *posts)
         allowed = {200, 201, 400, 404, 409}
         self.row.require(
-            {answer.status for answer in answers} <= allowed, f"a doctor deleted, assigned: {told(answers)}"
+            {answer.status for answer in answers} <= allowed, f"a doctor deleted, assigned: {summary(answers)}"
         )
         gone = any(answer.status == 200 for answer in answers)
         exists = self.owner.get(f"{DOCTORS}{pk}/").status == 200
         assigned = any(answer.status == 201 for answer in answers)
-        self.row.require(gone != exists, f"a doctor deleted or not: {told(answers)}")
-        self.row.require(not (gone and assigned), f"a doctor was deleted although assigned: {told(answers)}")
+        self.row.require(gone != exists, f"a doctor deleted or not: {summary(answers)}")
+        self.row.require(not (gone and assigned), f"a doctor was deleted although assigned: {summary(answers)}")
 
     def require(self, statuses, answers, occasion):
         held = sorted(answer.status for answer in answers) == statuses
-        self.row.require(held, f"{occasion}: {told(answers)}")
+        self.row.require(held, f"{occasion}: {summary(answers)}")
 
 
-def told(answers):
+def summary(answers):
     return ", ".join(f"{answer.name} {answer.body[:60]!r}" for answer in answers)[:300]
 
 
@@ -118,9 +118,9 @@ def raced(world, row, kind):
     """Races in quantity.
 
     Each kind 20 times a round, in a run of one round 10 times. The same POST of a user, patient, doctor or mapping
-    eight times at once: one 201, the others 400 with the field's message. One refresh token eight times: one 200. Five
-    PUTs and a DELETE: it stays deleted. Two PUTs with one If-Match: one 412. A doctor deleted while others assign it:
-    no orphan. Eight writers of 50 patients: 400 times 201.
+    eight times concurrently: one 201, the others 400 with the field's message. One refresh token eight times: one 200.
+    Five PUTs and a DELETE: it stays deleted. Two PUTs with one If-Match: one 412. A doctor deleted while others assign
+    it: no orphan. Eight writers of 50 patients: 400 times 201.
     """
     with world.app(kind) as app:
         scene = Scene(row, app)

@@ -36,10 +36,10 @@ class Row:
 
     def lines(self):
         """Return the row as the lines of a table, with the broken rules below it."""
-        answered = f"left out: {self.left_out}" if self.left_out else self.answered
+        answered = f"skipped: {self.left_out}" if self.left_out else self.answered
         lost = "" if self.left_out else str(self.lost)
-        told = lined_up(self.fault, self.database, self.sent, answered, lost, f"{self.seconds:.0f}")
-        return told + [f"    BROKEN x{times}: {rule}" for rule, times in Counter(self.broken).items()]
+        rows = lined_up(self.fault, self.database, self.sent, answered, lost, f"{self.seconds:.0f}")
+        return rows + [f"    BROKEN x{times}: {rule}" for rule, times in Counter(self.broken).items()]
 
 
 def lined_up(*cells):

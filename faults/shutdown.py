@@ -43,26 +43,26 @@ class KeptConnection:
     def __call__(self):
         started = time.monotonic()
         try:
-            # Connects anew only where the answer before said "Connection: close".
+            # Reconnects only if the previous answer said "Connection: close".
             headers = self.api.headers({"Connection": "keep-alive"})
             self.connection.request("GET", "/api/patients/?limit=5", headers=headers)
             response = self.connection.getresponse()
-            told = response.status, response.headers, response.read()
+            received = response.status, response.headers, response.read()
             error = ""
         except (OSError, HTTPException) as failure:
             self.connection.close()
-            told, error = (0, Message(), b""), type(failure).__name__
+            received, error = (0, Message(), b""), type(failure).__name__
         now = time.monotonic()
-        return Answer(*told, now - started, now, error)
+        return Answer(*received, now - started, now, error)
 
 
 def terminated(world, row, kind):
     """SIGTERM under load.
 
-    Clients with new connections and with kept ones read, post, log in and fetch a long list, at once. Every request is
-    answered, whole, whichever connection it came by, until the port is closed: from then on connections are refused.
-    One made in that very moment may be reset, unread; more than one a SIGTERM may not. The app ends by itself within
-    the grace time.
+    Clients with new connections and with kept ones read, post, log in and fetch a long list concurrently. Every request
+    is answered completely, on either kind of connection, until the port is closed: then connections are refused.
+    One that is made at that instant may be reset, unread; more than one a SIGTERM may not. The app ends by itself
+    within the grace time.
     """
     stopped(world, row, kind, through_nginx=False)
 
@@ -90,17 +90,17 @@ def stopped(world, row, kind, through_nginx):
             asked, ended = terminate(app, visitors)
             served = app.served() - served
             longest = max(longest, ended - asked)
-            told = [answer for visitor in visitors for answer in visitor.answers]
+            received = [answer for visitor in visitors for answer in visitor.answers]
             late += sum(
-                answer.at - answer.seconds < asked < answer.at for answer in told if answer.status in (200, 201)
+                answer.at - answer.seconds < asked < answer.at for answer in received if answer.status in (200, 201)
             )
-            wrong = [answer for answer in told if not legitimate(answer, asked, through_nginx)]
+            wrong = [answer for answer in received if not legitimate(answer, asked, through_nginx)]
             row.require(not wrong, f"not answered: {tally(wrong)}")
-            answered = sum(answer.status in (200, 201) for answer in told)
+            answered = sum(answer.status in (200, 201) for answer in received)
             row.require(
                 len(served) == answered, f"{len(served)} requests reached the project, {answered} were answered"
             )
-            answers += told
+            answers += received
             app.start()
             account_for(row, app.database, writers)
         row.require(longest < GRACE_SECONDS, f"the app ended only after {longest:.0f} s")

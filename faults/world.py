@@ -1,4 +1,4 @@
-"""Where the faults happen: temporary folders, free ports, a copy of the project really served, a PostgreSQL."""
+"""The environment of a run: temporary folders, free ports, copies of the project to serve, a PostgreSQL server."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from faults.databases import Cluster, PostgreSQL, SQLite
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOT_SECONDS = 60
-# Long runs outlive a token of fifteen minutes.
+# Long runs take more than the fifteen minutes of a token.
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8", "ACCESS_TOKEN_MINUTES": "1000"}
 
 
@@ -145,7 +145,7 @@ class App:
         return processes.children(self.master() or 0)
 
     def kill(self):
-        """Kill it as a power cut would: every process of its group, at once."""
+        """Kill every process of its group, as a power cut would."""
         if self.process and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
