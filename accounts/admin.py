@@ -3,6 +3,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
@@ -28,6 +29,16 @@ class UserForm(UserChangeForm):
         model = User
         fields = "__all__"
         field_classes: dict[str, type] = {}
+
+    def clean(self) -> dict[str, Any] | None:
+        """Keep one superuser who can enter the admin; all are locked, as two may give up rights concurrently."""
+        cleaned = super().clean() or {}
+        able = {"is_superuser": True, "is_active": True, "is_staff": True}
+        superusers = set(User.objects.select_for_update().filter(**able).order_by("pk").values_list("pk", flat=True))
+        stays = all(cleaned.get(name, getattr(self.instance, name)) for name in able)
+        if superusers == {self.instance.pk} and not stays:
+            raise ValidationError("This is the last superuser: make someone else one first.")
+        return cleaned
 
 
 @admin.register(User)

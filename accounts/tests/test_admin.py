@@ -99,3 +99,30 @@ def test_staff_set_the_password_of_whoever_is_no_superuser(clerk_browser, owner)
 
     owner.user.refresh_from_db()
     assert owner.user.check_password("a-long-pass-77")
+
+
+@pytest.mark.parametrize("given_up", ["is_active", "is_staff", "is_superuser"])
+def test_the_last_superuser_stays_one(staff_browser, staff, given_up):
+    form = {"name": "Changed", "email": staff.user.email, "is_active": "on", "is_staff": "on", "is_superuser": "on"}
+    del form[given_up]
+
+    response = staff_browser.post(reverse("admin:accounts_user_change", args=[staff.user.pk]), form)
+
+    staff.user.refresh_from_db()
+    assert "This is the last superuser" in response.content.decode()
+    assert (staff.user.name, getattr(staff.user, given_up)) == ("Stella Staff", True)
+
+
+def test_of_two_superusers_who_give_up_their_rights_concurrently_one_stays(make_user, race):
+    superusers = [make_user(name, is_staff=True, is_superuser=True) for name in ("Sue One", "Sue Two")]
+
+    def give_up(user):
+        browser = Client()
+        browser.force_login(user)
+        form = {"name": user.name, "email": user.email, "is_active": "on", "is_staff": "on"}
+        return browser.post(reverse("admin:accounts_user_change", args=[user.pk]), form).status_code
+
+    statuses = race(*(lambda user=user: give_up(user) for user in superusers))
+
+    assert sorted(statuses) == [200, 302]
+    assert User.objects.filter(is_superuser=True, is_active=True).count() == 1

@@ -15,6 +15,7 @@ from conftest import DOCTOR, PATIENT
 
 VIEWED = [
     "accounts.view_user",
+    "admin.view_logentry",
     "doctors.view_doctor",
     "doctors.view_historicaldoctor",
     "mappings.view_historicalmapping",
@@ -27,7 +28,8 @@ VIEWED = [
 @pytest.fixture
 def auditor(make_user):
     # A test whose transactions are real leaves the tables empty, what migrations put there too.
-    import_module("mappings.migrations.0003_auditors").create(apps, connection.schema_editor())
+    for migration in ("0003_auditors", "0005_roles"):
+        import_module(f"mappings.migrations.{migration}").create(apps, connection.schema_editor())
     user = make_user("Ada Auditor", is_staff=True)
     user.groups.set([Group.objects.get(name="Auditors")])
     browser = Client()
