@@ -1,4 +1,4 @@
-"""Doctors: one directory that all users share; each entry is kept by the user who added it."""
+"""Doctors: one directory that all users share."""
 
 from collections.abc import Iterable
 from typing import Self
@@ -18,12 +18,8 @@ YOUNGEST, OLDEST = 18, 120
 
 class DoctorQuerySet(models.QuerySet):
     def visible_to(self, user: Viewer) -> Self:
-        """Return the doctors `user` may see: all, for whoever is logged in."""
+        """Return the doctors `user` may see: all of them, once logged in."""
         return self.all() if user.is_authenticated else self.none()
-
-    def kept_by(self, user: Viewer) -> Self:
-        """Return the doctors `user` may change: those they added; for staff, all."""
-        return self.all() if user.is_staff else self.filter(user=user)
 
     def like(self, doctors: Iterable["Doctor"]) -> list["Doctor"]:
         """Return the stored doctors that are the same as one of `doctors`: same e-mail."""
@@ -48,7 +44,7 @@ class Doctor(models.Model):
     phone = fields.PhoneField(blank=True)
     address = fields.AddressField(blank=True)
     created_at = models.DateTimeField("added", default=timezone.now, editable=False)
-    # Other users rely on the entry, so the account that keeps it is deactivated, not deleted.
+    # Other users rely on the entry, so the account that created it is deactivated, not deleted.
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="doctors", verbose_name="added by")
     history = HistoricalRecords(no_db_index=["user"])
 
@@ -97,7 +93,7 @@ class Doctor(models.Model):
     def remove(self, user: User) -> None:
         """Delete the doctor and the assignments to `user`'s own patients; raise ProtectedError while others remain."""
         own = self.mappings.filter(patient__user=user)
-        # Locked first, or a mapping that somebody else deletes meanwhile would be deleted twice in the history.
+        # Locked first, or the history would record twice that a concurrent request deleted one of them.
         list(own.select_for_update(of=("self",)))
         own.delete()
         self.delete()

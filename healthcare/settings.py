@@ -187,6 +187,8 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["healthcare.api.json.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "healthcare.api.json.AlwaysJSON",
     "DEFAULT_METADATA_CLASS": None,
+    # The renderer formats timestamps.
+    "DATETIME_FORMAT": None,
     "DEFAULT_SCHEMA_CLASS": "healthcare.api.schema.Schema",
     "EXCEPTION_HANDLER": "healthcare.api.errors.exception_handler",
 }

@@ -15,7 +15,7 @@ urlpatterns = [
     ),
     re_path(
         f"^doctors/(?P<pk>{ID})/patients/$",
-        views.DoctorPatientsViewSet.as_view({"get": "retrieve"}),
+        views.DoctorPatientsViewSet.as_view({"get": "list"}),
         name="doctors-patients",
     ),
 ]

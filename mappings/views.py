@@ -1,17 +1,17 @@
 """Assignments, and the lists of patients and doctors that follow from them."""
 
-from functools import cache
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import exceptions, viewsets
 
 from doctors.models import Doctor
 from doctors.serializers import DoctorSerializer
+from healthcare.api.compiled import fixed_shape
+from healthcare.api.filters import OrderingFilter
 from healthcare.api.json import encode_rows, json_response
-from healthcare.api.lists import Listing
 from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import ModelSerializer
 from healthcare.api.viewsets import RecordViewSet, StrictQueryMixin
@@ -37,7 +37,7 @@ class DoctorsOfPatientMixin(StrictQueryMixin, viewsets.GenericViewSet):
         lambda: (
             Doctor.objects.filter(mappings__patient__in=Patient.objects.visible_to(user).filter(pk=Placeholder("pk")))
             .order_by("mappings__id")
-            .values_list(*DoctorSerializer.columns().values(), F("mappings__id"), F("mappings__assigned_at"))
+            .values_list(*DoctorSerializer.Meta.fields, F("mappings__id"), F("mappings__assigned_at"))
         )
     )
 
@@ -54,7 +54,7 @@ class DoctorsOfPatientMixin(StrictQueryMixin, viewsets.GenericViewSet):
             raise exceptions.NotFound
         log_access(request, (row[0] for row in rows))
         keys = AssignedDoctorSerializer.Meta.fields
-        return json_response(encode_rows(keys, rows, moments=[keys.index("created_at"), keys.index("assigned_at")]))
+        return json_response(encode_rows(keys, rows, [keys.index("created_at"), keys.index("assigned_at")]))
 
 
 @extend_schema_view(
@@ -64,12 +64,12 @@ class DoctorsOfPatientMixin(StrictQueryMixin, viewsets.GenericViewSet):
 class MappingViewSet(DoctorsOfPatientMixin, RecordViewSet):
     """`GET mappings/<id>/` takes the id of a patient, `DELETE mappings/<id>/` that of a mapping."""
 
-    model = Mapping
+    queryset = Mapping.objects.all()
     serializer_class = MappingSerializer
     filterset_class = MappingFilter
-    # No index has it before the id: a page costs what the user's own mappings do, however many others have.
-    grouped_by = "patient__user_id"
-    ordering_fields = ("id",)
+    ordering_fields = ("id", "assigned_at")
+    # No index has it before the id, but a page then costs what the user's own mappings do, however many others have.
+    ordering_prefix = "patient__user_id"
     has_etag = False
     http_method_names = ["get", "head", "post", "delete"]
 
@@ -78,32 +78,27 @@ class PatientDoctorsViewSet(DoctorsOfPatientMixin):
     """The same under the patient's own path."""
 
 
-class DoctorPatientsViewSet(StrictQueryMixin, viewsets.GenericViewSet):
+class DoctorPatientsViewSet(RecordViewSet):
     """The user's patients assigned to one doctor."""
 
-    query_parameters = None
+    queryset = Patient.objects.all()
     serializer_class = PatientSerializer
+    filter_backends = [OrderingFilter]
+    ordering_prefix = "user_id"
     doctor = CompiledQuery(
         lambda: Doctor.objects.visible_to(user).filter(pk=Placeholder("pk")).order_by().values_list("pk")
     )
 
-    @classmethod
-    @cache
-    def listing(cls) -> Listing:
-        return Listing(
-            lambda user, pk: Patient.objects.visible_to(user).filter(mappings__doctor_id=pk),
-            PatientSerializer,
-            grouped_by="user_id",
-        )
+    @fixed_shape
+    def get_queryset(self) -> QuerySet:
+        return Patient.objects.visible_to(self.request.user).filter(mappings__doctor_id=self.kwargs["pk"])
 
     @extend_schema(
         summary="The patients of a doctor",
         parameters=[OpenApiParameter("id", int, "path", description="The id of the **doctor**.")],
-        responses=PatientSerializer(many=True),
     )
-    def retrieve(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def list(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Those of one's own patients who are assigned to the doctor."""
-        pk = int(kwargs["pk"])
-        if not self.doctor.rows(user=request.user.pk, pk=pk):
+        if not self.doctor.rows(user=request.user.pk, pk=int(kwargs["pk"])):
             raise exceptions.NotFound
-        return self.listing().respond(request, user=request.user, pk=pk)
+        return super().list(request, *args, **kwargs)

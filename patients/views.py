@@ -9,12 +9,12 @@ from patients.serializers import PatientSerializer
 
 
 class PatientViewSet(HistoryMixin, RecordViewSet):
-    model = Patient
+    queryset = Patient.objects.all()
     serializer_class = PatientSerializer
     filterset_class = PatientFilter
     search_fields = ("name", "phone", "email", "address")
-    grouped_by = "user_id"
     ordering_fields = ("id", "name", "age", "created_at")
+    ordering_prefix = "user_id"
 
     def may_read_history(self, user: User, newest: dict[str, Any]) -> bool:
         return newest["user_id"] == user.pk

@@ -9,7 +9,9 @@ from mappings.models import Mapping
 from patients.models import Patient
 
 DOCTORS = reverse("doctors-list")
-FORBIDDEN = {"detail": "Only the user who added this doctor, or staff, may change or delete it."}
+FORBIDDEN = {
+    "detail": "Only the user who added this doctor, or staff with the permission for it, may change or delete it."
+}
 TAKEN = {"email": ["A doctor with this e-mail already exists."]}
 STALE = "It was changed since: read it again, then repeat the change with the new ETag."
 WRITES = [("PUT", {**DOCTOR, "name": "Eve"}), ("PATCH", {"name": "Eve"}), ("DELETE", None)]

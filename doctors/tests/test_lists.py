@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from conftest import DOCTOR
 from doctors.models import Doctor
-from healthcare.api import lists
+from healthcare.api import streaming
 
 DOCTORS = reverse("doctors-list")
 
@@ -35,7 +35,7 @@ def test_doctors_without_an_age_come_last_page_by_page_and_streamed(
         page = stranger.get(path)
         found += numbers(page)
         path = page.headers.get("Link", "")[1:].partition(">")[0]
-    monkeypatch.setattr(lists, "CHUNK", limit)
+    monkeypatch.setattr(streaming, "CHUNK_ROWS", limit)
     streamed = stranger.get(f"{DOCTORS}?ordering={ordering}")
 
     assert found == numbers(streamed) == expected

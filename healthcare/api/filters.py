@@ -1,14 +1,109 @@
-"""The kinds of filter that lists have, as strict as the bodies of requests."""
+"""Filters, search and ordering of lists, as strict as the bodies of requests."""
 
 import re
+from functools import cache, reduce
+from operator import or_
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db.models import Q, QuerySet
 from django_filters import rest_framework as filters
+from rest_framework import filters as drf_filters
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.views import APIView
 
+from healthcare.api.pagination import Order, parameter
 from healthcare.db.functions import fold
-from healthcare.fields import gender_spellings, validate_gender
+from healthcare.db.hooks import overridden
+from healthcare.fields import GENDERS, gender_spellings, validate_gender
+
+
+class FilterBackend(filters.DjangoFilterBackend):
+    """Filter by the view's `filterset_class`, each filter being a query parameter. An empty one does not filter."""
+
+    def filter_queryset(self, request: Request, queryset: QuerySet, view: Any) -> QuerySet:
+        if not request.query_params and not filterset_hooks(getattr(view, "filterset_class", None)):
+            return queryset
+        return super().filter_queryset(request, queryset, view)
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        filterset = self.get_filterset_class(view, view.queryset)
+        return [
+            parameter(name, schema_of(item), item.extra.get("label") or item.label or "")
+            for name, item in (filterset.base_filters.items() if filterset else ())
+        ]
+
+
+class SearchFilter(drf_filters.SearchFilter):
+    """Find `?search=` in the view's `search_fields`, without regard to case."""
+
+    max_length = 100
+
+    def filter_queryset(self, request: Request, queryset: QuerySet, view: APIView) -> QuerySet:
+        fields = self.get_search_fields(view, request)
+        text = fold(request.query_params.get(self.search_param, "").strip())
+        if len(text) > self.max_length:
+            raise ValidationError({self.search_param: [f"Must have at most {self.max_length} characters."]})
+        if not text or not fields:
+            return queryset
+        return queryset.filter(reduce(or_, (Q(**{f"{name}__fold__contains": text}) for name in fields)))
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        fields = getattr(view, "search_fields", None)
+        if not fields:
+            return []
+        schema = {**TEXT, "maxLength": self.max_length}
+        return [parameter(self.search_param, schema, f"Text to find, in any case, in: {', '.join(fields)}.")]
+
+
+class OrderingFilter(drf_filters.OrderingFilter):
+    """Order by `?ordering=`: one of the view's `ordering_fields`, `-` for descending, and the id where values tie.
+
+    Rows without a value come last. `ordering_prefix` of a view names a column that is the same in every row of a list,
+    and stands before the id in an index: with it, the rows are found in their order.
+    """
+
+    def get_ordering(self, request: Request, queryset: QuerySet, view: Any) -> list[str]:
+        wanted = request.query_params.get(self.ordering_param, "id")
+        if wanted.removeprefix("-") not in view.ordering_fields:
+            names = ", ".join(view.ordering_fields)
+            raise ValidationError({self.ordering_param: [f"Must be one of {names}, with - for descending."]})
+        return [wanted]
+
+    def filter_queryset(self, request: Request, queryset: QuerySet, view: Any) -> QuerySet:
+        if view.detail:
+            return queryset
+        (ordering,) = self.get_ordering(request, queryset, view)
+        return Order.of(queryset.model, ordering, view).sort(queryset)
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        enum = [sign + name for name in view.ordering_fields for sign in ("", "-")]
+        return [parameter(self.ordering_param, {"type": "string", "enum": enum}, "`-` for descending.")]
+
+
+@cache
+def filterset_hooks(filterset: Any) -> list[str]:
+    """Return the names of what a FilterSet does even where the query has none of its parameters."""
+    if filterset is None:
+        return []
+    filters_of = filterset.base_filters.items()
+    return overridden(filterset, filters.FilterSet, ["__init__", "qs", "filter_queryset", "is_valid"]) + [
+        name
+        for name, item in filters_of
+        if type(item).filter is not filters.Filter.filter or item.extra.get("required")
+    ]
+
+
+TEXT = {"type": "string", "pattern": r"^[^\u0000]*$"}
+INTEGER = {"type": "integer", "minimum": 1 - 10**18, "maximum": 10**18 - 1}
+
+
+def schema_of(item: filters.Filter) -> dict[str, Any]:
+    if isinstance(item, IntegerFilter):
+        return INTEGER
+    return {"type": "string", "enum": list(GENDERS)} if isinstance(item, GenderFilter) else TEXT
 
 
 class IntegerFormField(forms.IntegerField):
@@ -17,8 +112,9 @@ class IntegerFormField(forms.IntegerField):
     default_error_messages = {"invalid": "Must be a whole number."}
 
     def to_python(self, value: Any) -> int | None:
+        value = (value or "").strip()
         if value and not re.fullmatch(r"-?[0-9]{1,18}", value):
-            raise ValidationError(self.error_messages["invalid"], code="invalid")
+            raise DjangoValidationError(self.error_messages["invalid"], code="invalid")
         return super().to_python(value)
 
 

@@ -1,42 +1,40 @@
 """Every version of a record, newest first: what changed, when, and by whom."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions
 from rest_framework.decorators import action
 
-from healthcare.api.json import encode, json_response
-from healthcare.api.lists import CHUNK, streamed
+from healthcare.api.json import encode
 from healthcare.api.requests import ApiRequest
-from healthcare.api.serializers import ModelSerializer, VersionSerializer
+from healthcare.api.serializers import VersionSerializer
+from healthcare.api.streaming import Rows, largest_row, respond
 
 if TYPE_CHECKING:
     from accounts.models import User
 
-KEPT = ("history_id", "history_type", "history_date", "history_user_id", "history_change_reason", "user_id")
-TYPES = {"+": "created", "~": "changed", "-": "deleted"}
+COLUMNS = ("history_id", "history_type", "history_date", "history_user_id", "history_change_reason", "user_id")
+ACTIONS = {"+": "created", "~": "changed", "-": "deleted"}
 
 
 def versions(
     rows: list[dict[str, Any]], names: list[str], before: dict[str, Any] | None = None
 ) -> list[dict[str, Any]]:
-    """Return history rows (newest first, as dicts) as the API tells them; `before` is the one before the oldest.
+    """Return history rows (newest first) as the API shows them; `before` is the version before the oldest.
 
     Each: {"id", "action", "at", "by" (a user's id or None), "changes": [{"field", "old", "new"}]}.
     """
-    told = []
+    found = []
     for row, older in zip(rows, [*rows[1:], before], strict=True):
         changed = [name for name in names if row[name] != (older[name] if older else None)]
         if row["history_type"] == "-":
             changed = []
-        told.append(
+        found.append(
             {
                 "id": row["history_id"],
-                "action": row["history_change_reason"] or TYPES[row["history_type"]],
+                "action": row["history_change_reason"] or ACTIONS[row["history_type"]],
                 "at": row["history_date"],
                 "by": row["history_user_id"],
                 "changes": [
@@ -44,36 +42,45 @@ def versions(
                 ],
             }
         )
-    return told
+    return found
 
 
 class HistoryMixin:
-    """Add `history/` to a record: also a deleted one keeps its own."""
+    """Add `history/` to a record; it remains when the record is deleted."""
 
-    model: Any
-    serializer_class: type[ModelSerializer]
+    queryset: Any
+    serializer_class: Any
 
     @extend_schema(responses=VersionSerializer(many=True))
     @action(detail=True, methods=["get"])
     def history(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Every version, newest first: what changed, when, by whom. Also of a deleted record."""
-        names = [name for name in self.serializer_class.columns() if name not in ("id", "created_at", "user")]
-        kept = self.model.history.filter(id=int(kwargs["pk"])).order_by("-history_id").values(*KEPT, *names)
-        rows = list(kept[: CHUNK + 1])
-        if not rows or not self.may_read_history(request.user, rows[0]):
+        model = self.queryset.model
+        tracked = {field.name: field for field in model.history.model.tracked_fields}
+        names = [
+            name
+            for name in self.serializer_class.Meta.fields
+            if name in tracked and name not in ("id", "created_at", "user")
+        ]
+        stored = model.history.filter(id=int(kwargs["pk"])).order_by("-history_id").values(*COLUMNS, *names)
+        newest = stored.first()
+        if not newest or not self.may_read_history(request.user, newest):
             raise exceptions.NotFound
-        if len(rows) > CHUNK:
-            return streamed(request.id, chunks(kept, rows, names))
-        return json_response(encode(versions(rows, names)))
+
+        def fetch(last_id: int | None, number: int, offset: int) -> list[dict[str, Any]]:
+            rows = stored.filter(history_id__lt=last_id) if last_id else stored
+            return list(rows[offset : offset + number])
+
+        rows = Rows(
+            fetch,
+            key=lambda row: row["history_id"],
+            id=lambda row: row["history_id"],
+            encode=lambda rows, number: encode(versions(rows[:number], names, *rows[number:])),
+            # Each version has the old and the new value.
+            largest=2 * largest_row([tracked[name] for name in names]),
+        )
+        return respond(request, rows)[0]
 
     def may_read_history(self, user: "User", newest: dict[str, Any]) -> bool:
-        """Tell whether `user` sees the record, existing or deleted, whose newest version is `newest`."""
+        """Tell whether `user` may see the record, existing or deleted, whose newest version is `newest`."""
         raise NotImplementedError
-
-
-def chunks(kept: QuerySet[Any], rows: list[dict[str, Any]], names: list[str]) -> Iterator[bytes]:
-    """Encode the versions of `kept` CHUNK by CHUNK, from `rows` on: the first of them, and one more if there is one."""
-    while rows:
-        yield encode(versions(rows[:CHUNK], names, *rows[CHUNK:]))
-        older = kept.filter(history_id__lt=rows[CHUNK - 1]["history_id"]) if len(rows) > CHUNK else kept.none()
-        rows = list(older[: CHUNK + 1])

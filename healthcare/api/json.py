@@ -1,8 +1,8 @@
-"""JSON in and out: one parser that is strict, one encoder that every answer goes through."""
+"""JSON in and out: a strict parser, and the encoder of every response."""
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import IO, Any, NoReturn
 
@@ -15,13 +15,13 @@ from rest_framework.request import Request
 from healthcare.api.exceptions import PayloadTooLarge
 
 MAX_DEPTH = 32
-# One that never ends is matched, too: otherwise each quote in it would be tried anew, to the end of the body.
+# Also matches an unterminated string: otherwise each quote in it would be tried again, up to the end of the body.
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
 
 
 class JSONParser(parsers.BaseParser):
-    """Parse a body by RFC 8259 as UTF-8, and refuse what readers disagree about: duplicate keys, NaN, Infinity.
+    """Parse a body by RFC 8259 as UTF-8, and refuse what parsers disagree about: duplicate keys, NaN, Infinity.
 
     Raises ParseError (400) for anything malformed, nested too deeply or with a number too long, PayloadTooLarge (413).
     """
@@ -44,7 +44,7 @@ class JSONParser(parsers.BaseParser):
         except json.JSONDecodeError as error:
             raise exceptions.ParseError(f"The body is not JSON: {error}.") from None
         except ValueError:
-            # Python's limit, whose message is about Python.
+            # Python's limit on digits, whose message is about Python.
             raise exceptions.ParseError("The body is not acceptable JSON: a number has too many digits.") from None
 
 
@@ -69,34 +69,34 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def json_response(body: bytes, status: int = 200, **headers: str) -> HttpResponse:
-    """Return already encoded JSON as an answer."""
+    """Return a response of JSON that is already encoded."""
     return HttpResponse(body, status=status, content_type="application/json", headers=headers)
 
 
-# A key of a request may hold a lone surrogate, which the error that names it cannot encode.
+# A key of a request may hold a lone surrogate, which could not be encoded in the error that names it.
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def encode(value: Any) -> bytes:
-    """Return `value` as UTF-8 JSON; moments as ISO 8601 in UTC with microseconds and Z."""
+    """Return `value` as UTF-8 JSON; timestamps as ISO 8601 in UTC with microseconds and Z."""
     try:
-        return orjson.dumps(value, default=_moment, option=orjson.OPT_PASSTHROUGH_DATETIME)
+        return orjson.dumps(value, default=_timestamp, option=orjson.OPT_PASSTHROUGH_DATETIME)
     except TypeError:
-        return _SURROGATES.sub("\ufffd", json.dumps(value, default=_moment, ensure_ascii=False)).encode()
+        return _SURROGATES.sub("\ufffd", json.dumps(value, default=_timestamp, ensure_ascii=False)).encode()
 
 
-def _moment(value: datetime) -> str:
+def _timestamp(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
-def encode_rows(keys: Iterable[str], rows: Iterable[Sequence[Any]], moments: Iterable[int]) -> bytes:
-    """Return rows as a JSON array of objects: the bytes `encode` gives, ten times as fast where a row holds a moment.
+def encode_rows(keys: Iterable[str], rows: Sequence[Sequence[Any]], timestamps: Collection[int]) -> bytes:
+    """Return rows as a JSON array of objects: the bytes `encode` returns, ten times as fast where rows hold timestamps.
 
-    `moments` are the positions of the columns that do, in UTC and never null. orjson writes them as `encode` does, but
-    for one without microseconds, which it cuts short.
+    `timestamps` are the positions of the columns that do, in UTC. orjson writes them as `encode` does, except for one
+    without microseconds, which it shortens.
     """
     objects = [dict(zip(keys, row, strict=False)) for row in rows]
-    if all(row[index].microsecond for row in rows for index in moments):
+    if all(row[index] is None or row[index].microsecond for row in rows for index in timestamps):
         return orjson.dumps(objects, option=orjson.OPT_UTC_Z)
     return encode(objects)
 
@@ -113,10 +113,10 @@ class JSONRenderer(renderers.BaseRenderer):
 
 
 class AlwaysJSON(negotiation.BaseContentNegotiation):
-    """Answer JSON whatever `Accept` says: there is nothing else to choose from."""
+    """Respond with JSON whatever `Accept` says: there is nothing else to choose from."""
 
     def select_parser(self, request: Request, parsers: Iterable[parsers.BaseParser]) -> parsers.BaseParser | None:
-        # To the letter: DRF would take `*/*` for JSON too.
+        # An exact match: DRF would also accept `*/*` as JSON.
         media_type = request.content_type.partition(";")[0].strip().lower()
         return next((parser for parser in parsers if parser.media_type == media_type), None)
 

@@ -1,8 +1,11 @@
-"""What a request carries on its way through this project, for those who read its types."""
+"""The types of requests, and the check of their query strings."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
 
 from django.http import HttpRequest
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 if TYPE_CHECKING:
@@ -10,15 +13,37 @@ if TYPE_CHECKING:
 
 
 class LoggedRequest(HttpRequest):
-    """A request with its id in the log, and the ids of the records it read or changed (`logs.log_access`)."""
+    """A request with its id in the log, and the ids of the records it read or changed (see `logs.log_access`)."""
 
     id: str
     accessed_ids: list[int]
 
 
 class ApiRequest(Request):
-    """A logged-in user's request to the API. DRF passes on what it does not know itself."""
+    """A request to the API by a user who is logged in. DRF delegates other attributes to Django's request."""
 
     _request: LoggedRequest
     id: str
     user: "User"
+
+
+def check_query(request: Request, allowed: Collection[str]) -> None:
+    """Raise ValidationError (400) that names every query parameter that is unknown, repeated or malformed."""
+    raw = request.META.get("QUERY_STRING", "")
+    if not raw:
+        return
+    try:
+        text = unquote_to_bytes(raw.encode("latin-1")).decode()
+    except UnicodeDecodeError:
+        raise ValidationError({"detail": "The query string is not UTF-8."}) from None
+    if "\0" in text:
+        raise ValidationError({"detail": "The query string holds a NUL character."})
+    known = f"Known here: {', '.join(sorted(allowed))}." if allowed else "This path takes none."
+    problems = {}
+    for name, values in request.query_params.lists():
+        if name not in allowed:
+            problems[name] = [f"Unknown query parameter. {known}"]
+        elif len(values) > 1:
+            problems[name] = ["Given more than once: send it once."]
+    if problems:
+        raise ValidationError(problems)

@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
+from drf_spectacular.extensions import (
+    OpenApiAuthenticationExtension,
+    OpenApiFilterExtension,
+    OpenApiSerializerFieldExtension,
+)
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
@@ -16,10 +20,9 @@ from rest_framework.serializers import Field
 
 from healthcare.api import errors
 from healthcare.api.exceptions import Conflict, DatabaseUnavailable, PayloadTooLarge, PreconditionFailed
-from healthcare.api.filters import GenderFilter, IntegerFilter
-from healthcare.api.lists import CURSOR, LIMIT, MAX_LIMIT, MAX_SEARCH, ORDERING, SEARCH, Listing
+from healthcare.api.permissions import IsCreatorOrHasModelPermission
 from healthcare.api.serializers import DetailSerializer
-from healthcare.fields import GENDER, GENDERS, validate_gender, validate_line, validate_phone, validate_text
+from healthcare.fields import GENDER, validate_gender, validate_line, validate_phone, validate_text
 
 SUMMARIES = {
     "list": "List the {many}",
@@ -32,7 +35,7 @@ SUMMARIES = {
 }
 ERRORS = {
     401: ("Who are you?", f"{exceptions.NotAuthenticated.default_detail} {errors.LOG_IN_FIRST}"),
-    403: ("You may see it, but not change it.", ""),
+    403: ("You may see it, but not change it.", IsCreatorOrHasModelPermission.message_for("doctor")),
     404: ("It does not exist for you.", errors.NOT_FOUND),
     409: ("Others depend on it.", Conflict.default_detail),
     411: ("The body came in chunks.", errors.SEND_LENGTH),
@@ -43,10 +46,6 @@ ERRORS = {
     503: ("The database is away: see `Retry-After`.", DatabaseUnavailable.default_detail),
 }
 INVALID = {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}}
-# What a query parameter may hold.
-INTEGER = {"type": "integer", "minimum": 1 - 10**18, "maximum": 10**18 - 1}
-TEXT = {"type": "string", "pattern": r"^[^\u0000]*$"}
-FILLED = {"type": "string", "pattern": r"^[^\u0000]*[^\u0000\s][^\u0000]*$"}
 # What a text in a request may hold, where the separators of a phone number are dropped before it is looked at.
 BANNED = [
     (validate_line, r"\u0000-\u001f\u007f-\u009f\u2028\u2029"),
@@ -73,6 +72,16 @@ class JWTScheme(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+
+
+class FilterBackend(OpenApiFilterExtension):
+    """The backend's own parameters, instead of those that drf-spectacular derives from django-filter."""
+
+    target_class = "healthcare.api.filters.FilterBackend"
+    priority = 1
+
+    def get_schema_operation_parameters(self, auto_schema: AutoSchema, *args: Any, **kwargs: Any) -> Any:
+        return self.target.get_schema_operation_parameters(auto_schema.view)
 
 
 class TextField(OpenApiSerializerFieldExtension):
@@ -109,9 +118,9 @@ class Schema(AutoSchema):
         return ["Accounts" if first == "auth" else first.capitalize()]
 
     def get_summary(self) -> str:
-        model = getattr(self.view, "model", None)
-        if model and self.action in SUMMARIES:
-            name = model._meta.model_name
+        queryset = getattr(self.view, "queryset", None)
+        if queryset is not None and self.action in SUMMARIES:
+            name = queryset.model._meta.model_name
             return SUMMARIES[self.action].format(one=name, many=f"{name}s")
         name = (self.view.__doc__ or "").strip().split("\n")[0].rstrip(".")
         return f"Change {name[0].lower()}{name[1:]}" if self.method == "PATCH" else name
@@ -119,12 +128,6 @@ class Schema(AutoSchema):
     @property
     def action(self) -> str | None:
         return getattr(self.view, "action", None)
-
-    @property
-    def listing(self) -> Listing | None:
-        if hasattr(self.view, "listing") and (self.action == "list" or not hasattr(self.view, "model")):
-            return self.view.listing()
-        return None
 
     @property
     def conditional(self) -> bool:
@@ -138,35 +141,20 @@ class Schema(AutoSchema):
     # Parameters
 
     def get_override_parameters(self) -> list[OpenApiParameter]:
-        if self.listing:
-            return [*self._list_parameters(self.listing)]
         if self.conditional:
             name = "If-None-Match" if self.method == "GET" else "If-Match"
             return [OpenApiParameter(name, str, "header", description="The `ETag` of the version you have.")]
         return []
 
-    def _list_parameters(self, listing: Listing) -> Iterator[OpenApiParameter]:
-        for name, item in (listing.filterset.base_filters if listing.filterset else {}).items():
-            yield OpenApiParameter(
-                name,
-                INTEGER if isinstance(item, IntegerFilter) else FILLED,
-                enum=GENDERS if isinstance(item, GenderFilter) else None,
-                description=item.extra.get("label") or item.label or "",
-            )
-        if listing.search:
-            yield OpenApiParameter(
-                SEARCH,
-                {**TEXT, "maxLength": MAX_SEARCH},
-                description=f"Text to find, in any case, in: {', '.join(listing.search)}.",
-            )
-        order = [sign + name for name in listing.ordering for sign in ("", "-")]
-        yield OpenApiParameter(ORDERING, str, enum=order, description="`-` for descending.")
-        yield OpenApiParameter(
-            LIMIT,
-            {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
-            description="Rows a page; the `Link` header leads on. Without it, everything.",
-        )
-        yield OpenApiParameter(CURSOR, TEXT, description="Where a page starts: follow `Link` instead of making one.")
+    def _get_paginator(self) -> None:
+        """Return None: a page is the same array as the whole list, and needs no component of its own."""
+
+    def _get_pagination_parameters(self) -> list[dict[str, Any]]:
+        paginator = super()._get_paginator() if self.action == "list" else None
+        return paginator.get_schema_operation_parameters(self.view) if paginator else []
+
+    def get_filter_backends(self) -> list[Any]:
+        return self.view.filter_backends if self.action == "list" else []
 
     def _insert_field_validators(self, field: Field, schema: dict[str, Any]) -> None:
         # Lengths are those of the text without the white space at its ends, so the pattern has them.
@@ -189,8 +177,6 @@ class Schema(AutoSchema):
         bodies = super()._get_response_bodies(direction)
         for code in self._error_codes():
             reason, detail = ERRORS[code]
-            if code == 403:
-                detail = self.view.forbidden_detail
             example = OpenApiExample(f"{code}", value={"detail": detail}, response_only=True)
             bodies[str(code)] = self._get_response_for_code(
                 OpenApiResponse(DetailSerializer, reason, [example]), str(code)
@@ -217,7 +203,7 @@ class Schema(AutoSchema):
             yield 404
         if self.conditional and self.method != "GET":
             yield 412
-            if self.view.forbidden_detail:
+            if IsCreatorOrHasModelPermission in self.view.permission_classes:
                 yield 403
             if self.action == "destroy":
                 yield 409
@@ -229,7 +215,7 @@ class Schema(AutoSchema):
             yield "ETag", {"200", "201"}
         if self.method == "POST":
             yield "Location", {"201"}
-        if self.listing:
+        if self.action == "list":
             yield "Link", {"200"}
 
 

@@ -1,8 +1,8 @@
-"""Serializers that take what JSON says literally, and whose answer is a plain list of columns."""
+"""Serializers and fields that are stricter about JSON than those of DRF, and derived from the model only once."""
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from django.db import models
@@ -12,6 +12,7 @@ from rest_framework.settings import api_settings
 from rest_framework.utils.serializer_helpers import BindingDict
 
 from healthcare import fields
+from healthcare.db.hooks import overridden
 
 
 class CharField(serializers.CharField):
@@ -69,9 +70,8 @@ class IntegerField(serializers.IntegerField):
         return self.fail("invalid")
 
 
+# No docstrings on the base classes: OpenAPI would repeat them for each subclass.
 class Serializer(serializers.Serializer):
-    # Says in JSON's words what a body is. No docstring: OpenAPI would tell it of every subclass.
-
     def run_validation(self, data: Any = empty) -> dict[str, Any]:
         if not isinstance(data, Mapping):
             raise serializers.ValidationError(
@@ -81,8 +81,6 @@ class Serializer(serializers.Serializer):
 
 
 class ModelSerializer(Serializer, serializers.ModelSerializer):
-    # Of strict fields; leaves uniqueness to the database.
-
     serializer_field_mapping = {
         **serializers.ModelSerializer.serializer_field_mapping,
         models.CharField: CharField,
@@ -94,43 +92,44 @@ class ModelSerializer(Serializer, serializers.ModelSerializer):
         fields.GenderField: GenderField,
     }
 
-    @property
+    @cached_property
     def fields(self) -> BindingDict:
-        """Return the fields, made and bound once: DRF would derive them from the model anew for every request.
-
-        Requests share them: a field sees whether a body is `partial`, but no request, no `context` and no `instance`.
-        """
-        return self._fields_once(self.partial)
+        """Return the fields, which are derived from the model once a class; each serializer gets copies of its own."""
+        template = self.template()
+        if template is None:
+            return super().fields
+        fields = BindingDict(self)
+        for name, field in template.items():
+            copy = object.__new__(type(field))
+            copy.__dict__ = {**field.__dict__, "parent": self, "_validators": field.validators[:]}
+            fields.fields[name] = copy
+        return fields
 
     @classmethod
     @cache
-    def _fields_once(cls, partial: bool) -> BindingDict:
-        return super(ModelSerializer, cls(partial=partial)).fields
+    def template(cls) -> dict[str, serializers.Field] | None:
+        """Return the fields to copy, or None where they may differ from request to request."""
+        shape = [name for name in dir(serializers.ModelSerializer) if name.startswith(("get_", "build_", "include_"))]
+        if overridden(cls, ModelSerializer, ["__init__", *shape]):
+            return None
+        fields = super(ModelSerializer, cls()).fields.fields
+        nested = (
+            serializers.BaseSerializer,
+            serializers.ListField,
+            serializers.DictField,
+            serializers.ManyRelatedField,
+        )
+        return None if any(isinstance(field, nested) for field in fields.values()) else fields
 
     def get_validators(self) -> list[Any]:
-        """Return none: DRF's ask whether a value is taken, which costs a query and does not stop a race."""
-        return []
+        """Return those of `Meta.validators`. DRF's own would query whether a value is taken, and lose the race."""
+        return list(getattr(self.Meta, "validators", ()))
 
-    def update(self, instance: models.Model, validated_data: dict[str, Any]) -> models.Model:
-        """Set and save what differs, if anything does; never insert, so that a deleted record stays deleted."""
-        changed = {name: value for name, value in validated_data.items() if getattr(instance, name) != value}
-        for name, value in changed.items():
-            setattr(instance, name, value)
-        if changed:
-            instance.save(force_update=True, update_fields=list(changed))
-        return instance
-
-    @classmethod
-    @cache
-    def columns(cls) -> dict[str, str]:
-        """Return {key of the answer: attribute of the model}, in the order of the answer."""
-        model: Any = cls.Meta.model
-        return {name: model._meta.get_field(name).attname for name in cls.Meta.fields}
-
-    @classmethod
-    def answer(cls, instance: models.Model) -> dict[str, Any]:
-        """Return {key: value} of the record, in the order of the answer."""
-        return {name: getattr(instance, attname) for name, attname in cls.columns().items()}
+    def update(self, instance: Any, validated_data: dict[str, Any]) -> Any:
+        """Save the record, unless that would change nothing: its history then has no version of it."""
+        if all(getattr(instance, name, None) == value for name, value in validated_data.items()):
+            return instance
+        return super().update(instance, validated_data)
 
 
 class DetailSerializer(serializers.Serializer):

@@ -1,4 +1,4 @@
-"""The viewset every resource is made of: reads by compiled SQL, each write in one transaction with its history."""
+"""The viewset every resource is made of: DRF's, with entity tags, locks, and compiled SQL behind it."""
 
 import hashlib
 from collections.abc import Collection, Sequence
@@ -10,22 +10,32 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpResponseNotModified
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404
-from django_filters.rest_framework import FilterSet
-from rest_framework import exceptions, viewsets
+from rest_framework import exceptions, serializers, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
+from healthcare.api.compiled import CompiledPath, fixed_shape
 from healthcare.api.exceptions import PreconditionFailed
+from healthcare.api.filters import FilterBackend, OrderingFilter, SearchFilter
 from healthcare.api.json import encode, json_response
-from healthcare.api.lists import Listing, query_parameters
-from healthcare.api.requests import ApiRequest
-from healthcare.api.serializers import ModelSerializer
-from healthcare.db.compiled import CompiledQuery, CompiledWrites, Placeholder
+from healthcare.api.pagination import KeysetPagination
+from healthcare.api.requests import ApiRequest, check_query
+from healthcare.api.streaming import Rows, largest_row
+from healthcare.db.hooks import SIGNALS
+from healthcare.db.writes import CompiledWrites
 from healthcare.fields import ID
 from healthcare.logs import log_access
+
+# What a router passes to `as_view` beside the attributes of the view.
+ROUTER_KWARGS = {"basename", "description", "detail", "name", "schema", "suffix"}
+
+ORDER_AND_PAGE = {
+    OrderingFilter.ordering_param,
+    KeysetPagination.limit_query_param,
+    KeysetPagination.cursor_query_param,
+}
 
 
 def etag_of(body: bytes) -> str:
@@ -34,179 +44,208 @@ def etag_of(body: bytes) -> str:
 
 
 def matches(header: str, etag: str) -> bool:
-    """Tell whether an If-Match or If-None-Match header names `etag`. A weak tag is never equal to it."""
-    return header.strip() == "*" or etag in (tag.strip() for tag in header.split(","))
+    """Tell whether an If-Match or If-None-Match header names `etag`.
+
+    A weak tag counts as its strong one, also in If-Match: proxies that compress a response weaken its tag.
+    """
+    return header.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in header.split(","))
 
 
 class StrictQueryMixin(APIView):
-    """Refuse query parameters that the view does not know. Lists name theirs in their `Listing`."""
+    """Refuse query parameters that the view does not know."""
 
     request: ApiRequest
-    query_parameters: Collection[str] | None = frozenset()
     http_method_names: Sequence[str] = ("get", "head", "post", "put", "patch", "delete")
+
+    def get_query_parameters(self) -> Collection[str]:
+        return ()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        if self.query_parameters is not None:
-            query_parameters(self.request, self.query_parameters)
+        check_query(request, self.get_query_parameters())
 
 
 class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
-    """Create, list, read, change and delete the records of one model.
+    """Create, list, read, update and delete the records of one model.
 
-    A subclass gives `model`, `serializer_class` and what its lists take (`filterset_class`, `search_fields`,
-    `ordering_fields`; `grouped_by` names the column that, with the id, is the index of the list). Who may see a row is
-    the model's `visible_to(user)`; who may change it, `changeable(user)`: DRF's object permissions are not asked.
+    A user sees what `visible_to(user)` of the model's queryset returns. Everything else is DRF's: every attribute and
+    method of a ModelViewSet works as documented there, on every database. Where a request runs none of them, it is
+    answered by SQL that was compiled once (`healthcare.api.compiled`).
     """
 
-    model: Any
-    serializer_class: type[ModelSerializer]
-    filterset_class: type[FilterSet] | None = None
-    search_fields: Sequence[str] = ()
-    grouped_by: str | None = None
+    queryset: Any
+    filter_backends = [FilterBackend, SearchFilter, OrderingFilter]
+    pagination_class: Any = KeysetPagination
     ordering_fields: Sequence[str] = ("id",)
-    # Whether a single record is read with an ETag, and changed with an If-Match.
+    # Whether a single record has an ETag, and heeds If-Match.
     has_etag = True
 
-    @property
-    def query_parameters(self) -> Collection[str] | None:  # type: ignore[override]  # it is only read
-        return None if self.action == "list" else frozenset()
+    @classmethod
+    def as_view(cls, actions: Any = None, **initkwargs: Any) -> Any:
+        attributes = {name: initkwargs.pop(name) for name in initkwargs.keys() - ROUTER_KWARGS}
+        if attributes:
+            # As a class of its own, so that they take part in what is decided once a class.
+            return type(cls.__name__, (cls,), attributes).as_view(actions, **initkwargs)  # type: ignore[attr-defined]
+        return super().as_view(actions, **initkwargs)
 
+    @property
+    def compiled(self) -> CompiledPath:
+        # Decided again once a signal has another receiver.
+        return self.compiled_path(*[len(signal.receivers) for signal in SIGNALS])
+
+    @classmethod
+    @cache
+    def compiled_path(cls, *receivers: int) -> CompiledPath:
+        return CompiledPath(cls, RecordViewSet)
+
+    @fixed_shape
     def get_queryset(self) -> QuerySet:
-        return self.model.objects.visible_to(self.request.user)
+        return super().get_queryset().visible_to(self.request.user)  # type: ignore[attr-defined]  # of our managers
+
+    def get_query_parameters(self) -> Collection[str]:
+        return self._list_parameters() if self.action == "list" else ()
+
+    @classmethod
+    @cache
+    def _list_parameters(cls) -> set[str]:
+        """Return the query parameters that the filters and the paginator document."""
+        kinds = [*cls.filter_backends, *([cls.pagination_class] if cls.pagination_class else [])]
+        return {item["name"] for kind in kinds for item in kind().get_schema_operation_parameters(cls())}
 
     # Read
 
-    @classmethod
-    @cache
-    def listing(cls) -> Listing:
-        return Listing(
-            cls.model.objects.visible_to,
-            cls.serializer_class,
-            cls.filterset_class,
-            cls.search_fields,
-            cls.ordering_fields,
-            cls.grouped_by,
-        )
-
-    @classmethod
-    @cache
-    def one(cls) -> CompiledQuery:
-        """Return the compiled query of one record as its `user` sees it."""
-        columns = cls.serializer_class.columns().values()
-        return CompiledQuery(
-            lambda: (
-                cls.model.objects.visible_to(Placeholder("user"))
-                .filter(pk=Placeholder("pk"))
-                .order_by()
-                .values_list(*columns)
-            )
-        )
-
     def list(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        return self.listing().respond(request, user=request.user)
+        if self.compiled.pages:
+            paginator: Any = self.paginator
+            return paginator.get_response(self._rows(paginator))
+        queryset = self.filter_queryset(self.get_queryset())
+        page = self.paginate_queryset(queryset)
+        records = list(queryset) if page is None else page
+        log_access(request, [record.pk for record in records])
+        data = self.get_serializer(records, many=True).data
+        return Response(data) if page is None else self.get_paginated_response(data)
+
+    def _rows(self, paginator: KeysetPagination) -> Rows:
+        """Return the rows of a list: by compiled SQL, else as columns, else as instances for the serializer."""
+        compiled, request = self.compiled, self.request
+        narrowed = request.META.get("QUERY_STRING") and request.query_params.keys() - ORDER_AND_PAGE
+        if compiled.lists and not narrowed:
+            paginator.read_query(request, None, self)
+            return compiled.compiled_rows(paginator.order, request.user.pk, self.kwargs)
+        queryset = self.filter_queryset(self.get_queryset())
+        paginator.read_query(request, queryset, self)
+        order = paginator.order
+        if compiled.responds:
+            return compiled.queryset_rows(order, queryset)
+        return Rows(
+            lambda after, number, offset: list(order.sort(queryset, after)[offset : offset + number]),
+            order.key,
+            lambda record: record.pk,
+            lambda records, number: encode(self.get_serializer(records[:number], many=True).data),
+            largest_row(queryset.model._meta.concrete_fields),
+        )
 
     def retrieve(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        rows = self.one().rows(user=request.user.pk, pk=int(kwargs["pk"]))
-        if not rows:
-            raise exceptions.NotFound
-        body = encode(dict(zip(self.serializer_class.columns(), rows[0], strict=True)))
+        compiled = self.compiled
+        if compiled.retrieves:
+            rows = compiled.detail_query.rows(user=request.user.pk, pk=int(kwargs["pk"]))
+            if not rows:
+                raise exceptions.NotFound
+            data = dict(zip(compiled.columns or {}, rows[0], strict=True))
+        else:
+            data = self.get_serializer(self.get_object()).data
+        body = encode(data)
+        if not self.has_etag:
+            return json_response(body)
         etag = etag_of(body)
         if_none_match = request.META.get("HTTP_IF_NONE_MATCH")
-        if if_none_match and matches(if_none_match.replace("W/", ""), etag):
+        if if_none_match and matches(if_none_match, etag):
             return HttpResponseNotModified(headers={"ETag": etag})
         return json_response(body, ETag=etag)
 
-    # Write
-
-    @classmethod
-    def changeable(cls, user: Any) -> QuerySet:
-        """Return the rows `user` may change: as a rule, those they may see."""
-        return cls.model.objects.visible_to(user)
-
-    # What those are told who may see a row, but not change it.
-    forbidden_detail: str | None = None
-
-    @classmethod
-    @cache
-    def writes(cls) -> CompiledWrites | None:
-        """Return the compiled writes of one record, or None where the database has no such statements."""
-        if connection.vendor != "postgresql":
-            return None
-        return CompiledWrites(
-            cls.model,
-            cls.serializer_class.columns(),
-            lambda: cls.changeable(Placeholder("user")).filter(pk=Placeholder("pk")),
-        )
+    # Write: in one compiled statement, or by DRF's methods in a transaction
 
     def create(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        writes = self.writes()
+        writes = self._writes("create", serializer)
         if writes:
-            record = writes.insert(request.user.pk, serializer.validated_data)
+            data = writes.insert(request.user.pk, serializer.validated_data)
         else:
             with transaction.atomic():
-                record = self.serializer_class.answer(serializer.save(user=request.user))
-        log_access(request, [record["id"]])
-        body = encode(record)
-        location = f"{request.path.rstrip('/')}/{record['id']}/"
-        return json_response(body, status=201, Location=location, ETag=etag_of(body))
+                self.perform_create(serializer)
+                data = serializer.data
+        log_access(request, [data["id"]] if "id" in data else [])
+        return self._record_response(data, 201, self.get_success_headers(data))
 
-    def update(self, request: ApiRequest, *args: Any, partial: bool = False, **kwargs: Any) -> HttpResponseBase:
-        serializer = self.get_serializer(data=request.data, partial=partial)
-        record = None
-        writes = self.quick_writes()
-        if writes and serializer.is_valid() and serializer.validated_data:
-            record = writes.update(request.user.pk, int(kwargs["pk"]), serializer.validated_data)
-        if not record:
-            with transaction.atomic():
-                serializer.instance = self.locked(no_key=True)
-                serializer.is_valid(raise_exception=True)
-                record = self.serializer_class.answer(serializer.save())
-        body = encode(record)
-        return json_response(body, ETag=etag_of(body))
+    def get_success_headers(self, data: Any) -> dict[str, str]:
+        return {"Location": f"{self.request.path.rstrip('/')}/{data['id']}/"} if "id" in data else {}
 
-    def partial_update(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        return self.update(request, *args, partial=True, **kwargs)
+    def perform_create(self, serializer: serializers.BaseSerializer) -> None:
+        serializer.save(user=self.request.user)
 
-    def destroy(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        gone = None
-        writes = self.quick_writes()
-        if writes:
-            # Somebody referred to the record meanwhile: the plain path waits for them, and then decides.
-            with suppress(IntegrityError):
-                gone = writes.delete(request.user.pk, int(kwargs["pk"]))
-        if not gone:
-            with transaction.atomic():
-                self.perform_destroy(self.locked())
-        return Response({"detail": f"{self.model._meta.object_name} deleted."})
-
-    def quick_writes(self) -> CompiledWrites | None:
-        """Return `writes()` where the change depends on nothing in the row, so that it needs no look at it first."""
-        return None if "HTTP_IF_MATCH" in self.request.META else self.writes()
+    def perform_update(self, serializer: serializers.BaseSerializer) -> None:
+        serializer.save()
 
     def perform_destroy(self, instance: Any) -> None:
         instance.delete()
 
-    def locked(self, no_key: bool = False) -> Model:
-        """Return the record, locked until the transaction ends: who comes second sees what the first one did.
+    def update(self, request: ApiRequest, *args: Any, partial: bool = False, **kwargs: Any) -> HttpResponseBase:
+        data = None
+        if self.compiled.writes("update") and "HTTP_IF_MATCH" not in request.META:
+            serializer = self.get_serializer(data=request.data, partial=partial)
+            writes = serializer.is_valid() and serializer.validated_data and self._writes("update", serializer)
+            if writes:
+                data = writes.update(request.user.pk, int(kwargs["pk"]), serializer.validated_data)
+        if not data:
+            with transaction.atomic():
+                serializer = self.get_serializer(self._locked_object(), data=request.data, partial=partial)
+                serializer.is_valid(raise_exception=True)
+                self.perform_update(serializer)
+                data = serializer.data
+        return self._record_response(data, 200, {})
 
-        Raises NotFound (404), PermissionDenied (403), PreconditionFailed (412).
-        """
-        changeable = self.changeable(self.request.user).select_for_update(of=("self",), no_key=no_key)
-        instance = changeable.filter(pk=self.kwargs["pk"]).first()
-        if not instance:
-            get_object_or_404(self.get_queryset(), pk=self.kwargs["pk"])
-            raise exceptions.PermissionDenied(self.forbidden_detail)
+    def partial_update(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return self.update(request, *args, **{**kwargs, "partial": True})
+
+    def destroy(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        deleted = None
+        writes = "HTTP_IF_MATCH" not in request.META and self.compiled.writes("destroy")
+        if writes:
+            # A concurrent insert may reference this row: the plain path then retries under a lock.
+            with suppress(IntegrityError):
+                deleted = writes.delete(request.user.pk, int(kwargs["pk"]))
+        if not deleted:
+            with transaction.atomic():
+                self.perform_destroy(self._locked_object())
+        return Response({"detail": f"{self.queryset.model._meta.object_name} deleted."})
+
+    def _writes(self, action: str, serializer: Any) -> CompiledWrites | None:
+        """Return the compiled writes that store exactly the validated data."""
+        writes = self.compiled.writes(action)
+        return writes if writes and serializer.validated_data.keys() <= writes.fields.keys() else None
+
+    def _locked_object(self) -> Model:
+        """Return the record, locked until the transaction ends; raise 404, 403 or PreconditionFailed (412)."""
+        instance = self.get_object()
+        if connection.features.has_select_for_update:
+            locked = type(instance)._base_manager.select_for_update(no_key=self.action != "destroy")
+            list(locked.filter(pk=instance.pk).values("pk"))
+            # Read again, as a concurrent request may have changed it before the lock.
+            instance = self.get_object()
         if_match = self.request.META.get("HTTP_IF_MATCH")
-        if if_match and not matches(if_match, etag_of(encode(self.serializer_class.answer(instance)))):
+        if if_match and not matches(if_match, etag_of(encode(self.get_serializer(instance).data))):
             raise PreconditionFailed
         return instance
 
+    def _record_response(self, data: Any, status: int, headers: dict[str, str]) -> HttpResponseBase:
+        body = encode(data)
+        return json_response(body, status, **headers, **({"ETag": etag_of(body)} if self.has_etag else {}))
+
 
 class Router(SimpleRouter):
-    """A SimpleRouter whose ids are ASCII digits, for every viewset."""
+    """A SimpleRouter whose ids are ASCII digits."""
 
-    def get_lookup_regex(self, viewset: type[viewsets.ViewSetMixin], lookup_prefix: str = "") -> str:
-        return f"(?P<pk>{ID})"
+    def get_lookup_regex(self, viewset: Any, lookup_prefix: str = "") -> str:
+        by_id = viewset.lookup_field == "pk" and not hasattr(viewset, "lookup_value_regex")
+        return f"(?P<pk>{ID})" if by_id else super().get_lookup_regex(viewset, lookup_prefix)

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from conftest import DOCTOR, PASSWORD, PATIENT, ApiClient
-from healthcare.api import errors, lists
+from healthcare.api import errors, streaming
 from healthcare.logs import JSONFormatter
 from patients.models import Patient
 from patients.views import PatientViewSet
@@ -68,7 +68,7 @@ def test_it_is_logged_who_logged_in_and_renewed(owner, log):
 
 
 def test_every_id_of_a_streamed_list_is_logged_under_its_request(owner, monkeypatch, log):
-    monkeypatch.setattr(lists, "CHUNK", 2)
+    monkeypatch.setattr(streaming, "CHUNK_ROWS", 2)
     ids = [owner.post("/api/patients/", PATIENT | {"name": name}).json()["id"] for name in "ABCDE"]
 
     response = owner.get("/api/patients/")

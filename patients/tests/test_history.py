@@ -7,7 +7,7 @@ from django.db import connection
 from django.urls import reverse
 
 from conftest import PATIENT
-from healthcare.api import history
+from healthcare.api import streaming
 from patients.models import Patient
 
 PATIENTS = reverse("patients-list")
@@ -70,7 +70,7 @@ def test_a_history_tells_who_and_when(owner, storied):
 @pytest.mark.parametrize("chunk", [1, 2])
 def test_a_long_history_is_streamed_in_the_same_bytes(owner, storied, monkeypatch, chunk):
     whole = owner.get(history_of(storied))
-    monkeypatch.setattr(history, "CHUNK", chunk)
+    monkeypatch.setattr(streaming, "CHUNK_ROWS", chunk)
 
     streamed = owner.get(history_of(storied))
 

@@ -11,7 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from conftest import PATIENT
-from healthcare.api import lists
+from healthcare.api import streaming
+from healthcare.db.compiled import CompiledQuery
 from patients.models import Patient
 from patients.tests.pages import ORDERINGS, PATIENTS, pages
 
@@ -67,6 +68,8 @@ def cursor(*key):
         ("?age_max=7", [2, 5, 6]),
         ("?age_min=7&age_max=30&gender=female", [1, 5]),
         ("?age=99", []),
+        ("?gender=&age=&search=", [0, 1, 2, 3, 4, 5, 6]),
+        ("?gender=%20&age=+&age_max=7", [2, 5, 6]),
         ("?search=ann", [1, 3]),
         ("?search=%C3%89MILE", [0]),
         ("?search=%C3%A9mile", [0]),
@@ -139,7 +142,7 @@ def test_the_list_of_nobody_yet_is_an_empty_array(owner):
 @pytest.mark.parametrize("chunk", [1, 3, 6])
 def test_a_long_list_is_streamed_in_the_same_bytes(owner, people, monkeypatch, ordering, chunk):
     plain = owner.get(f"{PATIENTS}?ordering={ordering}")
-    monkeypatch.setattr(lists, "CHUNK", chunk)
+    monkeypatch.setattr(streaming, "CHUNK_ROWS", chunk)
 
     streamed = owner.get(f"{PATIENTS}?ordering={ordering}")
 
@@ -149,7 +152,7 @@ def test_a_long_list_is_streamed_in_the_same_bytes(owner, people, monkeypatch, o
 
 
 def test_a_list_of_one_chunk_is_not_streamed(owner, people, monkeypatch):
-    monkeypatch.setattr(lists, "CHUNK", 7)
+    monkeypatch.setattr(streaming, "CHUNK_ROWS", 7)
 
     response = owner.get(PATIENTS)
 
@@ -159,7 +162,6 @@ def test_a_list_of_one_chunk_is_not_streamed(owner, people, monkeypatch):
 
 # Bad input
 
-EMPTY = "Give it a value, or leave it out."
 LIMIT = "Must be a whole number from 1 to 1000."
 CURSOR = "Not a cursor of this list: follow the Link header."
 ORDERING = "Must be one of id, name, age, created_at, with - for descending."
@@ -173,8 +175,6 @@ UNKNOWN = "Unknown query parameter. Known here: age, age_max, age_min, cursor, g
             (f"limit={bad}", "limit", LIMIT)
             for bad in ("0", "1001", "-1", "abc", "", "1.0", "%D9%A3", "9" * 30, "1%0A")
         ),
-        ("age=", "age", EMPTY),
-        ("gender=%20&age=3", "gender", EMPTY),
         ("limit=2&limit=3", "limit", "Given more than once: send it once."),
         (f"cursor={cursor(1, 1)}", "limit", "A cursor needs the limit it came with."),
         *((f"limit=2&cursor={bad}", "cursor", CURSOR) for bad in ("", "!", "AAAA", "%C3%A9", "W10", "bnVsbA", "e30")),
@@ -274,11 +274,11 @@ def test_a_search_for_a_long_text_is_refused(owner):
 
 
 def test_a_list_that_fails_half_way_is_broken_off_and_logged(owner, monkeypatch, caplog):
-    monkeypatch.setattr(lists, "CHUNK", 2)
+    monkeypatch.setattr(streaming, "CHUNK_ROWS", 2)
     for number in range(3):
         Patient.objects.create(user=owner.user, **{**PATIENT, "name": f"P {number}"})
     response = owner.get("/api/patients/")
-    monkeypatch.setattr(lists.CompiledQuery, "rows", lambda *arguments, **values: 1 / 0)
+    monkeypatch.setattr(CompiledQuery, "rows", lambda *arguments, **values: 1 / 0)
 
     with pytest.raises(ConnectionAbortedError):
         response.getvalue()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from conftest import DOCTOR, PATIENT
 from doctors.models import Doctor
+from healthcare.api.compiled import CompiledPath
 from healthcare.api.viewsets import RecordViewSet
 from healthcare.db.postgresql import base
 from mappings.models import HistoricalMapping, Mapping
@@ -37,8 +38,10 @@ BODY = st.fixed_dictionaries(
 @contextmanager
 def plain_path():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RecordViewSet, "writes", classmethod(lambda cls: None))
+        patch.setattr(CompiledPath, "_writes", lambda self, action: None)
+        RecordViewSet.compiled_path.cache_clear()
         yield
+    RecordViewSet.compiled_path.cache_clear()
 
 
 def without(row, *names):

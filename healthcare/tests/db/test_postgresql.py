@@ -8,11 +8,14 @@ import psycopg2
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, close_old_connections, connection, transaction
+from django.test import RequestFactory
+from rest_framework.request import Request
 
 from conftest import PATIENT
 from doctors.models import Doctor
 from doctors.views import DoctorViewSet
-from healthcare.api.lists import Order
+from healthcare.api.filters import SearchFilter
+from healthcare.api.pagination import Order
 from healthcare.db.postgresql import base
 from mappings.models import Mapping
 from mappings.views import MappingViewSet
@@ -190,8 +193,8 @@ def test_after_an_error_the_connection_is_asked():
 
 
 def test_the_search_of_doctors_has_an_index():
-    listing = DoctorViewSet.listing()
-    doctors = listing._narrowed({"search": "Cardio"}, Doctor.objects.all())
+    request = Request(RequestFactory().get("/api/doctors/?search=Cardio"))
+    doctors = SearchFilter().filter_queryset(request, Doctor.objects.all(), DoctorViewSet())
 
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
@@ -248,11 +251,11 @@ def test_the_first_page_of_a_user_does_not_walk_the_patients_of_others(owner, st
     """Where a user's patients came last, walking all by their id finds them after everybody else's."""
     for user, count in ((stranger.user, 3000), (owner.user, 500)):
         Patient.objects.bulk_create(Patient(user=user, **PATIENT | {"phone": f"{10**9 + n}"}) for n in range(count))
-    order = Order(Patient._meta.pk, ordering == "-id", PatientViewSet.grouped_by)
+    order = Order(Patient._meta.pk, ordering == "-id", PatientViewSet.ordering_prefix)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE patients_patient")
 
-    plan = order.page(Patient.objects.visible_to(owner.user), ["id"])[:51].explain()
+    plan = order.sort(Patient.objects.visible_to(owner.user))[:51].explain()
 
     assert "using patients_of_user" in plan
     assert "Sort" not in plan
@@ -265,11 +268,11 @@ def test_the_first_page_of_a_user_does_not_walk_the_mappings_of_others(owner, st
             Patient(user=user, **PATIENT | {"phone": f"{10**9 + n}"}) for n in range(count)
         )
         Mapping.objects.bulk_create(Mapping(patient=patient, doctor=doctor, user=user) for patient in patients)
-    order = Order(Mapping._meta.pk, ordering == "-id", MappingViewSet.grouped_by)
+    order = Order(Mapping._meta.pk, ordering == "-id", MappingViewSet.ordering_prefix)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE patients_patient, mappings_mapping")
 
-    plan = order.page(Mapping.objects.visible_to(owner.user), ["id"])[:51].explain()
+    plan = order.sort(Mapping.objects.visible_to(owner.user))[:51].explain()
 
     assert "patients_of_user" in plan
     assert "mappings_mapping_pkey" not in plan

@@ -1,0 +1,104 @@
+"""Respond with a JSON array of any length while little of it is in memory at a time.
+
+The array is read and encoded in chunks of at most about CHUNK_BYTES, each when the client has taken the one before.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from django.db.models import Field, JSONField, TextField
+from django.http import StreamingHttpResponse
+from rest_framework.request import Request
+
+from healthcare.api.json import json_response
+from healthcare.logs import log_access
+
+log = logging.getLogger("healthcare.lists")
+
+CHUNK_ROWS = 1000
+CHUNK_BYTES = 1024 * 1024
+
+
+class Rows(NamedTuple):
+    """The rows of a list in their order, read and encoded a chunk at a time."""
+
+    # Return up to `number` rows that come after the one with the key `after`, `offset` of them skipped.
+    fetch: Callable[[Any, int, int], list[Any]]
+    key: Callable[[Any], Any]
+    id: Callable[[Any], int]
+    # Return the first `number` of `rows` as a JSON array. One more may follow, which is not part of it.
+    encode: Callable[[list[Any], int], bytes]
+    # Bytes of the largest row there may be.
+    largest: int
+
+
+class Chunk(NamedTuple):
+    data: bytes
+    ids: list[int]
+    number: int
+    # The key of the last row, where there is another row behind it.
+    next_key: Any
+
+
+def respond(request: Request, rows: Rows, after: Any = None, limit: int | None = None) -> tuple[Any, Any]:
+    """Return (the response of up to `limit` rows behind `after`, the key of its last row where there are more)."""
+    if request.method == "HEAD":
+        # Without a Content-Length, nor the Link that takes reading rows (RFC 9110, section 9.3.2).
+        return StreamingHttpResponse((), content_type="application/json"), None
+    chunks = read(rows, after, limit)
+    first = next(chunks)
+    log_access(request, first.ids)
+    if first.next_key is None or first.number == limit:
+        return json_response(b"[" + first.data + b"]"), first.next_key
+    next_key = None
+    if limit:
+        # The headers come before the rows, so the last row of this page is looked up first.
+        last = rows.fetch(first.next_key, 2, limit - first.number - 1)
+        next_key = rows.key(last[0]) if len(last) > 1 else None
+    body = _body(request.id, first, chunks)  # type: ignore[attr-defined]  # of this project's middleware
+    return StreamingHttpResponse(body, content_type="application/json"), next_key
+
+
+def read(rows: Rows, after: Any, limit: int | None) -> Iterator[Chunk]:
+    """Return the chunks of a list, each read when it is asked for."""
+    size = max(1, min(CHUNK_ROWS, CHUNK_BYTES // rows.largest))
+    left = limit
+    while True:
+        number = size if left is None else min(size, left)
+        found = rows.fetch(after, number + 1, 0)
+        more, number = len(found) > number, min(len(found), number)
+        data = rows.encode(found, number)[1:-1]
+        after = rows.key(found[number - 1]) if more else None
+        ids = [rows.id(row) for row in found[:number]]
+        del found
+        size = max(1, min(CHUNK_ROWS, 2 * size, CHUNK_BYTES // (len(data) // (number or 1) + 1)))
+        yield Chunk(data, ids, number, after)
+        del data
+        left = None if left is None else left - number
+        if not more or left == 0:
+            return
+
+
+def _body(request_id: str, first: Chunk, chunks: Iterator[Chunk]) -> Iterator[bytes]:
+    yield b"["
+    yield first.data
+    del first
+    try:
+        for chunk in chunks:
+            log.info("list continued", extra={"data": {"request_id": request_id, "ids": chunk.ids}})
+            yield b","
+            yield chunk.data
+            del chunk
+    except Exception as error:
+        # The status is already sent. Breaking the connection keeps a client from taking this part for the whole.
+        log.error("list broken off", extra={"data": {"request_id": request_id}}, exc_info=error)
+        raise ConnectionAbortedError("the list was broken off") from None
+    yield b"]"
+
+
+def largest_row(fields: list[Field]) -> int:
+    """Return the bytes that a row of these `fields` has at most: four a character, and some for its key."""
+    unlimited = (JSONField, TextField)
+    lengths = [field.max_length or (10_000 if isinstance(field, unlimited) else 10) for field in fields]
+    return sum(4 * length + len(field.name) + 10 for field, length in zip(fields, lengths, strict=True))
