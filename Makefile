@@ -21,7 +21,7 @@ NEWMAN := npx --yes newman@6.2.2 run samples/healthcare.postman_collection.json 
 PYTEST := $(BIN)/python -W error::ResourceWarning -m pytest -q -n 2 --dist loadfile --durations 3
 
 .DEFAULT_GOAL := help
-.PHONY: help coverage run serve clean-expired test lint check audit test-sqlite test-postgresql postman fuzz faults bench bench-scale bench-layers install browser screenshots
+.PHONY: help coverage run serve clean-expired test lint check audit test-sqlite test-postgresql postman fuzz faults cluster cluster-faults bench bench-scale bench-layers install browser screenshots
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -56,6 +56,18 @@ test: lint check test-sqlite test-postgresql coverage ## Lint, check, and test o
 
 faults: .venv/.tests ## Kill, freeze, fill up and race real servers (ROUNDS=1)
 	$(BIN)/python -m faults --rounds $(or $(ROUNDS),1)
+
+# As PostgreSQL does not run as root, Patroni's Python must be one that others may execute.
+.venv-cluster/.patroni: deploy/cluster/requirements.txt .venv/.runtime
+	@test -x .venv-cluster/bin/python || $(or $(wildcard /usr/bin/python3),$(PYTHON)) -m venv --without-pip .venv-cluster
+	$(BIN)/python -m pip --python .venv-cluster/bin/python install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+cluster: .venv/.tests .venv-cluster/.patroni ## Serve the cluster of deploy/cluster on this machine, until Ctrl+C
+	$(BIN)/python -m faults.cluster serve
+
+cluster-faults: .venv/.tests .venv-cluster/.patroni ## Kill, freeze and cut off its machines under load (ROUNDS=1; SHORT=1)
+	$(BIN)/python -m faults.cluster break --rounds $(or $(ROUNDS),1) $(if $(SHORT),--short)
 
 .venv-bench/.peers: requirements.txt benchmarks/requirements.txt
 	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench

@@ -63,6 +63,14 @@ def memory(pid, line):
     return int(status.partition(f"{line}:")[2].split()[0]) / 1024
 
 
+def proportion(pid):
+    """Return the memory a process holds, in MB, shared pages divided by those who share them."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        return int(rollup.partition("\nPss:")[2].split()[0]) / 1024
+    return 0
+
+
 def forget_peak(pid):
     """Let VmHWM begin anew (https://docs.kernel.org/filesystems/proc.html, clear_refs)."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")

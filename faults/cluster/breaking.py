@@ -1,0 +1,113 @@
+"""What is done to the cluster: each fault ends with everything running again."""
+
+import time
+
+FROZEN_SECONDS = 40
+
+
+def postgresql_killed(cluster):
+    """kill -9 of the primary's PostgreSQL"""
+    cluster.leader().kill("postgresql")
+
+
+def node_killed(cluster):
+    """kill -9 of the primary's machine"""
+    old = cluster.leader()
+    with cluster.unplugged(old):
+        old.kill()
+        cluster.wait_for_another(old)
+    old.boot()
+
+
+def postgresql_frozen(cluster):
+    """freeze the primary's PostgreSQL, 40 s"""
+    freeze(cluster.leader(), FROZEN_SECONDS, "postgresql")
+
+
+def node_frozen(cluster):
+    """freeze the primary's machine, 40 s"""
+    freeze(cluster.leader(), FROZEN_SECONDS)
+
+
+def switched_over(cluster):
+    """patronictl switchover"""
+    cluster.patronictl("switchover", "--leader", cluster.leader().name, "--force")
+
+
+def standby_killed(cluster):
+    """kill -9 of the synchronous standby's machine"""
+    standby = cluster.role("sync_standby")
+    with cluster.unplugged(standby):
+        standby.kill()
+        time.sleep(10)
+    standby.boot()
+
+
+def standby_frozen(cluster):
+    """freeze the synchronous standby's machine, 20 s"""
+    freeze(cluster.role("sync_standby"), 20)
+
+
+def etcd_killed(cluster):
+    """kill -9 of all of etcd, 30 s"""
+    cluster.etcd.kill()
+    time.sleep(30)
+    cluster.etcd.boot()
+
+
+def app_killed(cluster):
+    """kill -9 of an app"""
+    app = cluster.apps[0]
+    app.kill("app")
+    time.sleep(5)
+    app.boot_app()
+
+
+def app_frozen(cluster):
+    """freeze an app, 20 s"""
+    freeze(cluster.apps[0], 20, "app")
+
+
+def rolled(cluster):
+    """rolling restart of the apps"""
+    for app in cluster.apps:
+        app.terminate("app")
+        app.boot_app()
+        cluster.wait_until_well()
+
+
+def haproxy_killed(cluster):
+    """kill -9 of an app machine's HAProxy, 10 s"""
+    app = cluster.apps[0]
+    app.kill("haproxy")
+    time.sleep(10)
+    app.boot_haproxy()
+
+
+def cut_from_cluster(cluster):
+    """cut the primary off from etcd and the standbys, 40 s"""
+    primary = cluster.leader()
+    others = [machine for machine in cluster.databases if machine is not primary]
+    cut(cluster, primary, [cluster.etcd, *others])
+
+
+def cut_from_all(cluster):
+    """cut the primary off from everything, 40 s"""
+    primary = cluster.leader()
+    cut(cluster, primary, [machine for machine in cluster.machines() if machine is not primary])
+
+
+def cut(cluster, machine, others):
+    cluster.network.cut(machine, others)
+    try:
+        time.sleep(FROZEN_SECONDS)
+    finally:
+        cluster.network.heal()
+
+
+def freeze(machine, seconds, *programs):
+    machine.freeze(*programs)
+    try:
+        time.sleep(seconds)
+    finally:
+        machine.thaw(*programs)
