@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import dj_database_url
@@ -159,8 +160,9 @@ def required(name: str, why: str) -> str:
 def postgresql(production: bool, connect_timeout: int) -> dict[str, Any]:
     """Return where the PostgreSQL is and how to reach it, as keys of DATABASES.
 
-    Read from DATABASE_URL or else from the five DB_* variables; DB_SSLMODE beats the URL's. Raise ImproperlyConfigured
-    where something is missing and, in production, for less than TLS to another machine.
+    Read from DATABASE_URL or else from the five DB_* variables; DB_SSLMODE beats the URL's. Several hosts, separated by
+    commas, are those of which one takes writes. Raise ImproperlyConfigured where something is missing and, in
+    production, for less than TLS to another machine.
     """
     # Here, as SQLite does not need it.
     import psycopg2
@@ -168,20 +170,25 @@ def postgresql(production: bool, connect_timeout: int) -> dict[str, Any]:
 
     url = postgresql_url("DATABASE_URL")
     if url:
-        database: dict[str, Any] = {**dj_database_url.parse(url)}
-        if "postgresql" not in database["ENGINE"]:
-            raise ImproperlyConfigured("DATABASE_URL must start with postgresql://.")
+        database = _database_url(url)
     else:
         database = {
             "NAME": required("DB_NAME", "DB_LIVE=True needs the name of a PostgreSQL database"),
             "USER": required("DB_USER", "DB_LIVE=True needs a PostgreSQL user"),
             "PASSWORD": text("DB_PASSWORD"),
-            "HOST": text("DB_HOST", "localhost"),
-            "PORT": integer("DB_PORT", 5432, minimum=1),
+            "HOST": ",".join(names("DB_HOST", ["localhost"])),
+            "PORT": text("DB_PORT") if "," in text("DB_PORT") else integer("DB_PORT", 5432, minimum=1),
         }
     options = database.get("OPTIONS", {})
+    hosts, ports = str(database["HOST"]).split(","), str(database["PORT"]).split(",")
+    if len(ports) > 1 and (len(ports) != len(hosts) or not all(re.fullmatch("[0-9]{1,5}", port) for port in ports)):
+        raise ImproperlyConfigured("DB_PORT must be one port, or one for each host of DB_HOST, separated by commas.")
+    if len(hosts) > 1 and options.setdefault("target_session_attrs", "read-write") not in {"read-write", "primary"}:
+        raise ImproperlyConfigured("DATABASE_URL names several hosts: target_session_attrs must be read-write.")
     # libpq also takes the host from the query string of the URL.
-    hosts = [database["HOST"], options.get("host", ""), options.get("hostaddr", "")]
+    hosts += [options.get("host", ""), options.get("hostaddr", "")]
+    if any("," in host for host in hosts):
+        raise ImproperlyConfigured("DATABASE_URL must name several hosts in front of the database, not in its query.")
     strict = production and not all(host in THIS_MACHINE or host.startswith("/") for host in hosts)
     sslmode = text("DB_SSLMODE") or options.get("sslmode") or ("require" if strict else "prefer")
     if sslmode not in SSL_MODES:
@@ -194,6 +201,20 @@ def postgresql(production: bool, connect_timeout: int) -> dict[str, Any]:
     except psycopg2.ProgrammingError as error:
         raise ImproperlyConfigured(f"DATABASE_URL has an option that libpq does not know: {error}".strip()) from None
     return database | {"OPTIONS": options}
+
+
+def _database_url(url: str) -> dict[str, Any]:
+    """Return DATABASE_URL as keys of DATABASES; dj_database_url alone knows no more than one host."""
+    before, hosts, after = re.fullmatch(r"(\w+://(?:[^/?#]*@)?)([^/?#]*)(.*)", url).groups()  # type: ignore[union-attr]
+    first, *others = hosts.split(",")
+    database: dict[str, Any] = {**dj_database_url.parse(f"{before}{first}{after}")}
+    if others:
+        parts = [re.fullmatch(r"(\[.+\]|[^:]+)(?::([0-9]+))?", host) for host in (first, *others)]
+        if None in parts:
+            raise ImproperlyConfigured("DATABASE_URL must name its hosts as host:port,host:port.")
+        database["HOST"] = ",".join(unquote(part[1].strip("[]")) for part in parts if part)
+        database["PORT"] = ",".join(part[2] or "5432" for part in parts if part)
+    return database
 
 
 def secret_key(production: bool, path: Path) -> str:

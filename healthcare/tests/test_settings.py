@@ -239,6 +239,48 @@ def test_a_database_url_beats_the_five_variables(database):
     assert {name: made[name] for name in wanted} == wanted
 
 
+@pytest.mark.parametrize(
+    ("environ", "host", "port"),
+    [
+        ({"DB_HOST": "db1, db2,db3", "DB_PORT": ""}, "db1,db2,db3", 5432),
+        ({"DB_HOST": "db1,db2", "DB_PORT": "6432"}, "db1,db2", 6432),
+        ({"DB_HOST": "db1,db2", "DB_PORT": "5432,6432"}, "db1,db2", "5432,6432"),
+        ({"DATABASE_URL": "postgresql://ann:p%40s,s@db1:6432,db2/records"}, "db1,db2", "6432,5432"),
+        ({"DATABASE_URL": "postgresql://ann@[::1],[2001:db8::2]:6432/records"}, "::1,2001:db8::2", "5432,6432"),
+        ({"DATABASE_URL": "postgresql://db1,db2/records?target_session_attrs=primary"}, "db1,db2", "5432,5432"),
+    ],
+)
+def test_several_hosts_are_all_known_and_one_must_take_writes(database, environ, host, port):
+    made = database(**environ)
+
+    assert (made["HOST"], made["PORT"]) == (host, port)
+    assert made["OPTIONS"]["target_session_attrs"] in {"read-write", "primary"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        ({"DB_HOST": "db1,db2", "DB_PORT": "1,2,3"}, "DB_PORT must be one port, or one for each host"),
+        ({"DB_HOST": "db1,db2", "DB_PORT": "1,x"}, "DB_PORT must be one port, or one for each host"),
+        ({"DB_HOST": "db1", "DB_PORT": "1,2"}, "DB_PORT must be one port, or one for each host"),
+        ({"DATABASE_URL": "postgresql://db1,/records"}, "DATABASE_URL must name its hosts as host:port,host:port"),
+        ({"DATABASE_URL": "postgresql://db1,db2:x/records"}, "DATABASE_URL must start with postgresql:// and be like"),
+        ({"DATABASE_URL": "postgresql://db1,db2/records?target_session_attrs=any"}, "must be read-write"),
+        ({"DATABASE_URL": "postgresql:///records?host=db1,db2"}, "not in its query"),
+    ],
+)
+def test_several_hosts_that_are_not_understood_whole_stop_the_start(database, environ, sentence):
+    with pytest.raises(ImproperlyConfigured, match=sentence):
+        database(**environ)
+
+
+@pytest.mark.parametrize("environ", [{"DB_HOST": "127.0.0.1,db2"}, {"DATABASE_URL": "postgresql://[::1],db2/records"}])
+def test_each_of_several_hosts_is_held_to_tls_in_production(database, environ):
+    assert database(True, **environ)["OPTIONS"]["sslmode"] == "require"
+    with pytest.raises(ImproperlyConfigured, match="DB_SSLMODE is 'prefer'"):
+        database(True, DB_SSLMODE="prefer", **environ)
+
+
 # Reading the environment
 
 

@@ -7,6 +7,7 @@ callback (https://www.psycopg.org/docs/advanced.html#support-for-coroutine-libra
 
 import re
 import select
+import threading
 import time
 from typing import Any
 
@@ -28,6 +29,10 @@ _EVENTS = {
     extensions.POLL_WRITE: select.POLLOUT,
 }
 _suspect_until = 0.0
+# Seconds that one of several hosts may take, while it is being tried.
+_attempt = threading.local()
+# Which of several hosts took writes the last time.
+_primary = 0
 
 
 class TimedOut(psycopg2.OperationalError):
@@ -39,7 +44,7 @@ def wait(connection: extensions.connection) -> None:
     global _suspect_until
     started = time.monotonic()
     probing = connection.status == extensions.STATUS_SETUP and started < _suspect_until
-    seconds = PROBE_SECONDS if probing else settings.DB_TIMEOUT
+    seconds = PROBE_SECONDS if probing else getattr(_attempt, "seconds", settings.DB_TIMEOUT)
     while (state := connection.poll()) != extensions.POLL_OK:
         poller = select.poll()
         poller.register(connection.fileno(), _EVENTS[state])
@@ -72,6 +77,32 @@ class Cursor(extensions.cursor):
 class DatabaseWrapper(base.DatabaseWrapper):
     def get_connection_params(self) -> dict[str, Any]:
         return super().get_connection_params() | {"cursor_factory": Cursor}
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> extensions.connection:
+        """Return a connection to the host, or to the first of several that takes writes.
+
+        libpq would try several by itself, but ignores `connect_timeout` while its connection is polled
+        (https://github.com/psycopg/psycopg2/issues/1253): one silent host would use up the time of all.
+        """
+        global _primary
+        hosts, ports = (str(conn_params.get(name, "")).split(",") for name in ("host", "port"))
+        if len(hosts) == 1:
+            return super().get_new_connection(conn_params)
+        _attempt.seconds = settings.DB_TIMEOUT / len(hosts)
+        failure = None
+        try:
+            for index in sorted(range(len(hosts)), key=lambda index: index != _primary):
+                one = {"host": hosts[index], "port": ports[index % len(ports)]}
+                try:
+                    connection = super().get_new_connection(conn_params | one)
+                except psycopg2.OperationalError as error:
+                    failure = error
+                else:
+                    _primary = index
+                    return connection
+        finally:
+            del _attempt.seconds
+        raise failure or psycopg2.OperationalError("no host is named")
 
     def init_connection_state(self) -> None:
         super().init_connection_state()

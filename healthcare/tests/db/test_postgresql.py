@@ -161,6 +161,51 @@ def test_a_new_connection_is_waited_for_but_only_shortly_after_a_time_out(settin
         psycopg2.connect(host="127.0.0.1", port=silent.getsockname()[1], user="nobody", dbname="none")
 
 
+@pytest.fixture
+def connect_to(monkeypatch):
+    """Return a function that connects to one of several ports of this machine, and returns which."""
+    monkeypatch.setattr(base, "_primary", 0)
+
+    def connect(*ports):
+        several = {"host": ",".join(["127.0.0.1"] * len(ports)), "port": ",".join(map(str, ports))}
+        parameters = connection.get_connection_params() | several | {"target_session_attrs": "read-write"}
+        with closing(connection.get_new_connection(parameters)) as made:
+            return made.info.port
+
+    return connect
+
+
+def test_of_several_hosts_a_silent_one_and_one_that_refuses_are_passed_within_the_time_out(settings, connect_to):
+    settings.DB_TIMEOUT = 3
+    ours = int(settings.DATABASES["default"]["PORT"])
+    seconds = []
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for _ in range(2):
+            started = time.monotonic()
+            assert connect_to(silent.getsockname()[1], 1, ours) == ours
+            seconds.append(time.monotonic() - started)
+
+    assert 1 <= seconds[0] < settings.DB_TIMEOUT
+    # The one that took writes is asked first the next time.
+    assert seconds[1] < 0.5
+
+
+def test_of_several_hosts_none_is_taken_that_refuses_writes(settings, connect_to):
+    ours = settings.DATABASES["default"]["PORT"]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_database()")
+        (name,) = cursor.fetchone()
+        cursor.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+
+    try:
+        with pytest.raises(psycopg2.OperationalError, match="session is read-only"):
+            connect_to(ours, ours)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+
+
 def test_a_slow_statement_refuses_nobody_else(settings, anonymous):
     settings.DB_TIMEOUT = 1
     with pytest.raises(OperationalError), connection.cursor() as cursor:
