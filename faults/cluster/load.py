@@ -11,8 +11,8 @@ from ssl import _create_unverified_context
 from faults.client import SECONDS, Api, account, must, patient
 from faults.cluster.machines import HTTPS
 
-WRITERS, READERS = 4, 2
-PAUSE_SECONDS = 0.05
+WRITERS, READERS = 8, 4
+PAUSE_SECONDS = 0.1
 _marks = count(1)
 
 
