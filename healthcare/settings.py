@@ -296,9 +296,9 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         "healthcare": {"level": "INFO"},
-        # Django would log every 4xx and 5xx once more, with the path as the client wrote it.
+        # Django would log every 4xx and 5xx once more, with the path and the query as the client wrote them.
         "django.request": {"level": "CRITICAL"},
         "django.security": {"level": "CRITICAL"},
-        "django.server": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
+        "django.server": {"level": "CRITICAL"},
     },
 }

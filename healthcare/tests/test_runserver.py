@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import logging
 import socket
 import threading
 from contextlib import ExitStack, closing
@@ -81,6 +82,24 @@ def test_a_malformed_request_is_answered_in_json(port, request_bytes):
 
     assert head.startswith(b"HTTP/1.1 400")
     assert json.loads(body) == {"detail": "The request is malformed, or its address or headers are too long."}
+
+
+def test_the_query_of_a_failed_request_is_not_logged(caplog):
+    def failing(environ, start_response):
+        start_response("503 Service Unavailable", [("Content-Length", "0")])
+        return [b""]
+
+    logging.getLogger("django.server").addHandler(caplog.handler)
+    with ThreadingServer(("127.0.0.1", 0), RequestHandler) as server:
+        server.set_app(failing)
+        threading.Thread(target=server.handle_request).start()
+        with closing(http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)) as connection:
+            connection.request("GET", "/api/patients/?search=Alice", headers={"Connection": "close"})
+            status = connection.getresponse().status
+    logging.getLogger("django.server").removeHandler(caplog.handler)
+
+    assert status == 503
+    assert "Alice" not in caplog.text
 
 
 def test_clients_wait_for_a_busy_server_instead_of_being_refused():
