@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 
-from faults import caches, disks, memory, outages, poolers, proxy, races, repeats, shutdown
+from faults import caches, disks, logs, memory, outages, poolers, proxy, races, repeats, shutdown
 from faults.report import MissingToolError, Row, heading
 from faults.world import World
 
@@ -25,6 +25,7 @@ FAULTS = {
     "postgresql-read-only": (outages.postgresql_read_only, LIVE),
     "disk-full": (disks.full, BOTH),
     "log-full": (disks.log_full, LIVE),
+    "postgresql-log": (logs.postgresql_log, LIVE),
     "terminated": (shutdown.terminated, BOTH),
     "terminated-nginx": (shutdown.terminated_behind_nginx, (SQLITE,)),
     "refused-by-nginx": (proxy.refused_by_nginx, (SQLITE,)),

@@ -78,15 +78,15 @@ class PostgreSQL:
 
 
 class Cluster:
-    """A PostgreSQL server in a folder of its own, optionally with its WAL in another.
+    """A PostgreSQL server in a folder of its own, optionally with its WAL in another, started with `options`.
 
     Its signals are those that `pg_ctl stop` sends.
     """
 
     FAST, IMMEDIATE, KILL = signal.SIGINT, signal.SIGQUIT, signal.SIGKILL
 
-    def __init__(self, folder, port, wal=None):
-        self.bin, self.port = binaries(), port
+    def __init__(self, folder, port, wal=None, options=()):
+        self.bin, self.port, self.options = binaries(), port, options
         self.data = folder / "data"
         self.log = folder / "postgresql.log"
         self.owner = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
@@ -109,7 +109,7 @@ class Cluster:
         """Start the server and wait until it takes connections, however long its recovery takes."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [self.bin / "postgres", "-D", self.data],
+                [self.bin / "postgres", "-D", self.data, *self.options],
                 **self.owner,
                 cwd="/",
                 stdout=log,

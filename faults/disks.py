@@ -141,9 +141,9 @@ def database_on(world, kind, disk):
 
 
 @contextmanager
-def postgresql_in(world, folder, wal=None):
+def postgresql_in(world, folder, wal=None, options=()):
     """Run a PostgreSQL in `folder`, its log in `wal` if given, and serve the project on it; give both."""
-    cluster = Cluster(folder, world.port(), wal)
+    cluster = Cluster(folder, world.port(), wal, options)
     try:
         cluster.start()
         database = world.new_postgresql(cluster, "healthcare", "template1")

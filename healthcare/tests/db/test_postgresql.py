@@ -16,6 +16,7 @@ from doctors.models import Doctor
 from doctors.views import DoctorViewSet
 from healthcare.api.filters import SearchFilter
 from healthcare.api.pagination import Order
+from healthcare.checks import LOG_SETTINGS, postgresql_logs_no_contents
 from healthcare.db.postgresql import base
 from mappings.models import Mapping
 from mappings.views import MappingViewSet
@@ -42,16 +43,22 @@ def another_session():
 
 
 @contextmanager
-def sessions_read_only():
-    """Have sessions that begin meanwhile refuse writes, as those of a failover do."""
+def database_settings(**values):
+    """Have sessions that begin meanwhile run with these settings."""
     database = connection.ops.quote_name(connection.settings_dict["NAME"])
     with another_session() as cursor:
-        cursor.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+        for name, value in values.items():
+            cursor.execute(f"ALTER DATABASE {database} SET {name} = '{value}'")
         try:
             yield
         finally:
             cursor.execute("SET default_transaction_read_only = off")
-            cursor.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
+            cursor.execute(f"ALTER DATABASE {database} RESET ALL")
+
+
+def sessions_read_only():
+    """Have sessions that begin meanwhile refuse writes, as those of a failover do."""
+    return database_settings(default_transaction_read_only="on")
 
 
 @pytest.fixture(autouse=True)
@@ -148,6 +155,21 @@ def test_a_session_that_began_read_only_is_not_kept_even_if_it_only_reads(owner,
     close_old_connections()
 
     assert owner.post("/api/patients/", PATIENT).status_code == 201
+
+
+def test_a_server_that_logs_contents_is_warned_of():
+    connection.close()
+    with database_settings(log_error_verbosity="default", log_min_error_statement="error"):
+        (warning,) = postgresql_logs_no_contents(None)
+
+    assert "log_error_verbosity, log_min_error_statement" in warning.msg
+    assert "SET log_error_verbosity = 'terse';" in warning.hint
+
+
+def test_the_settings_that_the_warning_names_end_it():
+    connection.close()
+    with database_settings(**LOG_SETTINGS):
+        assert postgresql_logs_no_contents(None) == []
 
 
 @pytest.mark.parametrize(("timed_out_before", "seconds"), [(False, 2), (True, 0.5)])
