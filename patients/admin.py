@@ -3,7 +3,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -69,9 +69,13 @@ class DuplicateFilter(YesNoFilter):
         if not self.values():
             return queryset
         others = Patient.objects.exclude(pk=OuterRef("pk"))
-        same_phone = others.filter(phone=OuterRef("phone")).exclude(phone="")
+        same_phone = Patient.objects.exclude(phone="").filter(Exists(others.filter(phone=OuterRef("phone"))))
         same_name = others.filter(name__fold=OuterRef("name__fold"), age=OuterRef("age"))
-        return queryset.filter(Q(Exists(same_phone)) | Q(Exists(same_name)))
+        # Two semi-joins: joined by OR, the conditions would be looked up row by row.
+        ids = (
+            same_phone.order_by().values("pk").union(Patient.objects.filter(Exists(same_name)).order_by().values("pk"))
+        )
+        return queryset.filter(pk__in=ids)
 
 
 @admin.register(Patient)

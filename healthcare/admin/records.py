@@ -16,6 +16,7 @@ from simple_history.admin import SimpleHistoryAdmin
 
 from healthcare.admin import search, timeline
 from healthcare.admin.filters import RecordChoiceField
+from healthcare.admin.pagination import LimitedPaginator
 from healthcare.db.functions import fold
 from healthcare.fields import GENDERS, AddressField, GenderField, gender_spellings
 from healthcare.logs import log_access
@@ -28,6 +29,7 @@ class LoggedAdmin(admin.ModelAdmin):
     """An admin whose lists name in the log whom they show, and whose search is that of the API."""
 
     list_per_page = 50
+    paginator = LimitedPaginator
     show_full_result_count = False
 
     @property

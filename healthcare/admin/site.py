@@ -13,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 
 from healthcare.admin import search
+from healthcare.admin.pagination import ChoicesPaginator
 from healthcare.logs import log_access
 
 # What the front page and the sidebar list, in this order; what is not named follows.
@@ -35,6 +36,9 @@ class LogInForm(AdminAuthenticationForm):
 
 class LoggedAutocomplete(AutocompleteJsonView):
     """The choices of a foreign key; the request log names those it offered."""
+
+    def get_paginator(self, *args: Any, **kwargs: Any) -> ChoicesPaginator:
+        return ChoicesPaginator(*args, **kwargs)
 
     def serialize_result(self, obj: Any, to_field_name: str) -> dict[str, str]:
         log_access(self.request, [obj.id])

@@ -1,17 +1,21 @@
-"""The front page of the admin: how many there are of everything, and how many came in lately."""
+"""The front page of the admin: how many there are of everything, and how many were added lately."""
 
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django import template
 from django.contrib import admin
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.db.models import Count, Model
-from django.db.models.functions import TruncDate
+from django.core.cache import cache
+from django.db.models import Count, Max, Model, Value
 from django.utils import timezone
+
+from healthcare.admin.filters import start_of
 
 DAYS = 30
 HEIGHT = 48
+# How long the counts of earlier days, and of all records up to a certain id, are kept in the cache.
+CACHE_SECONDS = 300
 
 register = template.Library()
 register.filter(intcomma)
@@ -29,6 +33,7 @@ def overview(context: template.Context) -> dict[str, Any]:
             {
                 "name": entry["name"],
                 "url": entry["admin_url"],
+                "field": model_admin.overview_date_field,
                 **figures(model_admin.model, model_admin.overview_date_field),
             }
             for model_admin, entry in listed
@@ -41,25 +46,60 @@ def figures(model: type[Model], field: str) -> dict[str, Any]:
     """Return the `total` of a model, how many are `recent`, and `bars`, one for each of the last DAYS days."""
     today = timezone.localdate()
     days = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
-    start = timezone.make_aware(datetime.combine(days[0], time.min))
-    rows = model._default_manager.order_by().filter(**{f"{field}__gte": start})
-    counts = dict(rows.values_list(TruncDate(field)).annotate(Count("pk")))
+    counts = earlier(model, field) | counted(model, field, [0])
     most = max(counts.values(), default=0)
-    bars = [
+    bars: list[dict[str, Any]] = [
         {
             "day": day,
-            "count": counts.get(day, 0),
+            "count": counts.get(ago, 0),
             "x": index * 10,
-            "height": round(HEIGHT * counts.get(day, 0) / (most or 1), 1),
+            "height": round(HEIGHT * counts.get(ago, 0) / (most or 1), 1),
         }
-        for index, day in enumerate(days)
+        for index, (day, ago) in enumerate(zip(days, reversed(range(DAYS)), strict=True))
     ]
     for bar in bars:
         bar["y"] = HEIGHT - bar["height"]
     return {
-        "total": model._default_manager.count(),
+        "total": total(model),
         "recent": sum(bar["count"] for bar in bars),
         "most": most,
-        "today": today,
+        "today": bars[-1],
         "bars": bars,
     }
+
+
+def total(model: type[Model]) -> int:
+    """Return how many records there are: those up to an id are counted once in a while, later ones each time."""
+    objects, key = model._default_manager.order_by(), f"overview:{model._meta.label_lower}:total"
+    known: dict[str, Any] | None = cache.get(key)
+    if known is None:
+        known = objects.aggregate(newest=Max("pk", default=0), count=Count("pk"))
+        cache.set(key, known, CACHE_SECONDS)
+    newest, count = known["newest"], known["count"]
+    return count + objects.filter(pk__gt=newest).count()
+
+
+def earlier(model: type[Model], field: str) -> dict[int, int]:
+    """Return {days ago: count} of the days before today, from the cache."""
+    key = f"overview:{model._meta.label_lower}:{timezone.localdate()}"
+    found: Any = cache.get_or_set(key, lambda: counted(model, field, range(1, DAYS)), CACHE_SECONDS)
+    return found
+
+
+def counted(model: type[Model], field: str, ago: Any) -> dict[int, int]:
+    """Return {days ago: count}, by one query that reads the index of `field` for each day."""
+    today = timezone.localdate()
+    days: list[Any] = [
+        model._default_manager.order_by()
+        .filter(
+            **{
+                f"{field}__gte": start_of(today - timedelta(days=number)),
+                f"{field}__lt": start_of(today - timedelta(days=number - 1)),
+            }
+        )
+        .values(ago=Value(number))
+        .annotate(count=Count("pk"))
+        .values_list("ago", "count")
+        for number in ago
+    ]
+    return dict(days[0].union(*days[1:], all=True))

@@ -53,7 +53,7 @@ def test_the_chart_says_in_words_and_in_a_table_what_it_draws(staff_browser, pat
 
     assert "<title>Overview | Healthcare</title>" in page
     assert ">Patients of the last 30 days</title>" in page
-    assert f'<th scope="row">{timezone.now():%Y-%m-%d}</th><td>2</td>' in page
+    assert f"{timezone.now():%Y-%m-%d}</a></th><td>2</td>" in page
     assert "<script" not in page.split('class="overview"')[1].split("</section>")[0]
 
 
@@ -74,7 +74,8 @@ def test_large_figures_are_grouped_by_thousands(staff_browser, owner):
 
     page = staff_browser.get(INDEX).content.decode()
 
-    assert "<strong>1,234</strong> 1,234 in the last 30 days" in page
+    for text in (">1,234</a>", ">1,234 today</a>", ">1,234 in 30 days</a>"):
+        assert text in page
     assert "at most 1,234 a day" in page
 
 
@@ -101,6 +102,24 @@ def test_its_queries_do_not_grow_with_the_records(staff_browser, make_user, djan
         doctor = Doctor.objects.create(user=user, **{**DOCTOR, "email": f"d{number}@example.com"})
         Mapping.objects.create(user=user, patient=patient, doctor=doctor)
 
+    staff_browser.get(INDEX)
     # The session and its renewal, the user, the recent actions, and two a model.
     with django_assert_max_num_queries(14):
         staff_browser.get(INDEX)
+
+
+def test_its_numbers_lead_to_the_records_that_they_count(staff_browser, patients):
+    page = staff_browser.get(INDEX).content.decode()
+
+    links = re.findall('<a href="([^"]*)">([0-9,]+)( today| in 30 days)</a>', page.split("Patients", 1)[1])[:2]
+    assert [int(count) for _, count, _ in links] == [2, 3]
+    assert [staff_browser.get(url).context["cl"].result_count for url, _, _ in links] == [2, 3]
+
+
+def test_a_patient_who_was_just_added_is_counted_although_counts_are_cached(staff_browser, patients, owner):
+    before = figures(staff_browser)["Patients"]
+    Patient.objects.create(user=owner.user, **PATIENT)
+
+    after = figures(staff_browser)["Patients"]
+
+    assert (after["total"], after["recent"]) == (before["total"] + 1, before["recent"] + 1)
