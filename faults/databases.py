@@ -10,11 +10,10 @@ from contextlib import closing
 from pathlib import Path
 
 import psycopg2
-from django.db.backends.sqlite3 import _functions
 
 from faults import processes
 from faults.report import MissingToolError
-from healthcare.db.functions import fold
+from healthcare.db.sqlite3.base import add_functions
 
 BOOT_SECONDS = 30
 
@@ -30,9 +29,7 @@ class SQLite:
 
     def rows(self, sql):
         with closing(sqlite3.connect(self.path, timeout=20)) as connection:
-            # Indexes and constraints use functions that Django and this project add to SQLite.
-            _functions.register(connection)
-            connection.create_function("FOLD", 1, lambda text: text and fold(text), deterministic=True)
+            add_functions(connection)
             return connection.execute(sql).fetchall()
 
     def damage(self):

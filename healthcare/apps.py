@@ -11,9 +11,10 @@ class HealthcareConfig(AppConfig):
     def ready(self) -> None:
         from tablib import formats
 
-        from healthcare.checks import postgresql_logs_no_contents, redis_answers
+        from healthcare.checks import postgresql_is_unicode, postgresql_logs_no_contents, redis_answers
 
         register(redis_answers, Tags.caches)
+        register(postgresql_is_unicode, Tags.database)
         register(postgresql_logs_no_contents, Tags.security, deploy=True)
         # Before django-import-export asks which formats there are.
         formats.registry.register("xlsx", LateXLSX())

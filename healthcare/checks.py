@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.core.checks import Error, Warning
 from django.db import Error as DatabaseError
-from django.db import connection
+from django.db import connection, connections
 
 # The values with which PostgreSQL logs no contents of statements. A superuser may set them for one database.
 LOG_SETTINGS = {
@@ -56,3 +56,38 @@ def postgresql_logs_no_contents(app_configs: Sequence[AppConfig] | None, **kwarg
             id="healthcare.W001",
         )
     ]
+
+
+def postgresql_is_unicode(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[Error]:
+    """Refuse a database that cannot store every character, or in which lower-case forms end at ASCII.
+
+    Searches would miss records, and names that differ in case alone would be stored twice.
+    """
+    errors = []
+    database: Any
+    for database in map(connections.__getitem__, databases or ()):
+        if database.vendor != "postgresql":
+            continue
+        with database.cursor() as cursor:
+            cursor.execute("SHOW server_encoding")
+            (found,) = cursor.fetchone()
+            if found == "UTF8":
+                cursor.execute("SELECT CASE lower('É') WHEN 'é' THEN '' ELSE 'a locale that knows ASCII only' END")
+                (found,) = cursor.fetchone()
+            else:
+                found = f"the encoding {found}"
+        if found:
+            name = database.ops.quote_name(database.settings_dict["NAME"])
+            provider = "LOCALE_PROVIDER builtin " if database.pg_version >= 170000 else ""
+            errors.append(
+                Error(
+                    f"The database {name} has {found}.",
+                    hint="Create a new one: "
+                    f"CREATE DATABASE {name} ENCODING 'UTF8' {provider}LOCALE 'C.UTF-8' TEMPLATE template0; "
+                    "where the server has no C.UTF-8, use another locale for UTF-8, such as en_US.UTF-8.",
+                    id="healthcare.E002",
+                )
+            )
+    return errors

@@ -8,10 +8,12 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.core.cache import cache
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
 
 from accounts.models import AttemptWindow, User
 from conftest import PASSWORD
+from healthcare.db.names import described
 
 LOGIN = "/api/auth/login/"
 
@@ -192,7 +194,8 @@ def test_expired_counters_are_deleted_and_others_kept(owner, stranger, capsys):
     call_command("clean_expired")
 
     assert AttemptWindow.objects.count() == 2
-    assert "Deleted what expired: tokens, sessions and 2 counters." in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"Deleted what expired in {described(connection)}: tokens, sessions and 2 counters." in printed
 
 
 @pytest.fixture

@@ -1,13 +1,19 @@
 """What commands say when something is not as it should be: a sentence, and no traceback."""
 
+import io
+
 import pytest
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.utils import ConnectionHandler
 
+from healthcare.db.names import described
 from healthcare.tests.environment import manage
 
 User = get_user_model()
+ENGINE = "healthcare.db.postgresql"
 
 
 @pytest.fixture
@@ -36,6 +42,36 @@ def test_a_command_on_an_empty_database_says_what_to_do(empty, command):
 
     assert process.stderr == "error: the database lacks a migration: run manage.py migrate\n"
     assert process.returncode == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_command_says_which_database_it_works_on(capsys, tmp_path, monkeypatch):
+    where = connection.settings_dict
+    host = f"{where['HOST']}:{where['PORT']}"
+    name = f"PostgreSQL {where['NAME']} at {host}" if settings.DB_LIVE else f"SQLite {where['NAME']}"
+    monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
+
+    call_command("migrate")
+    call_command("clean_expired")
+    call_command("backup", tmp_path / "night.backup")
+    call_command("restore", tmp_path / "night.backup")
+
+    printed = capsys.readouterr().out
+    for line in (
+        f"Database: {name}\n",
+        f"Deleted what expired in {name}: ",
+        f"Backed up {name} to ",
+        f"Everything in {name} is replaced by ",
+        f"Restored {name} from ",
+    ):
+        assert line in printed
+
+
+def test_the_name_of_a_database_has_no_password():
+    parameters = {"HOST": "", "PORT": "", "NAME": "clinic", "USER": "ann", "PASSWORD": "s3cret", "OPTIONS": {}}
+    postgresql = ConnectionHandler({"default": settings.DATABASES["default"] | parameters | {"ENGINE": ENGINE}})
+
+    assert described(postgresql["default"]) == "PostgreSQL clinic at the local socket:5432"
 
 
 def test_any_other_fault_of_a_statement_is_told_as_it_is(empty):

@@ -2,8 +2,10 @@ from time import time
 from typing import Any
 
 from django.core.management import BaseCommand, call_command
+from django.db import connection
 
 from accounts.models import AttemptWindow
+from healthcare.db.names import described
 
 
 class Command(BaseCommand):
@@ -13,4 +15,4 @@ class Command(BaseCommand):
         call_command("flushexpiredtokens")
         call_command("clearsessions")
         count, _ = AttemptWindow.objects.filter(ends_at__lte=int(time())).delete()
-        self.stdout.write(f"Deleted what expired: tokens, sessions and {count} counters.")
+        self.stdout.write(f"Deleted what expired in {described(connection)}: tokens, sessions and {count} counters.")

@@ -58,12 +58,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
             with suppress(OSError):
                 Path(conn_params["database"]).touch(mode=0o600, exist_ok=False)
         connection = super().get_new_connection(conn_params)
-        connection.create_function("FOLD", 1, _fold, deterministic=True)
+        add_functions(connection)
         return connection
 
     def create_cursor(self, name: str | None = None) -> Cursor:
         return self.connection.cursor(factory=Cursor)
 
 
-def _fold(value: str | None) -> str | None:
-    return None if value is None else fold(value)
+def add_functions(connection: Connection) -> None:
+    """Add the functions that indexes and constraints use: Django's, and FOLD."""
+    base.register_functions(connection)  # type: ignore[attr-defined]  # missing from the stubs
+    connection.create_function("FOLD", 1, lambda text: None if text is None else fold(text), deterministic=True)

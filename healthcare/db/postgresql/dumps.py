@@ -1,0 +1,106 @@
+"""What a PostgreSQL dump may contain: the statements that create what migrations create, and rows.
+
+A dump is a program: triggers, functions, views, and expressions in defaults, constraints and indexes are executed with
+the rights of the role that restores it, or later of the role that serves. So every statement that pg_restore would send
+must match one of a few forms, and may call only a few functions.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+
+# Words that may stand before a parenthesis: keywords, types, and the functions of constraints and indexes.
+CALLABLE = {
+    *("add", "all", "and", "any", "array", "case", "check", "else", "identity", "in", "key", "not", "on", "or", "then"),
+    *("unique", "using", "when", "where", "brin", "btree", "gin", "bit", "char", "character", "numeric", "time"),
+    *("timestamp", "varchar", "varying", "coalesce", "left", "length", "lower", "md5", "nextval", "unaccent", "upper"),
+}
+SETTINGS = (
+    "check_function_bodies|client_min_messages|default_table_access_method|default_tablespace|default_with_oids|"
+    "idle_in_transaction_session_timeout|lock_timeout|row_security|statement_timeout|transaction_timeout|xmloption"
+)
+EXTENSIONS = "pg_trgm|unaccent"
+NAME = r"(?:\w+\.)?\w+"
+TABLE = r"(?:\w+\.)?(?P<table>\w+)"
+# With string literals replaced as `kept` does.
+STATEMENTS = [
+    re.compile(pattern, re.DOTALL)
+    for pattern in (
+        rf"SET (?:{SETTINGS}) = [\w']*",
+        r"SET client_encoding = UTF8",
+        r"SET standard_conforming_strings = on",
+        r"SELECT pg_catalog\.set_config\(search_path, '', false\)",
+        r"SELECT pg_catalog\.setval\('~', \d+, (?:true|false)\)",
+        r"(?:CREATE|DROP) SCHEMA (?:IF EXISTS )?\w+",
+        rf"CREATE EXTENSION IF NOT EXISTS (?:{EXTENSIONS}) WITH SCHEMA \w+",
+        rf"DROP EXTENSION IF EXISTS (?:{EXTENSIONS})",
+        r"COMMENT ON (?:EXTENSION|SCHEMA) \w+ IS '~?'",
+        rf"CREATE TABLE {TABLE} \(.*\)",
+        rf"CREATE SEQUENCE {NAME}[^()]*",
+        rf"ALTER SEQUENCE {NAME} OWNED BY {TABLE}\.\w+",
+        rf"ALTER TABLE (?:ONLY )?{TABLE}\s+ADD CONSTRAINT \w+ (?:PRIMARY KEY|UNIQUE|FOREIGN KEY|CHECK) .*",
+        rf"ALTER TABLE (?:ONLY )?{TABLE} ALTER COLUMN \w+ (?:ADD GENERATED|SET DEFAULT) .*",
+        rf"ALTER TABLE IF EXISTS (?:ONLY )?{TABLE} DROP CONSTRAINT IF EXISTS \w+",
+        rf"ALTER TABLE IF EXISTS {TABLE} ALTER COLUMN \w+ DROP (?:DEFAULT|IDENTITY(?: IF EXISTS)?)",
+        rf"CREATE (?:UNIQUE )?INDEX \w+ ON {TABLE} USING .*",
+        rf"DROP (?:INDEX|SEQUENCE) IF EXISTS {NAME}",
+        rf"DROP TABLE IF EXISTS {TABLE}",
+        rf"COPY {TABLE} \([\w, ]+\) FROM stdin",
+    )
+]
+
+
+class UnknownStatementError(Exception):
+    """The statement, shortened, that no migration would have caused."""
+
+
+def created_tables(script: Iterable[str], known: Collection[str]) -> set[str]:
+    """Return the tables that the script of pg_restore creates; raise UnknownStatementError for what it may not contain.
+
+    `known` are the tables that may be in it.
+    """
+    created = set()
+    for statement in statements(script):
+        table = checked(statement, known)
+        if table and statement.startswith("CREATE TABLE"):
+            created.add(table)
+    return created
+
+
+def statements(script: Iterable[str]) -> Iterator[str]:
+    """Yield the statements of a script of pg_restore, without the rows between `COPY` and `\\.`."""
+    lines, statement = iter(script), ""
+    for line in lines:
+        # Comments, and what pg_restore writes for psql alone.
+        if not statement and (not line.strip() or re.match(r"--|\\(un)?restrict \w+$", line)):
+            continue
+        statement += line
+        if statement.rstrip().endswith(";") and statement.count("'") % 2 == 0:
+            yield statement.strip()
+            if statement.startswith("COPY"):
+                # Read to its end, whatever comes: without one the rest would be rows as well.
+                for row in lines:
+                    if row == "\\.\n":
+                        break
+            statement = ""
+    if statement:
+        raise UnknownStatementError(statement[:80])
+
+
+def checked(statement: str, known: Collection[str]) -> str | None:
+    """Return the table that the statement is about, if any; raise UnknownStatementError unless it is allowed."""
+    text = re.sub(r"(?<!\w)'(?:[^']|'')*'", lambda literal: kept(literal[0]), statement.removesuffix(";"))
+    text = re.sub(r'"(\w+)"', r"\1", text)
+    match = next(filter(None, (pattern.fullmatch(text) for pattern in STATEMENTS)), None)
+    # A second statement, a comment, a dollar-quoted string, a literal with escapes, or a name that needs quotes.
+    if not match or re.search(r";|--|/\*|\$|\"|\w'", text):
+        raise UnknownStatementError(statement[:80])
+    table = match.groupdict().get("table")
+    called = {word.lower() for word in re.findall(r"(\w+)\s*\(", text)}
+    if table and (table not in known or called - CALLABLE - set(known)):
+        raise UnknownStatementError(statement[:80])
+    return table
+
+
+def kept(literal: str) -> str:
+    """Return the text of string literals that decide what a statement does, and '~' for any other."""
+    return {"'UTF8'": "UTF8", "'search_path'": "search_path", "''": "''"}.get(literal, "'~'")
