@@ -2,34 +2,25 @@
 
 import re
 from collections.abc import Iterable
-from functools import reduce
-from operator import or_
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from healthcare.db.functions import fold
-from healthcare.fields import ID, plain_phone
+from healthcare.fields import ID
 from healthcare.logs import log_access
+from healthcare.search import search
 
 # Per kind of record, in the search of the header.
 SHOWN = 20
 
 
 def found(queryset: QuerySet, fields: Iterable[str], text: str) -> QuerySet:
-    """Return the records of which each word of `text` is in a field, in any case; `#12` is the record with that id.
-
-    A phone number is found with any separators.
-    """
+    """Return the records that `text` finds as in the API; `#12` is the record with that id."""
     if re.fullmatch(f"#{ID}", text.strip()):
         return queryset.filter(id=int(text.strip()[1:]))
-    words = (reduce(or_, (Q(**{f"{name}__fold__contains": fold(word)}) for name in fields)) for word in text.split())
-    matches = reduce(Q.__and__, words, Q())
-    if "phone" in fields and re.fullmatch(r"\+?[0-9]{3,}", plain_phone(text)):
-        matches |= Q(phone__contains=plain_phone(text))
-    return queryset.filter(matches)
+    return search(queryset, fields, text)
 
 
 def results(site: admin.AdminSite, request: HttpRequest, text: str) -> list[dict[str, Any]]:

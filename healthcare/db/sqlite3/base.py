@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.db.backends.sqlite3 import base
 
-from healthcare.db.functions import fold
+from healthcare.db.functions import fold, searchable
 
 # SQLite asks whether to go on each time it has carried out so many instructions of its virtual machine.
 INSTRUCTIONS = 1_000
@@ -66,6 +66,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def add_functions(connection: Connection) -> None:
-    """Add the functions that indexes and constraints use: Django's, and FOLD."""
+    """Add the functions that indexes, constraints and searches use: Django's, FOLD and SEARCHABLE."""
     base.register_functions(connection)  # type: ignore[attr-defined]  # missing from the stubs
     connection.create_function("FOLD", 1, lambda text: None if text is None else fold(text), deterministic=True)
+    connection.create_function("SEARCHABLE", 1, searchable, deterministic=True)

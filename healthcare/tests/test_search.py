@@ -1,0 +1,104 @@
+"""Search finds what people type, in the API and the admin alike, on both databases."""
+
+import pytest
+from django.db import connection
+from django.db.models import Value
+from django.urls import reverse
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from accounts.models import User
+from conftest import PATIENT
+from doctors.models import Doctor
+from healthcare.db.functions import Searchable, searchable
+from healthcare.search import search
+from patients.models import Patient
+
+PATIENT_FIELDS = ("name", "phone", "email", "address")
+DOCTOR_FIELDS = ("name", "specialization", "email", "phone", "address")
+PEOPLE = [
+    {"name": "Émile Zola", "phone": "5551234", "address": "12 Rue de Médan"},
+    {"name": "Łukasz Gęsiarz", "phone": "+34612345678", "address": "Straße 7, Köln"},
+    {"name": "ΓΙΩΡΓΟΣ Weiß", "phone": "", "address": "100% Æble Vej_1"},
+]
+FOUND = [
+    ("Zola Émile", [0]),
+    ("emile", [0]),
+    ("ÉMILE", [0]),
+    ("E\u0301MILE", [0]),
+    ("zola medan", [0]),
+    ("zola köln", []),
+    ("(555) 1234", [0]),
+    ("555-1234", [0]),
+    ("emile 555\u00a01234", [0]),
+    ("12 rue", [0]),
+    ("+34 612 345 678", [1]),
+    ("612 345", [1]),
+    ("lukasz gesiarz", [1]),
+    ("GĘSIARZ", [1]),
+    ("strasse", [1]),
+    ("koln 7", [1]),
+    ("γιωργος", [2]),
+    ("γιωργοσ weiss", [2]),
+    ("aeble", [2]),
+    ("%", [2]),
+    ("j_1", [2]),
+    ("d%n", []),
+    ("\\", []),
+]
+
+
+@pytest.fixture
+def people(owner):
+    return [Patient.objects.create(user=owner.user, **{**PATIENT, "email": "", **person}) for person in PEOPLE]
+
+
+@pytest.mark.parametrize("by_index", [True, False])
+@pytest.mark.parametrize(("text", "expected"), FOUND)
+def test_a_search_finds_what_was_typed(people, text, expected, by_index):
+    found = search(Patient.objects.order_by("id"), PATIENT_FIELDS, text, by_index)
+
+    assert list(found) == [people[number] for number in expected]
+
+
+@pytest.mark.parametrize("text", ["", " \t"])
+def test_a_search_for_nothing_is_no_search(people, text):
+    assert search(Patient.objects.all(), PATIENT_FIELDS, text).count() == 3
+
+
+@pytest.mark.parametrize(("text", "expected"), FOUND)
+def test_the_admin_finds_it(staff_browser, people, text, expected):
+    response = staff_browser.get(reverse("admin:patients_patient_changelist"), {"q": text})
+
+    assert sorted(record.pk for record in response.context["cl"].result_list) == [people[n].pk for n in expected]
+
+
+WORDS = st.text(st.characters(codec="utf-8", categories=["L", "M", "N", "P", "Zs"], max_codepoint=0x17FF), max_size=20)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(WORDS, WORDS)
+@example("ǅ", "İıſ")
+@example("ﬁ", "Ⅷ½")
+@example("Ά\u0345", "ΐς")
+def test_both_databases_make_the_same_of_a_text(db, one, other):
+    User.objects.get_or_create(email="one@example.com", name="One")
+
+    (made,) = User.objects.values_list(Searchable(Value(one), Value(other)), flat=True)
+
+    assert made == searchable(f"{one} {other}")
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has no such index")
+@pytest.mark.parametrize(
+    ("model", "fields", "index"),
+    [(Patient, PATIENT_FIELDS, "patients_search"), (Doctor, DOCTOR_FIELDS, "doctors_search")],
+)
+@pytest.mark.parametrize("by_index", [True, False])
+def test_a_search_reads_the_index(db, model, fields, index, by_index):
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+
+        plan = search(model.objects.order_by(), fields, "Émile Zola", by_index).explain()
+
+    assert (index in plan) is by_index
