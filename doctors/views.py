@@ -14,7 +14,7 @@ class DoctorViewSet(HistoryMixin, RecordViewSet):
     serializer_class = DoctorSerializer
     permission_classes = [*RecordViewSet.permission_classes, IsCreatorOrHasModelPermission]
     filterset_class = DoctorFilter
-    search_fields = ("name", "specialization", "email")
+    search_fields = ("name", "specialization", "email", "phone", "address")
     ordering_fields = ("id", "name", "age", "created_at")
 
     def perform_destroy(self, instance: Doctor) -> None:

@@ -22,6 +22,7 @@ GENDERS = ("male", "female", "other", "unknown")
 GENDER_SPELLINGS = {spelling: gender for gender in GENDERS for spelling in (gender, gender[0])}
 # [Mm][Aa][Ll][Ee] and so on: a pattern of OpenAPI has no flags.
 GENDER = "|".join("".join(f"[{letter.upper()}{letter}]" for letter in spelling) for spelling in GENDER_SPELLINGS)
+MAX_PHONE_DIGITS = 15
 PHONE = r"^\+?[0-9]{7,15}\Z"
 LONGEST_ADDRESS = 1000
 

@@ -51,6 +51,8 @@ def test_doctors_without_an_age_come_last_page_by_page_and_streamed(
         ("gender=MALE", [0, 2, 4, 5]),
         ("search=g%C3%A9n", [2, 5]),
         ("search=D3@example", [3]),
+        ("search=d4%40+DOCTOR", [4]),
+        ("search=generaliste+d2", [2]),
         ("search=SURGEON&ordering=-name", [4, 3, 1, 0]),
     ],
 )

@@ -1,13 +1,12 @@
 """Filters, search and ordering of lists, as strict as the bodies of requests."""
 
 import re
-from functools import cache, reduce
-from operator import or_
+from functools import cache
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError as DjangoValidationError
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from rest_framework import filters as drf_filters
 from rest_framework.exceptions import ValidationError
@@ -18,6 +17,7 @@ from healthcare.api.pagination import Order, parameter
 from healthcare.db.functions import fold
 from healthcare.db.hooks import overridden
 from healthcare.fields import GENDERS, gender_spellings, validate_gender
+from healthcare.search import search
 
 
 class FilterBackend(filters.DjangoFilterBackend):
@@ -37,25 +37,30 @@ class FilterBackend(filters.DjangoFilterBackend):
 
 
 class SearchFilter(drf_filters.SearchFilter):
-    """Find `?search=` in the view's `search_fields`, without regard to case."""
+    """Find the words of `?search=` in the view's `search_fields`, as `healthcare.search` does.
+
+    A view whose rows are few among those of the table sets `search_by_index = False`.
+    """
 
     max_length = 100
 
     def filter_queryset(self, request: Request, queryset: QuerySet, view: APIView) -> QuerySet:
         fields = self.get_search_fields(view, request)
-        text = fold(request.query_params.get(self.search_param, "").strip())
+        text = request.query_params.get(self.search_param, "")
         if len(text) > self.max_length:
             raise ValidationError({self.search_param: [f"Must have at most {self.max_length} characters."]})
-        if not text or not fields:
-            return queryset
-        return queryset.filter(reduce(or_, (Q(**{f"{name}__fold__contains": text}) for name in fields)))
+        return search(queryset, fields, text, getattr(view, "search_by_index", True)) if fields else queryset
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         fields = getattr(view, "search_fields", None)
         if not fields:
             return []
         schema = {**TEXT, "maxLength": self.max_length}
-        return [parameter(self.search_param, schema, f"Text to find, in any case, in: {', '.join(fields)}.")]
+        return [
+            parameter(
+                self.search_param, schema, f"Words to find, in any order, case and accents, in: {', '.join(fields)}."
+            )
+        ]
 
 
 class OrderingFilter(drf_filters.OrderingFilter):

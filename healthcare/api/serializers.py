@@ -35,13 +35,22 @@ class GenderField(CharField):
 
 
 class PhoneField(CharField):
-    """A phone number with or without separators; their dropping is what the value becomes."""
+    """A phone number, as text with or without separators, or as a JSON integer; its value has no separators."""
+
+    default_error_messages = {
+        "invalid": fields.PHONE_MESSAGE,
+        "number": "This is a number with decimals. Send the phone number as text, or as a whole number.",
+    }
 
     def __init__(self, **kwargs: Any) -> None:
         # The digits are counted by the pattern, and after the separators are dropped.
         super().__init__(**{**kwargs, "max_length": None})
 
     def to_internal_value(self, data: Any) -> str:
+        if type(data) is int and 0 <= data < 10**fields.MAX_PHONE_DIGITS:
+            data = str(data)
+        elif type(data) is float:
+            self.fail("number")
         return fields.plain_phone(super().to_internal_value(data))
 
 
@@ -70,6 +79,13 @@ class IntegerField(serializers.IntegerField):
         return self.fail("invalid")
 
 
+class AgeField(IntegerField):
+    """A whole number, which JSON may also write as `30.0`."""
+
+    def to_internal_value(self, data: Any) -> int:
+        return super().to_internal_value(int(data) if type(data) is float and data.is_integer() else data)
+
+
 # No docstrings on the base classes: OpenAPI would repeat them for each subclass.
 class Serializer(serializers.Serializer):
     def run_validation(self, data: Any = empty) -> dict[str, Any]:
@@ -86,7 +102,7 @@ class ModelSerializer(Serializer, serializers.ModelSerializer):
         models.CharField: CharField,
         models.TextField: CharField,
         models.EmailField: EmailField,
-        models.PositiveSmallIntegerField: IntegerField,
+        models.PositiveSmallIntegerField: AgeField,
         fields.AddressField: AddressField,
         fields.PhoneField: PhoneField,
         fields.GenderField: GenderField,

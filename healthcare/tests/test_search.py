@@ -1,5 +1,7 @@
 """Search finds what people type, in the API and the admin alike, on both databases."""
 
+from urllib.parse import urlencode
+
 import pytest
 from django.db import connection
 from django.db.models import Value
@@ -8,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import User
-from conftest import PATIENT
+from conftest import DOCTOR, PATIENT
 from doctors.models import Doctor
 from healthcare.db.functions import Searchable, searchable
 from healthcare.search import search
@@ -71,6 +73,22 @@ def test_the_admin_finds_it(staff_browser, people, text, expected):
     response = staff_browser.get(reverse("admin:patients_patient_changelist"), {"q": text})
 
     assert sorted(record.pk for record in response.context["cl"].result_list) == [people[n].pk for n in expected]
+
+
+@pytest.mark.parametrize(("text", "expected"), FOUND)
+def test_the_api_finds_it(owner, people, text, expected):
+    response = owner.get(f"{reverse('patients-list')}?{urlencode({'search': text})}")
+
+    assert [row["id"] for row in response.json()] == [people[number].pk for number in expected]
+
+
+@pytest.mark.parametrize("text", ["(912) 345-6780", "BROWN robert", "cardiologist 245"])
+def test_a_doctor_is_found_by_each_of_the_fields(stranger, staff_browser, doctor, text):
+    response = stranger.get(f"{reverse('doctors-list')}?{urlencode({'search': text})}")
+    in_admin = staff_browser.get(reverse("admin:doctors_doctor_changelist"), {"q": text})
+
+    assert [row["email"] for row in response.json()] == [DOCTOR["email"]]
+    assert list(in_admin.context["cl"].result_list) == [doctor]
 
 
 WORDS = st.text(st.characters(codec="utf-8", categories=["L", "M", "N", "P", "Zs"], max_codepoint=0x17FF), max_size=20)
