@@ -43,10 +43,10 @@ PHONE = "Enter 7 to 15 digits, with or without a + in front."
         ("phone", "", ""),
         ("phone", 9876543210, "9876543210"),
         ("phone", 10**15 - 1, "9" * 15),
-        ("address", "1 Main St\nFlat 2\r\n\tTown ", "1 Main St\nFlat 2\n\tTown "),
+        ("email", "", ""),
         ("email", "UPPER.Case@Example.COM", "UPPER.Case@Example.COM"),
         ("address", "", ""),
-        ("address", "1 Main St\nFlat 2\r\n\tTown ", "1 Main St\nFlat 2\r\n\tTown "),
+        ("address", "1 Main St\nFlat 2\r\n\tTown ", "1 Main St\nFlat 2\n\tTown "),
         ("address", "x" * 1000, "x" * 1000),
     ],
 )
