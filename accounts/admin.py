@@ -41,6 +41,15 @@ class UserForm(UserChangeForm):
         return cleaned
 
 
+def given_and_taken(form: Any, name: str) -> str:
+    """Return how a form changes a right, such as `groups: + Reception, - Auditors`."""
+    label, before, after = form.fields[name].label, form.initial.get(name), form.cleaned_data[name]
+    if isinstance(after, bool):
+        return f"{label}: {'yes' if after else 'no'}"
+    changes = [f"+ {right}" for right in after if right not in before]
+    return f"{label}: {', '.join([*changes, *(f'- {right}' for right in before if right not in after)])}"
+
+
 @admin.register(User)
 class UserAdmin(LoggedAdmin, DjangoUserAdmin):
     overview_date_field = "date_joined"
@@ -83,6 +92,16 @@ class UserAdmin(LoggedAdmin, DjangoUserAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
         fixed = [] if request.user.is_superuser else PRIVILEGES
         return [*super().get_readonly_fields(request, obj), *fixed]
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        """Say in the log which rights were given and taken."""
+        message = super().construct_change_message(request, form, formsets, add)
+        rights = [given_and_taken(form, name) for name in form.changed_data if name in {"is_active", *PRIVILEGES}]
+        return (
+            [*message, {"changed": {"name": "rights", "object": ", ".join(rights), "fields": []}}]
+            if rights
+            else message
+        )
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """A superuser's account, and so its password, is changed by superusers alone."""

@@ -55,7 +55,17 @@ class AdminSite(admin.AdminSite):
         return LoggedAutocomplete.as_view(admin_site=self)(request)
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
-        return [path("search/", self.admin_view(self.search_view), name="search"), *super().get_urls()]
+        own = [
+            path("search/", self.admin_view(self.search_view), name="search"),
+            path("activity/", self.admin_view(self.activity_view), name="activity"),
+        ]
+        return [*own, *super().get_urls()]
+
+    def activity_view(self, request: HttpRequest) -> HttpResponseBase:
+        # Imported late: the admins that it shows are subclasses of what Django imports with the site.
+        from healthcare.admin import activity
+
+        return activity.view(self, request)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         return {**super().each_context(request), "time_zone": settings.TIME_ZONE}
@@ -68,6 +78,10 @@ class AdminSite(admin.AdminSite):
         models = {model["object_name"]: model for app in apps for model in app["models"]}
         sections = {name: [models.pop(m) for m in names if m in models] for name, names in SECTIONS.items()}
         sections["Administration"] += models.values()
+        if request.user.has_perm("admin.view_logentry"):
+            sections["Administration"].append(
+                {"name": "Activity", "object_name": "Activity", "admin_url": reverse("admin:activity"), "perms": {}}
+            )
         return [
             {"name": name, "app_label": name.lower(), "app_url": "", "has_module_perms": True, "models": found}
             for name, found in sections.items()

@@ -159,12 +159,13 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
         """Return the rows; name each in the log, and the export among the recent actions."""
         exported = super().get_data_for_export(request, queryset, **kwargs)
         log_access(request, (row[0] for row in exported.rows))
+        narrowed = ", ".join(f"{name}={value}" for name, value in request.GET.items() if value)
         LogEntry.objects.create(
             user=request.user,
             content_type=ContentType.objects.get_for_model(self.model),
             object_repr=f"{len(exported)} {self.opts.verbose_name_plural} exported",
             action_flag=CHANGE,
-            change_message="Exported.",
+            change_message=f"Exported where {narrowed}." if narrowed else "Exported.",
         )
         return exported
 

@@ -12,6 +12,8 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 PAGE = 100
+# Rows read beyond a page, which tell that there is another one.
+SPARE = 20
 VERBS = {"+": "Added", "~": "Changed", "-": "Deleted"}
 # Known from the version itself.
 UNCHANGING = {"id", "created_at", "assigned_at"}
@@ -34,20 +36,39 @@ class Entry(NamedTuple):
     url: str | None
     changes: list[Change]
     record_id: int | None
+    note: str = ""
 
 
 def page(histories: Iterable[QuerySet], before: str | None = None, size: int = PAGE) -> tuple[list[Entry], str | None]:
     """Return the newest entries of `histories` older than the timestamp `before`, and the `before` of the next page."""
-    limit = parse_datetime(before.replace(" ", "+")) if before else None
-    versions: list[Any] = []
+    limit = timestamp(before)
+    rows: list[tuple[datetime, Any]] = []
     for history in histories:
-        rows = history.select_related("history_user").order_by("-history_id")
-        if limit and timezone.is_aware(limit):
-            rows = rows.filter(history_date__lt=limit)
-        versions += rows[: size + 1]
-    versions.sort(key=lambda version: (version.history_date, version.history_id), reverse=True)
-    shown, more = versions[:size], len(versions) > size
-    return entries(shown), shown[-1].history_date.isoformat() if more else None
+        versions = history.select_related("history_user").order_by("-history_id")
+        versions = versions.filter(history_date__lt=limit) if limit else versions
+        rows += [(version.history_date, version) for version in versions[: size + SPARE]]
+    shown, older = cut(rows, size)
+    return entries([version for _, version in shown]), older.isoformat() if older else None
+
+
+def timestamp(text: str | None) -> datetime | None:
+    """Return the timestamp with a time zone that a query string has, if it is one."""
+    try:
+        found = parse_datetime((text or "").replace(" ", "+"))
+    except ValueError:
+        return None
+    return found if found and timezone.is_aware(found) else None
+
+
+def cut(rows: list[tuple[datetime, Any]], size: int) -> tuple[list[tuple[datetime, Any]], datetime | None]:
+    """Return the newest `size` rows, and the timestamp that the others are older than, if there are others.
+
+    Rows of one timestamp stay together, up to SPARE of them.
+    """
+    rows.sort(key=lambda row: (row[0], row[1].pk), reverse=True)
+    while 0 < size < len(rows) and rows[size][0] == rows[size - 1][0]:
+        size += 1
+    return rows[:size], rows[size - 1][0] if size < len(rows) else None
 
 
 def entries(versions: list[Any]) -> list[Entry]:

@@ -70,7 +70,7 @@ def stored():
     }
 
 
-READABLE = {"index", "app_list", "jsi18n", "autocomplete", "search", "view_on_site"}
+READABLE = {"index", "app_list", "jsi18n", "autocomplete", "search", "activity", "view_on_site"}
 READABLE |= {"password_change", "password_change_done"}
 
 
