@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterable, Iterator
 CALLABLE = {
     *("add", "all", "and", "any", "array", "case", "check", "else", "identity", "in", "key", "not", "on", "or", "then"),
     *("unique", "using", "when", "where", "brin", "btree", "gin", "bit", "char", "character", "numeric", "time"),
-    *("timestamp", "varchar", "varying", "coalesce", "left", "length", "lower", "md5", "nextval", "unaccent", "upper"),
+    *("timestamp", "varchar", "varying", "with", "coalesce", "left", "length", "lower", "md5", "nextval", "normalize"),
+    *("octet_length", "regexp_replace", "replace", "unaccent", "upper"),
 }
 SETTINGS = (
     "check_function_bodies|client_min_messages|default_table_access_method|default_tablespace|default_with_oids|"
