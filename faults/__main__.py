@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 
-from faults import caches, disks, logs, memory, outages, poolers, proxy, races, repeats, shutdown
+from faults import caches, disks, logs, memory, outages, poolers, pressure, proxy, races, repeats, shutdown
 from faults.report import MissingToolError, Row, heading
 from faults.world import World
 
@@ -35,6 +35,7 @@ FAULTS = {
     "races": (races.raced, BOTH),
     "pooler": (poolers.pooled, LIVE),
     "pooler-time-out": (poolers.limited, LIVE),
+    "log-ins": (pressure.log_ins, BOTH),
     "redis": (caches.redis_away, (SQLITE,)),
 }
 

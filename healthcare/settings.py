@@ -119,12 +119,9 @@ DATABASES: dict[str, dict[str, Any]] = {
 
 # Cache: https://docs.djangoproject.com/en/5.2/topics/cache/
 
+# Each process has its own; what all processes count together is in the Redis of CACHE_URL (healthcare.api.throttling).
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}}
 CACHE_URL = env.redis_url("CACHE_URL")
-CACHES: dict[str, dict[str, Any]] = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}
-    if CACHE_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}
-}
 
 # Accounts: https://docs.djangoproject.com/en/5.2/topics/auth/
 

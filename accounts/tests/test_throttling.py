@@ -9,10 +9,13 @@ from django.contrib.auth.hashers import MD5PasswordHasher
 from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection
-from django.test import Client
+from django.test import Client, RequestFactory
 
+from accounts import throttling
 from accounts.models import AttemptWindow, User
+from accounts.throttling import attempt
 from conftest import PASSWORD
+from healthcare.api.throttling import RedisCounter
 from healthcare.db.names import described
 
 LOGIN = "/api/auth/login/"
@@ -63,7 +66,7 @@ def test_an_ipv6_guesser_has_one_network_not_endless_addresses(owner):
         guess(owner.user, address=f"2001:db8::{number}")
 
     assert guess(owner.user, address="2001:db8::ffff").status_code == 429
-    assert guess(owner.user, PASSWORD, address="2001:db8:0:1::1").status_code == 200
+    assert guess(owner.user, PASSWORD, address="2001:db8:0:100::1").status_code == 200
 
 
 def test_the_owner_still_logs_in_from_elsewhere_and_others_from_there(owner, stranger):
@@ -237,3 +240,38 @@ def test_every_process_counts_on(owner, set_rate, path):
 
     assert statuses[-1] == 429
     assert 429 not in statuses[:3]
+
+
+def test_one_subscriber_with_many_ipv6_networks_is_one_source(owner):
+    statuses = [guess(owner.user, address=f"2001:db8:0:{number:x}::1").status_code for number in range(8)]
+
+    assert statuses == [401] * 6 + [429] * 2
+    assert guess(owner.user, PASSWORD, address="2001:db9::1").status_code == 200
+
+
+def test_a_window_of_before_the_clock_was_set_back_is_over(owner):
+    for _ in range(3):
+        guess(owner.user)
+    AttemptWindow.objects.update(ends_at=int(time.time()) + 30 * 86400)
+
+    assert guess(owner.user, PASSWORD).status_code == 200
+
+
+def test_an_attempt_that_was_interrupted_does_not_count(db, settings):
+    settings.LOGIN_FAILURES = 1
+    with pytest.raises(KeyboardInterrupt), attempt(RequestFactory().get("/"), "somebody"):
+        raise KeyboardInterrupt
+
+    with attempt(RequestFactory().get("/"), "somebody") as current:
+        current.succeeded = True
+
+    assert not AttemptWindow.objects.filter(count__gt=0).exists()
+
+
+def test_attempts_are_counted_in_the_database_while_redis_is_away(owner, monkeypatch):
+    counter = RedisCounter("redis://127.0.0.1:1/0", fallback=throttling.DatabaseCounter())
+    monkeypatch.setattr(throttling, "shared_counter", counter)
+
+    statuses = [guess(owner.user).status_code for _ in range(4)]
+
+    assert statuses == [401, 401, 401, 429]

@@ -8,7 +8,6 @@ import logging
 import sys
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import DisallowedHost, SuspiciousOperation
 from django.db import IntegrityError, InterfaceError, InternalError, OperationalError, models
 from django.http import Http404, HttpRequest, HttpResponse
@@ -28,10 +27,6 @@ log = logging.getLogger("healthcare.errors")
 
 # InternalError: a server that has become read-only, for one.
 DATABASE_AWAY: tuple[type[Exception], ...] = (OperationalError, InterfaceError, InternalError)
-if settings.CACHE_URL:
-    from redis.exceptions import RedisError
-
-    DATABASE_AWAY += (RedisError,)
 
 LOG_IN_FIRST = "Send the header Authorization: Bearer <access>, with the access token of /api/auth/login/."
 SEND_JSON = "Send JSON, with the header Content-Type: application/json."

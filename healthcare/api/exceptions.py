@@ -1,5 +1,7 @@
 """The API's exceptions beyond those of DRF; `healthcare.api.errors` turns them into responses."""
 
+import random
+
 from django.conf import settings
 from rest_framework import exceptions, status
 
@@ -36,7 +38,11 @@ class ServerBusy(exceptions.APIException):
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = "The server is busy with other log-ins. Try again in a moment."
     default_code = "server_busy"
-    wait = RETRY_AFTER_SECONDS
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Random, or all who were refused would come again at the same time.
+        self.wait = random.randint(2, 8)  # noqa: S311, no secret
 
 
 class PayloadTooLarge(exceptions.APIException):

@@ -20,6 +20,8 @@ log = logging.getLogger("healthcare.throttling")
 # A subscriber has an IPv6 /64 at least, often a /56, a company a /48. Each is counted, wider ones with higher limits.
 # https://www.ripe.net/publications/docs/ripe-690/
 IPV6_LIMITS = {64: 1, 56: 2, 48: 4}
+# Seconds; a Redis that takes longer to count is as good as none.
+REDIS_TIMEOUT = 0.25
 
 
 class Source(NamedTuple):
@@ -109,14 +111,24 @@ class CacheCounter:
         return Count(number, seconds - passed)
 
 
+def redis_client(url: str) -> Any:
+    """Return a client that gives up after REDIS_TIMEOUT."""
+    from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    return Redis.from_url(
+        url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT, retry=Retry(NoBackoff(), 0)
+    )
+
+
 class RedisCounter:
     """Counts in Redis, and in `fallback` while Redis does not answer; without a fallback, nothing is counted then.
 
-    A frozen Redis must not hold the threads of the process: few may wait for it at a time, each for TIMEOUT seconds,
+    A frozen Redis must not hold the threads of the process: few may wait for it at a time, each for REDIS_TIMEOUT,
     and after a failure nobody asks it for PAUSE seconds.
     """
 
-    TIMEOUT = 0.25
     PAUSE = 5
     AT_ONCE = 4
     # Shared: all counters use the same Redis.
@@ -124,14 +136,8 @@ class RedisCounter:
     _paused_until = 0.0
 
     def __init__(self, url: str, fallback: SharedCounter | None = None) -> None:
-        from redis import Redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-
         self._fallback = fallback
-        self._redis = Redis.from_url(
-            url, socket_timeout=self.TIMEOUT, socket_connect_timeout=self.TIMEOUT, retry=Retry(NoBackoff(), 0)
-        )
+        self._redis = redis_client(url)
 
     def add(self, additions: Sequence[Addition]) -> list[Count]:
         commands = self._redis.pipeline()
@@ -154,7 +160,7 @@ class RedisCounter:
         """Return the answers, or None where Redis does not give them."""
         from redis.exceptions import RedisError
 
-        if time.monotonic() < RedisCounter._paused_until or not self._asking.acquire(timeout=self.TIMEOUT / 5):
+        if time.monotonic() < RedisCounter._paused_until or not self._asking.acquire(timeout=REDIS_TIMEOUT / 5):
             return None
         try:
             return commands.execute()

@@ -1,0 +1,102 @@
+"""Where a request comes from, and counters in a Redis that does not answer."""
+
+import logging
+import socket
+import threading
+import time
+
+import pytest
+from django.test import RequestFactory
+
+from healthcare.api.throttling import Addition, Count, RedisCounter, client_address, sources_of
+
+ADDITION = [Addition("a key", 1, 60)]
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("203.0.113.7:40000", "203.0.113.7"),
+        ("[2001:db8::1]:443", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("2001:DB8:0::1", "2001:db8::1"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("made up by a client, 203.0.113.7:40000", "203.0.113.7"),
+        ("no address", "192.0.2.1"),
+        ("", "192.0.2.1"),
+    ],
+)
+def test_an_address_behind_a_proxy_is_read_without_its_port(settings, forwarded, address):
+    settings.TRUSTED_PROXIES = 1
+
+    request = RequestFactory().get("/", REMOTE_ADDR="192.0.2.1", headers={"X-Forwarded-For": forwarded})
+
+    assert client_address(request) == address
+
+
+def test_a_peer_without_an_address_stands_for_itself():
+    request = RequestFactory().get("/", REMOTE_ADDR="unix:")
+
+    assert client_address(request) == "unix:"
+    assert sources_of("unix:") == [("unix:", 1)]
+
+
+def test_an_ipv6_address_counts_as_its_networks_the_wider_ones_with_higher_limits():
+    assert sources_of("203.0.113.7") == [("203.0.113.7", 1)]
+    assert sources_of("2001:db8:0:1234::1") == [
+        ("2001:db8:0:1234::/64", 1),
+        ("2001:db8:0:1200::/56", 2),
+        ("2001:db8::/48", 4),
+    ]
+
+
+@pytest.fixture
+def frozen_redis(monkeypatch):
+    """Return the URL of a server that accepts connections and never answers."""
+    monkeypatch.setattr(RedisCounter, "_paused_until", 0.0)
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as server:
+        yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+
+
+class Fallback:
+    def add(self, additions):
+        return [Count(7, 1.0) for _ in additions]
+
+    def forget(self, keys):
+        self.forgotten = list(keys)
+
+
+def test_nothing_is_counted_while_redis_does_not_answer(frozen_redis, caplog):
+    counter = RedisCounter(frozen_redis)
+
+    with caplog.at_level(logging.ERROR):
+        counts = [counter.add(ADDITION) for _ in range(100)]
+
+    assert counts == [[Count(0, 0)]] * 100
+    assert [record.message for record in caplog.records] == [
+        "Redis does not answer: general rates are off, log-ins are counted in the database"
+    ]
+
+
+def test_a_fallback_counts_while_redis_does_not_answer(frozen_redis):
+    fallback = Fallback()
+    counter = RedisCounter(frozen_redis, fallback)
+
+    assert counter.add(ADDITION) == [Count(7, 1.0)]
+    counter.forget(["a key"])
+
+    assert fallback.forgotten == ["a key"]
+
+
+def test_many_threads_wait_for_a_frozen_redis_for_one_time_out_in_all(frozen_redis):
+    counter = RedisCounter(frozen_redis)
+    threads = [threading.Thread(target=counter.add, args=[ADDITION]) for _ in range(32)]
+
+    started = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert time.monotonic() - started < 1.5
