@@ -11,7 +11,8 @@ MANAGE := $(BIN)/python manage.py
 # Tests ignore .env and the shell's variables.
 ISOLATED := $(BIN)/python .ci/isolated.py
 PRODUCTION_LIKE := PRODUCTION=True SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
-      ALLOWED_HOSTS=api.example.com PASSWORD_REJECT_COMMON=True
+      ALLOWED_HOSTS=api.example.com PASSWORD_REJECT_COMMON=True EMAIL_URL=smtp://mail.example.com \
+      PASSWORD_RESET_URL='https://app.example.com/reset/{uid}/{token}'
 IN_PRODUCTION := $(BIN)/python -c 'from healthcare import settings; raise SystemExit(not settings.PRODUCTION)' 2>/dev/null
 AUDIT := $(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off --timeout 10 --requirement /dev/stdin
 # Two iterations on one server: the collection must also work on a database that is not empty.

@@ -6,6 +6,7 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        from accounts.checks import common_passwords
+        from accounts import checks
 
-        register(common_passwords, Tags.security, deploy=True)
+        register(checks.common_passwords, Tags.security, deploy=True)
+        register(checks.email, Tags.security, deploy=True)

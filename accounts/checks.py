@@ -18,3 +18,15 @@ def common_passwords(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
             id="accounts.W001",
         )
     ]
+
+
+def email(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[Warning]:
+    if settings.EMAIL_URL and settings.PASSWORD_RESET_URL:
+        return []
+    return [
+        Warning(
+            "Users who forgot their passwords get no e-mail, or one without a link.",
+            hint="Set EMAIL_URL and PASSWORD_RESET_URL.",
+            id="accounts.W002",
+        )
+    ]

@@ -1,9 +1,12 @@
 """The request and response bodies of the account endpoints."""
 
+import re
 from typing import Any
 
 from django.contrib.auth import authenticate, password_validation
+from django.contrib.auth.tokens import default_token_generator
 from django.core.exceptions import ValidationError as DjangoValidationError
+from django.utils.http import urlsafe_base64_decode
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.exceptions import AuthenticationFailed
@@ -13,7 +16,8 @@ from rest_framework_simplejwt.exceptions import TokenError
 from accounts.models import User
 from accounts.throttling import attempt
 from accounts.tokens import RefreshToken
-from healthcare.api.serializers import CharField, ModelSerializer, Serializer
+from healthcare.api.serializers import CharField, EmailField, ModelSerializer, Serializer
+from healthcare.fields import ID
 
 # An attacker may not send megabytes to be hashed.
 PASSWORD_MAX = 128
@@ -166,3 +170,43 @@ class PasswordSerializer(Serializer):
         check_current_password("old_password", attrs["old_password"], request)
         check_password_rules("new_password", attrs["new_password"], request.user)
         return attrs
+
+
+@extend_schema_serializer(
+    examples=[OpenApiExample("Request", value={"email": "john@example.com"}, request_only=True)],
+)
+class PasswordResetSerializer(Serializer):
+    email = EmailField(write_only=True, max_length=254)
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Request",
+            value={"uid": "MQ", "token": "<of the e-mail>", "new_password": "a-much-longer-one"},
+            request_only=True,
+        ),
+    ]
+)
+class PasswordResetConfirmSerializer(Serializer):
+    uid = CharField(write_only=True, max_length=50)
+    token = CharField(write_only=True, max_length=100)
+    new_password = PasswordField()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return the user and the new password; raise ValidationError for a token that is wrong, used or expired."""
+        try:
+            pk = urlsafe_base64_decode(attrs["uid"]).decode("ascii")
+        except ValueError:
+            raise invalid_reset() from None
+        user = User.objects.filter(pk=pk, is_active=True).first() if re.fullmatch(ID, pk) else None
+        if user is None or not default_token_generator.check_token(user, attrs["token"]):
+            raise invalid_reset()
+        check_password_rules("new_password", attrs["new_password"], user)
+        return {"user": user, "new_password": attrs["new_password"]}
+
+
+def invalid_reset() -> serializers.ValidationError:
+    return serializers.ValidationError(
+        {"token": ["This link is wrong, was used, or is older than an hour. Ask for another one."]}
+    )

@@ -80,6 +80,13 @@ class RegisterRateThrottle(WindowThrottle):
     counter = shared_counter
 
 
+class PasswordResetRateThrottle(WindowThrottle):
+    """Password resets asked for from one address."""
+
+    scope = "password_reset"
+    counter = shared_counter
+
+
 class EmailChangeRateThrottle(RegisterRateThrottle):
     """New e-mails of accounts: like a registration, the answer tells whether an e-mail is taken."""
 

@@ -15,9 +15,15 @@ from rest_framework.serializers import BaseSerializer
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 
-from accounts import serializers
+from accounts import mail, serializers
 from accounts.models import User
-from accounts.throttling import EmailChangeRateThrottle, HashQueueThrottle, RegisterRateThrottle
+from accounts.permissions import RegistrationIsOpen
+from accounts.throttling import (
+    EmailChangeRateThrottle,
+    HashQueueThrottle,
+    PasswordResetRateThrottle,
+    RegisterRateThrottle,
+)
 from accounts.tokens import RefreshToken
 from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import DetailSerializer
@@ -56,6 +62,8 @@ class RegisterView(PublicView, generics.CreateAPIView):
     """
 
     serializer_class = serializers.RegisterSerializer
+    permission_classes = [RegistrationIsOpen]
+    forbidden_detail = RegistrationIsOpen.message
     throttle_classes = [HashQueueThrottle, AnonRateThrottle, RegisterRateThrottle]
 
     def perform_create(self, serializer: BaseSerializer) -> None:
@@ -120,6 +128,33 @@ class PasswordView(AccountView):
         if not request.user.change_password(new_password):
             raise AuthenticationFailed(CHANGED_MEANWHILE)
         return Response({"detail": "Password changed. Log in again."})
+
+
+class PasswordResetView(PublicView):
+    """Ask for a new password: send an e-mail with a link, good once and within an hour, if there is such an account."""
+
+    answer_class = DetailSerializer
+    serializer_class = serializers.PasswordResetSerializer
+    throttle_classes = [AnonRateThrottle, PasswordResetRateThrottle]
+
+    def post(self, request: Request) -> Response:
+        mail.send_password_reset(self.validated(request)["email"])
+        return Response({"detail": "If there is an active account with this e-mail, a message was sent to it."})
+
+
+class PasswordResetConfirmView(PublicView):
+    """Set a new password with the `uid` and `token` of the e-mail: every token issued before is revoked."""
+
+    answer_class = DetailSerializer
+    serializer_class = serializers.PasswordResetConfirmSerializer
+    throttle_classes = [HashQueueThrottle, AnonRateThrottle]
+
+    def post(self, request: Request) -> Response:
+        reset = self.validated(request)
+        log_access(request, [reset["user"].pk])
+        if not reset["user"].change_password(reset["new_password"]):
+            raise serializers.invalid_reset()
+        return Response({"detail": "Password changed. Log in with it."})
 
 
 class MeView(StrictQueryMixin, generics.RetrieveUpdateAPIView):

@@ -13,7 +13,7 @@ FAILURES = 10
 GUESSES = 30
 MANY = 40
 # A time-out of the app for Redis is 0.25 s; the rest is for a busy machine.
-FROZEN_SECONDS = 3
+FROZEN_SECONDS = 5
 # How long the app leaves Redis alone after a failure.
 PAUSE_SECONDS = 6
 

@@ -3,11 +3,11 @@
 import os
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import dj_database_url
@@ -140,6 +140,57 @@ def rate(name: str, default: str) -> str:
     if not re.fullmatch(r"[1-9][0-9]{0,8}/(second|minute|hour|day)", value):
         raise ImproperlyConfigured(f"{name} must be a rate such as 20/hour, not {value!r}.")
     return value
+
+
+def choice(name: str, options: Sequence[str]) -> str:
+    """Return the variable, one of `options`, by default the first; raise ImproperlyConfigured for anything else."""
+    value = text(name, options[0]).lower()
+    if value not in options:
+        raise ImproperlyConfigured(f"{name} must be {' or '.join(options)}, not {value!r}.")
+    return value
+
+
+def url_template(name: str, placeholders: Sequence[str]) -> str:
+    """Return a web address with all of `placeholders`, such as {token}, or nothing; else raise ImproperlyConfigured."""
+    value, wanted = text(name), [f"{{{placeholder}}}" for placeholder in placeholders]
+    if value and not (re.match("https?://", value) and sorted(re.findall(r"\{[^}]*\}?|\}", value)) == sorted(wanted)):
+        raise ImproperlyConfigured(f"{name} must be a web address with {' and '.join(wanted)}, not {value!r}.")
+    return value
+
+
+def email(name: str, default: str) -> dict[str, Any]:
+    """Return Django's settings of e-mail for a variable such as `smtp://user:password@host:587?from=clinic@example.com`.
+
+    smtps:// is TLS from the start; smtp:// is STARTTLS, to another machine always unless the URL says `tls=false`.
+    `console:` prints, and `default` names the backend without a variable. Raise ImproperlyConfigured for any other URL.
+    """
+    backend = "django.core.mail.backends.{}.EmailBackend".format
+    value = text(name)
+    if not value or value == "console:":
+        return {"EMAIL_BACKEND": backend("console" if value else default)}
+    try:
+        url = urlsplit(value)
+        query = dict(parse_qsl(url.query, strict_parsing=bool(url.query)))
+        tls = {"true": True, "false": False}[query.pop("tls", str(url.hostname not in THIS_MACHINE)).lower()]
+        sender = query.pop("from", "") or (unquote(url.username or "") if "%40" in (url.username or "") else "")
+        if url.scheme not in ("smtp", "smtps") or not url.hostname or url.path.strip("/") or url.fragment or query:
+            raise ValueError
+        return {
+            "EMAIL_BACKEND": backend("smtp"),
+            "EMAIL_HOST": url.hostname,
+            "EMAIL_PORT": url.port or (465 if url.scheme == "smtps" else 587),
+            "EMAIL_HOST_USER": unquote(url.username or ""),
+            "EMAIL_HOST_PASSWORD": unquote(url.password or ""),
+            "EMAIL_USE_SSL": url.scheme == "smtps",
+            "EMAIL_USE_TLS": url.scheme == "smtp" and tls,
+            **({"DEFAULT_FROM_EMAIL": sender} if sender else {}),
+        }
+    except (ValueError, KeyError):
+        # The value is not quoted: it may contain a password.
+        raise ImproperlyConfigured(
+            f"{name} must be like smtp://user:password@host:587?from=clinic@example.com, smtps://... or console:, with "
+            "special characters of the user and password percent-encoded: @ is %40, / is %2F."
+        ) from None
 
 
 def cores() -> int:

@@ -152,6 +152,13 @@ AUTH_PASSWORD_VALIDATORS = [
 if PASSWORD_REJECT_COMMON:
     AUTH_PASSWORD_VALIDATORS += [{"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"}]
 
+# Whether clients may register, or only staff make accounts, in the admin.
+REGISTRATION_OPEN = env.choice("REGISTRATION", ["open", "closed"]) == "open"
+# The address in the e-mail of a password reset, with {uid} and {token}; without it the e-mail names the two.
+PASSWORD_RESET_URL = env.url_template("PASSWORD_RESET_URL", ["uid", "token"])
+# Seconds.
+PASSWORD_RESET_TIMEOUT = 3600
+
 # Seconds after its first use in which a used refresh token is only refused; later its use ends the whole session.
 REFRESH_GRACE_SECONDS = env.integer("REFRESH_GRACE_SECONDS", 10)
 
@@ -163,6 +170,14 @@ SIMPLE_JWT = {
     # Seconds by which the clocks of two machines may differ.
     "LEEWAY": 10,
 }
+
+# E-mail: https://docs.djangoproject.com/en/5.2/topics/email/
+
+# EMAIL_BACKEND, EMAIL_HOST and so on. Without EMAIL_URL, e-mails are printed locally. In production they are dropped:
+# its output is a log, where the tokens in them must not appear.
+EMAIL_URL = env.text("EMAIL_URL")
+globals().update(env.email("EMAIL_URL", "dummy" if PRODUCTION else "console"))
+EMAIL_TIMEOUT = 10
 
 # API: https://www.django-rest-framework.org/api-guide/settings/
 
@@ -179,6 +194,7 @@ REST_FRAMEWORK = {
         "anon": env.rate("RATE_ANONYMOUS", "120/minute" if PRODUCTION else "1000000/minute"),
         "login": env.rate("RATE_ANONYMOUS", "120/minute" if PRODUCTION else "1000000/minute"),
         "register": env.rate("RATE_REGISTER", "20/hour" if PRODUCTION else "100000/hour"),
+        "password_reset": env.rate("RATE_PASSWORD_RESET", "20/hour" if PRODUCTION else "100000/hour"),
     },
     "DEFAULT_PARSER_CLASSES": ["healthcare.api.json.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["healthcare.api.json.JSONRenderer"],

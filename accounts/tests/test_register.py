@@ -135,3 +135,13 @@ def test_only_one_of_eight_racing_registrations_succeeds(race, anonymous):
     assert sorted(response.status_code for response in responses) == [201] + [400] * 7
     assert all(response.json() == TAKEN for response in responses if response.status_code == 400)
     assert User.objects.count() == 1
+
+
+def test_while_registration_is_closed_nobody_registers(anonymous, settings):
+    settings.REGISTRATION_OPEN = False
+
+    response = anonymous.post(REGISTER, JOHN)
+
+    assert response.status_code == 403
+    assert response.json() == {"detail": "Registration is closed. Ask an administrator for an account."}
+    assert not User.objects.exists()

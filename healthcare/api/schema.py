@@ -35,7 +35,7 @@ SUMMARIES = {
 }
 ERRORS = {
     401: ("Who are you?", f"{exceptions.NotAuthenticated.default_detail} {errors.LOG_IN_FIRST}"),
-    403: ("You may see it, but not change it.", IsCreatorOrHasModelPermission.message_for("doctor")),
+    403: ("You may not do this.", IsCreatorOrHasModelPermission.message_for("doctor")),
     404: ("It does not exist for you.", errors.NOT_FOUND),
     409: ("Others depend on it.", Conflict.default_detail),
     411: ("The body came in chunks.", errors.SEND_LENGTH),
@@ -177,6 +177,8 @@ class Schema(AutoSchema):
         bodies = super()._get_response_bodies(direction)
         for code in self._error_codes():
             reason, detail = ERRORS[code]
+            if code == 403:
+                detail = getattr(self.view, "forbidden_detail", detail)
             example = OpenApiExample(f"{code}", value={"detail": detail}, response_only=True)
             bodies[str(code)] = self._get_response_for_code(
                 OpenApiResponse(DetailSerializer, reason, [example]), str(code)
@@ -201,6 +203,8 @@ class Schema(AutoSchema):
             yield from (411, 413, 415)
         if "{" in self.path:
             yield 404
+        if hasattr(self.view, "forbidden_detail"):
+            yield 403
         if self.conditional and self.method != "GET":
             yield 412
             if IsCreatorOrHasModelPermission in self.view.permission_classes:

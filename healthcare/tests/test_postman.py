@@ -17,6 +17,8 @@ OPERATIONS = {
 }
 # Outside the document.
 OPEN = {("GET", path) for path in ("/healthz", "/readyz", "/api/schema/", "/api/docs/")}
+# Succeeds only with a token from an e-mail.
+MAILED = {("POST", "/api/auth/password/reset/confirm/")}
 COLLECTION = json.loads((settings.BASE_DIR / "samples/healthcare.postman_collection.json").read_text())
 ITEMS = [item for folder in COLLECTION["item"] for item in folder["item"]]
 each_request = pytest.mark.parametrize("item", ITEMS, ids=lambda item: item["name"])
@@ -49,7 +51,7 @@ def problems(body, content):
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=" ".join)
 def test_every_operation_is_called_and_succeeds(operation):
-    assert operation in {called(item) for item in ITEMS if good(item)}
+    assert operation in {called(item) for item in ITEMS if good(item) or called(item) in MAILED}
 
 
 @each_request

@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from healthcare import env
 from healthcare.tests.environment import KEY, manage, python
 
+MAIL = {"EMAIL_URL": "smtp://mail.example", "PASSWORD_RESET_URL": "https://clinic.example/reset?u={uid}&t={token}"}
 LIVE = {"PRODUCTION": "True", "SECRET_KEY": KEY, "ALLOWED_HOSTS": "clinic.example"}
 URL = "postgresql://u:p@db.example/d"
 DATABASE = {"DB_LIVE": "True", "DB_NAME": "clinic", "DB_USER": "clinic"}
@@ -59,6 +60,13 @@ def test_a_sound_environment_starts(environ):
         (DATABASE | {"DB_NAME": ""}, "DB_NAME is not set: DB_LIVE=True needs the name of a PostgreSQL database."),
         (DATABASE | {"DB_USER": " "}, "DB_USER is not set: DB_LIVE=True needs a PostgreSQL user."),
         (DATABASE | {"DB_PORT": "postgres"}, "DB_PORT must be a whole number"),
+        ({"REGISTRATION": "maybe"}, "REGISTRATION must be open or closed, not 'maybe'."),
+        ({"EMAIL_URL": "mail.example"}, "EMAIL_URL must be like smtp://user:password@host:587?from="),
+        ({"EMAIL_URL": f"smtp://u:{KEY}@h:x"}, "EMAIL_URL must be like smtp://user:password@host:587?from="),
+        ({"EMAIL_URL": "smtp://h?ssl=1"}, "EMAIL_URL must be like smtp://user:password@host:587?from="),
+        ({"EMAIL_URL": "smtp://h?tls=maybe"}, "EMAIL_URL must be like smtp://user:password@host:587?from="),
+        ({"PASSWORD_RESET_URL": "https://a.example/{uid}"}, "PASSWORD_RESET_URL must be a web address with {uid} and"),
+        ({"PASSWORD_RESET_URL": "a.example/{uid}/{token}"}, "PASSWORD_RESET_URL must be a web address with {uid} and"),
         ({"CACHE_URL": "localhost:6379"}, "CACHE_URL must be like redis://127.0.0.1:6379/0."),
         ({"CACHE_URL": f"redis://:{KEY}@localhost:x/0"}, "CACHE_URL must be like redis://127.0.0.1:6379/0."),
         (
@@ -162,11 +170,51 @@ def test_common_passwords_are_refused_by_a_setting(setting, refused):
 
 @pytest.mark.parametrize(("setting", "warned"), [("True", False), ("", True)])
 def test_the_deploy_check_warns_while_common_passwords_are_accepted(setting, warned):
-    process = manage("check", "--deploy", **LIVE, PASSWORD_REJECT_COMMON=setting)
+    process = manage("check", "--deploy", **LIVE, **MAIL, PASSWORD_REJECT_COMMON=setting)
 
     assert process.returncode == 0
     assert ("accounts.W001" in process.stderr) == warned
     assert warned or "no issues" in process.stdout
+
+
+@pytest.mark.parametrize("missing", [None, "EMAIL_URL", "PASSWORD_RESET_URL"])
+def test_the_deploy_check_warns_while_a_forgotten_password_cannot_be_reset(missing):
+    mail = {name: value for name, value in MAIL.items() if name != missing}
+
+    process = manage("check", "--deploy", **LIVE, **mail, PASSWORD_REJECT_COMMON="True")
+
+    assert process.returncode == 0
+    assert ("accounts.W002" in process.stderr) == bool(missing)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("", "console localhost 25 False False webmaster@localhost"),
+        ("console:", "console localhost 25 False False webmaster@localhost"),
+        ("smtp://mail.example", "smtp mail.example 587 True False webmaster@localhost"),
+        ("smtp://127.0.0.1:1025", "smtp 127.0.0.1 1025 False False webmaster@localhost"),
+        ("smtp://127.0.0.1:1025?tls=true", "smtp 127.0.0.1 1025 True False webmaster@localhost"),
+        ("smtp://mail.example:25?tls=false&from=a@b.example", "smtp mail.example 25 False False a@b.example"),
+        ("smtps://me%40b.example:p%2F@mail.example", "smtp mail.example 465 False True me@b.example p/"),
+    ],
+)
+def test_one_variable_sets_up_the_e_mail(url, told):
+    code = """if True:
+        from django.conf import settings as s
+        print(s.EMAIL_BACKEND.split(".")[-2], s.EMAIL_HOST, s.EMAIL_PORT, s.EMAIL_USE_TLS, s.EMAIL_USE_SSL,
+              s.DEFAULT_FROM_EMAIL, s.EMAIL_HOST_PASSWORD)
+    """
+
+    process = manage("shell", "-v", "0", "-c", code, EMAIL_URL=url)
+
+    assert process.stdout.strip() == told
+
+
+def test_in_production_no_e_mail_is_printed():
+    code = "from django.conf import settings; print(settings.EMAIL_BACKEND)"
+
+    assert ".dummy." in manage("shell", "-v", "0", "-c", code, **LIVE).stdout
 
 
 # The database
@@ -354,25 +402,30 @@ LIMITS = """if True:
 
 
 @pytest.mark.parametrize(
-    ("environ", "user", "anonymous", "register", "guesses"),
+    ("environ", "user", "anonymous", "register", "reset", "guesses"),
     [
-        ({}, "1000000/minute", "1000000/minute", "100000/hour", "10 900"),
-        (LIVE, "1200/minute", "120/minute", "20/hour", "10 900"),
+        ({}, "1000000/minute", "1000000/minute", "100000/hour", "100000/hour", "10 900"),
+        (LIVE, "1200/minute", "120/minute", "20/hour", "20/hour", "10 900"),
         (
             LIVE
-            | {"RATE_USER": "4/second", "RATE_ANONYMOUS": "5/day", "RATE_REGISTER": "6/minute"}
+            | {
+                "RATE_USER": "4/second",
+                "RATE_ANONYMOUS": "5/day",
+                "RATE_REGISTER": "6/minute",
+                "RATE_PASSWORD_RESET": "9/day",
+            }
             | {"LOGIN_FAILURES": "7", "LOGIN_FAILURE_SECONDS": "8"},
-            *("4/second", "5/day", "6/minute", "7 8"),
+            *("4/second", "5/day", "6/minute", "9/day", "7 8"),
         ),
     ],
     ids=["local", "production", "set"],
 )
 def test_rates_are_wide_locally_and_strict_in_production_and_each_is_a_setting(
-    environ, user, anonymous, register, guesses
+    environ, user, anonymous, register, reset, guesses
 ):
     process = manage("shell", "--verbosity", "0", "--command", LIMITS, **environ)
 
-    rates = {"user": user, "anon": anonymous, "login": anonymous, "register": register}
+    rates = {"user": user, "anon": anonymous, "login": anonymous, "register": register, "password_reset": reset}
     assert process.stdout == f"{rates} {guesses}\n"
 
 

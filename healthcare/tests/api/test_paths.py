@@ -13,6 +13,8 @@ PATHS = [
     ("auth:logout", "/api/auth/logout/"),
     ("auth:me", "/api/auth/me/"),
     ("auth:password", "/api/auth/password/"),
+    ("auth:password-reset", "/api/auth/password/reset/"),
+    ("auth:password-reset-confirm", "/api/auth/password/reset/confirm/"),
     ("patients-list", "/api/patients/"),
     ("patients-detail", "/api/patients/7/"),
     ("patients-history", "/api/patients/7/history/"),
@@ -28,7 +30,7 @@ PATHS = [
 ]
 OPEN = {
     *("/api/auth/register/", "/api/auth/login/", "/api/auth/refresh/", "/api/auth/logout/"),
-    *("/api/schema/", "/api/docs/"),
+    *("/api/auth/password/reset/", "/api/auth/password/reset/confirm/", "/api/schema/", "/api/docs/"),
 }
 
 

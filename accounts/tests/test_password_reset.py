@@ -1,0 +1,223 @@
+"""Passwords that users forgot: an e-mail with a token, sent by a real SMTP client to a real server."""
+
+import re
+import socket
+import time
+from datetime import datetime, timedelta
+from email import message_from_bytes
+
+import pytest
+from aiosmtpd.controller import Controller
+from django.contrib.auth.tokens import default_token_generator
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
+
+from accounts import mail
+from accounts.models import User
+from accounts.tests.sessions import ME, assert_refused, login, refresh
+from conftest import PASSWORD, ApiClient
+
+RESET, CONFIRM = "/api/auth/password/reset/", "/api/auth/password/reset/confirm/"
+NEW_PASSWORD = "another password"
+SENT = {"detail": "If there is an active account with this e-mail, a message was sent to it."}
+INVALID = {"token": ["This link is wrong, was used, or is older than an hour. Ask for another one."]}
+
+
+class Inbox:
+    """Keeps the messages that an SMTP server receives."""
+
+    def __init__(self):
+        self.messages = []
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802, the name is aiosmtpd's
+        self.messages.append((envelope.rcpt_tos, message_from_bytes(envelope.content)))
+        return "250 OK"
+
+
+@pytest.fixture
+def inbox(settings):
+    """Start an SMTP server that the project sends to; return its inbox."""
+    inbox = Inbox()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = free.getsockname()
+    controller = Controller(inbox, *address, ready_timeout=30)
+    controller.start()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = address
+    settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+    settings.PASSWORD_RESET_URL = "https://clinic.example/reset?uid={uid}&token={token}"
+    yield inbox
+    controller.stop()
+
+
+def ask(email):
+    """Ask for a reset, and wait until what it may send is sent."""
+    response = ApiClient().post(RESET, {"email": email})
+    mail.sender.submit(lambda: None).result(timeout=30)
+    return response
+
+
+def confirm(reset, password=NEW_PASSWORD):
+    return ApiClient().post(CONFIRM, {**reset, "new_password": password})
+
+
+def reset_of(user):
+    """Return the uid and token that an e-mail to `user` has now."""
+    return {"uid": urlsafe_base64_encode(force_bytes(user.pk)), "token": default_token_generator.make_token(user)}
+
+
+def test_a_forgotten_password_is_set_with_the_link_of_an_email(transactional_db, owner, inbox):
+    tokens = login(owner).json()
+
+    response = ask("OLIVE.owner@example.com")
+
+    assert (response.status_code, response.json()) == (200, SENT)
+    ((recipients, message),) = inbox.messages
+    assert recipients == [owner.user.email]
+    assert message["Subject"] == "Set a new password"
+    link = re.search(r"https://clinic\.example/reset\?uid=(?P<uid>\S+)&token=(?P<token>\S+)", message.get_payload())
+    assert confirm(link.groupdict()).json() == {"detail": "Password changed. Log in with it."}
+    assert_refused(ApiClient(token=tokens["access"]).get(ME))
+    assert_refused(refresh(tokens["refresh"]))
+    assert_refused(login(owner, PASSWORD))
+    assert login(owner, NEW_PASSWORD).status_code == 200
+
+
+def test_without_an_address_for_links_the_email_has_the_token_itself(transactional_db, owner, inbox, settings):
+    settings.PASSWORD_RESET_URL = ""
+
+    ask(owner.user.email)
+
+    ((_, message),) = inbox.messages
+    reset = re.search(r'"uid": "(?P<uid>[^"]+)", "token": "(?P<token>[^"]+)"', message.get_payload())
+    assert confirm(reset.groupdict()).status_code == 200
+
+
+@pytest.mark.parametrize("account", ["unknown", "inactive", "without a password"])
+def test_who_cannot_log_in_gets_the_same_answer_and_no_email(transactional_db, make_user, inbox, account):
+    if account != "unknown":
+        user = make_user("Ina Other", is_active=account != "inactive")
+        if account == "without a password":
+            user.set_unusable_password()
+            user.save()
+
+    response = ask("ina.other@example.com")
+
+    assert (response.status_code, response.json()) == (200, SENT)
+    assert inbox.messages == []
+
+
+def test_the_answer_comes_without_a_look_at_the_account(owner, monkeypatch, django_assert_num_queries):
+    monkeypatch.setattr(mail, "sender", type("Sender", (), {"submit": lambda *args: None}))
+
+    for email in (owner.user.email, "nobody@example.com"):
+        with django_assert_num_queries(1):  # the rate of the address
+            assert ApiClient().post(RESET, {"email": email}).json() == SENT
+        mail.waiting.release()
+
+
+def test_a_mail_server_that_is_away_does_not_show(transactional_db, owner, settings, caplog):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+
+    response = ask(owner.user.email)
+
+    assert (response.status_code, response.json()) == (200, SENT)
+    assert "an e-mail was not sent" in caplog.text
+
+
+def test_one_mailbox_gets_few_emails_an_hour(transactional_db, owner, inbox):
+    responses = [ask(owner.user.email) for _ in range(mail.HOURLY + 2)]
+
+    assert {response.status_code for response in responses} == {200}
+    assert len(inbox.messages) == mail.HOURLY
+
+
+def test_requests_beyond_those_that_may_wait_are_dropped(owner, monkeypatch, caplog):
+    monkeypatch.setattr(mail, "waiting", type("Full", (), {"acquire": lambda *args, **kwargs: False}))
+
+    assert ApiClient().post(RESET, {"email": owner.user.email}).json() == SENT
+    assert "one was dropped" in caplog.text
+
+
+def test_resets_meet_a_rate_of_their_address(anonymous, set_rate):
+    set_rate("password_reset", "2/hour")
+
+    statuses = [anonymous.post(RESET, {"email": "nobody@example.com"}).status_code for _ in range(3)]
+
+    assert statuses == [200, 200, 429]
+
+
+def test_a_token_works_once(owner):
+    reset = reset_of(owner.user)
+
+    assert confirm(reset).status_code == 200
+    again = confirm(reset, "a third password")
+
+    assert (again.status_code, again.json()) == (400, INVALID)
+    assert login(owner, NEW_PASSWORD).status_code == 200
+
+
+def test_of_resets_at_once_with_one_token_one_succeeds(race, owner):
+    reset = reset_of(owner.user)
+
+    responses = race(*(lambda number=number: confirm(reset, f"new password {number}") for number in range(4)))
+
+    statuses = [response.status_code for response in responses]
+    assert sorted(statuses) == [200, 400, 400, 400]
+    assert User.objects.get().check_password(f"new password {statuses.index(200)}")
+
+
+@pytest.mark.parametrize("minutes", [59, 61])
+def test_a_token_expires_after_an_hour(owner, monkeypatch, minutes):
+    reset = reset_of(owner.user)
+    later = datetime.now() + timedelta(minutes=minutes)
+    monkeypatch.setattr(default_token_generator, "_now", lambda: later)
+
+    assert confirm(reset).status_code == (200 if minutes < 60 else 400)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"uid": "???"},
+        {"uid": ""},
+        {"uid": urlsafe_base64_encode(b"999999")},
+        {"uid": urlsafe_base64_encode("٣".encode())},
+        {"uid": urlsafe_base64_encode(b"9" * 30)},
+        {"token": "x-y"},
+    ],
+)
+def test_a_wrong_token_changes_nothing(owner, wrong):
+    response = confirm({**reset_of(owner.user), **wrong})
+
+    assert response.status_code == 400
+    assert response.json() == INVALID or response.json() == {"uid": ["This field may not be blank."]}
+    assert login(owner).status_code == 200
+
+
+def test_a_token_of_another_or_a_deactivated_account_is_refused(owner, stranger):
+    mixed = confirm({**reset_of(owner.user), "uid": reset_of(stranger.user)["uid"]})
+    reset = reset_of(owner.user)
+    User.objects.filter(pk=owner.user.pk).update(is_active=False)
+
+    assert (mixed.status_code, mixed.json()) == (400, INVALID)
+    assert confirm(reset).json() == INVALID
+
+
+def test_a_new_password_keeps_the_rules(owner):
+    response = confirm(reset_of(owner.user), "8273645190")
+
+    assert (response.status_code, response.json()) == (400, {"new_password": ["This password is entirely numeric."]})
+    assert login(owner).status_code == 200
+
+
+def test_a_reset_and_its_failure_take_no_time_of_the_request(transactional_db, owner, settings):
+    settings.EMAIL_BACKEND = "accounts.tests.slow_mail.EmailBackend"
+
+    started = time.monotonic()
+    ApiClient().post(RESET, {"email": owner.user.email})
+    seconds = time.monotonic() - started
+
+    assert seconds < 1
+    mail.sender.submit(lambda: None).result(timeout=30)
