@@ -12,6 +12,7 @@ from accounts.models import User, Viewer
 from healthcare import fields
 from healthcare.db.functions import Fold, fold
 from healthcare.db.history import HistoricalRecords
+from healthcare.db.writes import delete_with_history
 
 YOUNGEST, OLDEST = 18, 120
 
@@ -92,8 +93,5 @@ class Doctor(models.Model):
 
     def remove(self, user: User) -> None:
         """Delete the doctor and the assignments to `user`'s own patients; raise ProtectedError while others remain."""
-        own = self.mappings.filter(patient__user=user)
-        # Locked first, or the history would record twice that a concurrent request deleted one of them.
-        list(own.select_for_update(of=("self",)))
-        own.delete()
+        delete_with_history(self.mappings.filter(patient__user=user), user.pk)
         self.delete()

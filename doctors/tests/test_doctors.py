@@ -1,7 +1,11 @@
 """The directory of doctors over HTTP: everybody reads it, an entry is changed by who added it, or by staff."""
 
+from datetime import timedelta
+
 import pytest
+from django.db.models.signals import post_delete
 from django.urls import reverse
+from django.utils import timezone
 
 from conftest import DOCTOR, PATIENT
 from doctors.models import Doctor
@@ -246,3 +250,39 @@ def test_text_is_given_back_byte_for_byte(owner, patient, text):
     answers = [created.json(), owner.get(created.headers["Location"]).json(), *owner.get(DOCTORS).json()]
     answers += owner.get(f"/api/patients/{patient.pk}/doctors/").json()
     assert [{name: answer[name] for name in texts} for answer in answers] == [texts] * 4
+
+
+@pytest.mark.parametrize("number", [1, 50])
+def test_own_assignments_go_with_the_doctor_in_a_few_queries_and_into_the_history(
+    owner, doctor, django_assert_max_num_queries, number
+):
+    patients = Patient.objects.bulk_create(
+        Patient(user=owner.user, **PATIENT | {"phone": f"{10**9 + index}"}) for index in range(number)
+    )
+    Mapping.objects.bulk_create(Mapping(patient=patient, doctor=doctor, user=owner.user) for patient in patients)
+
+    with django_assert_max_num_queries(13):
+        response = owner.delete(reverse("doctors-detail", args=[doctor.pk]))
+
+    assert response.status_code == 200
+    assert not Mapping.objects.exists()
+    versions = Mapping.history.filter(history_type="-", history_user=owner.user, doctor_id=doctor.pk, user=owner.user)
+    assert set(versions.values_list("patient_id", flat=True)) == {patient.pk for patient in patients}
+    assert versions.count() == number
+    assert all(timezone.now() - version.history_date < timedelta(minutes=1) for version in versions)
+
+
+def test_a_receiver_of_deletions_hears_of_the_assignments_that_go_with_a_doctor(owner, doctor, mapping):
+    deleted = []
+
+    def receive(instance, **kwargs):
+        deleted.append(instance.pk)
+
+    post_delete.connect(receive, sender=Mapping)
+    try:
+        owner.delete(reverse("doctors-detail", args=[doctor.pk]))
+    finally:
+        post_delete.disconnect(receive, sender=Mapping)
+
+    assert deleted == [mapping.pk]
+    assert Mapping.history.filter(history_type="-").count() == 1

@@ -37,6 +37,9 @@ ORDER_AND_PAGE = {
     KeysetPagination.cursor_query_param,
 }
 
+# The SQLSTATEs of a deadlock and of a serialization failure.
+ROLLED_BACK = {"40P01", "40001"}
+
 
 def etag_of(body: bytes) -> str:
     """Return the strong entity tag of a representation: equal bytes, equal tag (RFC 9110, section 8.8.3)."""
@@ -59,6 +62,16 @@ class StrictQueryMixin(APIView):
 
     def get_query_parameters(self) -> Collection[str]:
         return ()
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Repeat a write once that the database rolled back to end a deadlock: nothing of it is stored."""
+        if getattr(exc.__cause__, "pgcode", None) in ROLLED_BACK and not connection.in_atomic_block:
+            handler = getattr(self, str(self.request.method).lower())
+            try:
+                return handler(self.request, *self.args, **self.kwargs)
+            except Exception as error:
+                exc = error
+        return super().handle_exception(exc)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import connection, models, transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from healthcare.db.compiled import CompiledQuery, filled
 from healthcare.db.hooks import delete_relations, write_hooks
@@ -100,14 +101,38 @@ class CompiledWrites:
         return sql, fields, where, len(histories)
 
 
-def into_history(model: Any, source: str) -> str:
+def delete_with_history(queryset: QuerySet, user_id: int) -> None:
+    """Delete rows within a transaction, and record that the user did: in bulk, however many rows there are.
+
+    A model whose rows have hooks or dependants is left to the ORM, which takes them one by one.
+    """
+    model: Any = queryset.model
+    rows = queryset.order_by().select_for_update(of=("self",)).values("pk")
+    if write_hooks(model) or delete_relations(model):
+        # Locked first, or the history would record twice that a concurrent request deleted one of them.
+        queryset.filter(pk__in=list(rows.values_list("pk", flat=True))).delete()
+        return
+    subquery, where = rows.query.get_compiler(connection=connection).as_sql()
+    delete = f"DELETE FROM {quoted(model._meta.db_table)} WHERE {quoted(model._meta.pk.column)} IN ({subquery})"
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            sql = f"WITH deleted AS ({delete} RETURNING *) {into_history(model, 'deleted')}"
+            cursor.execute(sql, [*where, DELETED, user_id])
+        else:
+            source = f"{quoted(model._meta.db_table)} WHERE {quoted(model._meta.pk.column)} IN ({subquery})"
+            now = connection.ops.adapt_datetimefield_value(timezone.now())
+            cursor.execute(into_history(model, source, "%s"), [now, DELETED, user_id, *where])
+            cursor.execute(delete, where)
+
+
+def into_history(model: Any, source: str, now: str = "clock_timestamp()") -> str:
     """Return the statement that writes the rows of `source`, columns of `model`, into its history."""
     history = model.history.model
     columns = listed(history.tracked_fields)
     # The time after any wait for a lock, so that versions are in the order of their timestamps.
     return (
         f"INSERT INTO {quoted(history._meta.db_table)} ({columns}, history_date, history_type, history_user_id)"
-        f" SELECT {columns}, clock_timestamp(), %s, %s FROM {source}"
+        f" SELECT {columns}, {now}, %s, %s FROM {source}"
     )
 
 

@@ -182,3 +182,19 @@ def test_a_write_of_a_user_is_one_statement(owner, patient, doctor, django_asser
     assert list(Patient.objects.values_list("pk", "name")) == [(created.json()["id"], "Bob")]
     assert Doctor.objects.get().age == 40
     assert not Mapping.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_write_that_ends_a_deadlock_is_repeated_once(owner, doctor, mapping):
+    """The request locks the doctor, then waits for the assignment; the other session locks them the other way round."""
+    with ExitStack() as waiting:
+        # With its own check late, the request is the one that PostgreSQL ends.
+        with somebody_else("SET LOCAL deadlock_timeout = '20s'") as cursor:
+            cursor.execute("SELECT * FROM mappings_mapping WHERE id = %s FOR UPDATE", [mapping.pk])
+            future = waiting.enter_context(under_way(lambda: owner.delete(f"/api/doctors/{doctor.pk}/")))
+            cursor.execute("SELECT * FROM doctors_doctor WHERE id = %s FOR UPDATE", [doctor.pk])
+        response = future.result()
+
+    assert response.status_code == 200
+    assert not Mapping.objects.exists()
+    assert Mapping.history.filter(history_type="-").count() == 1
