@@ -3,6 +3,15 @@
 import time
 
 FROZEN_SECONDS = 40
+NEW = "2.0.0"
+MIGRATION = """
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("patients", "{latest}")]
+    operations = [migrations.AddField("patient", "released", models.TextField(null=True))]
+"""
 
 
 def postgresql_killed(cluster):
@@ -35,8 +44,8 @@ def switched_over(cluster):
 
 
 def standby_killed(cluster):
-    """kill -9 of the synchronous standby's machine"""
-    standby = cluster.role("sync_standby")
+    """kill -9 of a standby's machine"""
+    standby = cluster.standby()
     with cluster.unplugged(standby):
         standby.kill()
         time.sleep(10)
@@ -44,8 +53,8 @@ def standby_killed(cluster):
 
 
 def standby_frozen(cluster):
-    """freeze the synchronous standby's machine, 20 s"""
-    freeze(cluster.role("sync_standby"), 20)
+    """freeze a standby's machine, 20 s"""
+    freeze(cluster.standby(), 20)
 
 
 def etcd_killed(cluster):
@@ -70,10 +79,26 @@ def app_frozen(cluster):
 
 def rolled(cluster):
     """rolling restart of the apps"""
-    for app in cluster.apps:
-        app.terminate("app")
-        app.boot_app()
-        cluster.wait_until_well()
+    roll(cluster, cluster.release)
+
+
+def released(cluster):
+    """a release with a migration, and back again"""
+    old, new = cluster.release, cluster.new_release()
+    settings, migrations = new / "healthcare/settings.py", new / "patients/migrations"
+    settings.write_text(settings.read_text().replace('"VERSION": "1.0.0"', f'"VERSION": "{NEW}"'))
+    latest = max(path.stem for path in migrations.glob("[0-9]*.py"))
+    (migrations / "9999_release.py").write_text(MIGRATION.format(latest=latest))
+    cluster.manage(new, "backup", cluster.folder / f"{new.name}.backup", port=5001)
+    cluster.manage(new, "migrate", "--verbosity", "0")
+    roll(cluster, new)
+    served = {cluster.version(app) for app in cluster.apps}
+    roll(cluster, old)
+    if served != {NEW} or {cluster.version(app) for app in cluster.apps} == {NEW}:
+        raise RuntimeError(f"the releases were not served: {served}")
+    # For the next round.
+    cluster.sql("ALTER TABLE patients_patient DROP COLUMN released")
+    cluster.sql("DELETE FROM django_migrations WHERE name = '9999_release'")
 
 
 def haproxy_killed(cluster):
@@ -103,6 +128,14 @@ def cut(cluster, machine, others):
         time.sleep(FROZEN_SECONDS)
     finally:
         cluster.network.heal()
+
+
+def roll(cluster, release):
+    """Have one app after the other serve a release, as README.md says."""
+    for app in cluster.apps:
+        app.terminate("app")
+        app.boot_app(release)
+        cluster.wait_until_well()
 
 
 def freeze(machine, seconds, *programs):

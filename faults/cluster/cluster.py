@@ -4,7 +4,7 @@ import json
 import ssl
 import subprocess
 import time
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
 import psycopg2
@@ -13,7 +13,7 @@ from faults import processes
 from faults.cluster.machines import HTTPS, PASSWORD, PATRONI, SITE, App, Database, Etcd, Web
 from faults.report import MissingToolError
 
-BOOT_SECONDS = 90
+BOOT_SECONDS = 180
 
 
 class Cluster:
@@ -47,16 +47,17 @@ class Cluster:
         self.web = self.new(Web, "web", 30)
         for machine in (self.etcd, *self.databases):
             machine.boot()
-        release = self.world.copy()
+        self.release = self.new_release()
         for app in self.apps:
             app.boot_haproxy()
         processes.wait_until(self.leader, BOOT_SECONDS, "no primary", self.databases[0].folder / "patroni.log")
         self.sql("CREATE ROLE healthcare LOGIN PASSWORD %s", [PASSWORD], "postgres")
         self.sql("CREATE DATABASE healthcare OWNER healthcare", database="postgres")
         # Until HAProxy has seen the primary, and while a commit waits for the first standby.
-        processes.wait_until(lambda: self.manage(release, "migrate", "--verbosity", "0"), BOOT_SECONDS, "not migrated")
+        # The first standby to come acknowledges the first commit, and HAProxy has to see the primary.
+        processes.wait_until(lambda: self.migrated(), BOOT_SECONDS, "the database is not migrated")
         for app in self.apps:
-            app.boot_app(release)
+            app.boot_app(self.release)
         self.web.boot()
         self.wait_until_well(BOOT_SECONDS)
 
@@ -65,12 +66,28 @@ class Cluster:
         self._stack.callback(machine.kill)
         return machine
 
-    def manage(self, release, *arguments):
-        """Run a command of the project on the first app machine; tell whether it succeeded."""
+    def new_release(self):
+        """Return a copy of the project, with what `collectstatic` makes."""
+        release = self.world.copy()
+        self.manage(release, "collectstatic", "--noinput", "--verbosity", "0")
+        return release
+
+    def migrated(self):
+        with suppress(subprocess.CalledProcessError):
+            return self.manage(self.release, "migrate", "--verbosity", "0")
+
+    def manage(self, release, *arguments, port=5000):
+        """Run a command of the project on the first app machine, against the primary or, with port 5001, a standby."""
         app = self.apps[0]
+        environment = app.app_environment()
+        environment["DATABASE_URL"] = environment["DATABASE_URL"].replace(":5000/", f":{port}/")
         command = [*self.network.inside(app), "python", "manage.py", *arguments]
-        done = subprocess.run(command, cwd=release, env=app.app_environment(), capture_output=True, check=False)
-        return done.returncode == 0
+        return subprocess.run(command, cwd=release, env=environment, capture_output=True, check=True)
+
+    def version(self, app):
+        """Return the version that an app says it serves."""
+        headers = {"Accept": "application/json", "X-Forwarded-Proto": "https"}
+        return json.loads(ask(app.address, 8000, "/api/schema/", seconds=10, **headers)[1])["info"]["version"]
 
     def members(self):
         """Return what the cluster knows of its databases, by name: of the first node of Patroni that answers."""
@@ -87,21 +104,22 @@ class Cluster:
                 return database
         return None
 
-    def role(self, role):
-        """Return the machine in a role: leader, sync_standby, replica."""
-        return next(one for one in self.databases if self.members().get(one.name, {}).get("role") == role)
+    def standby(self):
+        """Return a machine that is a standby."""
+        members = self.members()
+        return next(one for one in self.databases if members[one.name]["role"] == "quorum_standby")
 
     def ready(self, app):
         """Tell whether an app serves, and reaches the primary."""
         return ask(app.address, 8000, "/readyz")[0] == 200
 
     def well(self):
-        """Tell whether every machine does what it should: one primary, one synchronous standby, all following."""
+        """Tell whether there are a primary and two standbys that count for a commit, and everything serves."""
         members = self.members().values()
         roles = sorted(member["role"] for member in members)
         states = {member["state"] for member in members}
         return (
-            roles == ["leader", "replica", "sync_standby"]
+            roles == ["leader", "quorum_standby", "quorum_standby"]
             and states <= {"running", "streaming"}
             and all(map(self.ready, self.apps))
             and ask(self.web.address, HTTPS, "/readyz", tls=True)[0] == 200
@@ -155,14 +173,12 @@ class Cluster:
             return cursor.fetchall() if cursor.description else []
 
 
-def ask(address, port, path, tls=False):
-    """Return status and body of what answers there within a second; 0 where nothing does."""
-    context = ssl._create_unverified_context() if tls else None
-    connection = (
-        HTTPSConnection(address, port, timeout=1, context=context) if tls else HTTPConnection(address, port, timeout=1)
-    )
+def ask(address, port, path, tls=False, seconds=1, **headers):
+    """Return status and body of what answers there in time; 0 where nothing does."""
+    kind, options = (HTTPSConnection, {"context": ssl._create_unverified_context()}) if tls else (HTTPConnection, {})
+    connection = kind(address, port, timeout=seconds, **options)
     try:
-        connection.request("GET", path, headers={"Host": SITE})
+        connection.request("GET", path, headers={"Host": SITE, **headers})
         answer = connection.getresponse()
         return answer.status, answer.read()
     except (OSError, HTTPException):

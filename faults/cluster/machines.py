@@ -60,7 +60,7 @@ class Machine:
         return {
             "10.0.0.0/24": self.network.clients,
             "10.0.0.": self.network.prefix,
-            "127.0.0.1:5000": f"{self.network.localhost(self)}:5000",
+            "127.0.0.1:500": f"{self.network.localhost(self)}:500",
             "/usr/lib/postgresql/17/bin": str(binaries()),
             "/var/run/postgresql": f"{self.folder}/run",
             "/run/haproxy": f"{self.folder}/run",
