@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 
-from faults import caches, disks, logs, memory, outages, poolers, pressure, proxy, races, repeats, shutdown
+from faults import caches, disks, logs, memory, outages, poolers, pressure, proxy, races, readers, repeats, shutdown
 from faults.report import MissingToolError, Row, heading
 from faults.world import World
 
@@ -31,6 +31,7 @@ FAULTS = {
     "refused-by-nginx": (proxy.refused_by_nginx, (SQLITE,)),
     "writes-sent-once": (repeats.writes_sent_once, BOTH),
     "slow-clients": (proxy.slow_clients, (SQLITE,)),
+    "slow-readers": (readers.slow_readers, LIVE),
     "memory": (memory.listed, BOTH),
     "races": (races.raced, BOTH),
     "pooler": (poolers.pooled, LIVE),

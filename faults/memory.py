@@ -22,7 +22,7 @@ owner = User.objects.get(email="{email}")
 Patient.objects.bulk_create(
     [Patient(user=owner, name={name}, age=n % 100, gender="female", phone=str(5550000000 + n),
              address={address}, email=f"patient{{n}}@example.com") for n in range({number})],
-    batch_size=5000,
+    batch_size=500,
 )
 """
 # Python expressions of the patient's number.

@@ -4,7 +4,9 @@ The array is read and encoded in chunks of at most about CHUNK_BYTES, each when 
 """
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 from django.db.models import Field, JSONField, TextField
@@ -17,7 +19,11 @@ from healthcare.logs import log_access
 log = logging.getLogger("healthcare.lists")
 
 CHUNK_ROWS = 1000
-CHUNK_BYTES = 1024 * 1024
+CHUNK_BYTES = 256 * 1024
+# One thread of a process at a time reads on in a long list, so that other requests wait for one chunk, not for one of
+# every list. After this many seconds it reads on without its turn, as the database may be what the other one waits for.
+TURN_SECONDS = 0.5
+_turn = threading.Lock()
 
 
 class Rows(NamedTuple):
@@ -63,21 +69,34 @@ def respond(request: Request, rows: Rows, after: Any = None, limit: int | None =
 def read(rows: Rows, after: Any, limit: int | None) -> Iterator[Chunk]:
     """Return the chunks of a list, each read when it is asked for."""
     size = max(1, min(CHUNK_ROWS, CHUNK_BYTES // rows.largest))
-    left = limit
+    left, waits = limit, False
     while True:
         number = size if left is None else min(size, left)
-        found = rows.fetch(after, number + 1, 0)
-        more, number = len(found) > number, min(len(found), number)
-        data = rows.encode(found, number)[1:-1]
+        with turn() if waits else nullcontext():
+            found = rows.fetch(after, number + 1, 0)
+            more, number = len(found) > number, min(len(found), number)
+            data = rows.encode(found, number)[1:-1]
         after = rows.key(found[number - 1]) if more else None
         ids = [rows.id(row) for row in found[:number]]
         del found
         size = max(1, min(CHUNK_ROWS, 2 * size, CHUNK_BYTES // (len(data) // (number or 1) + 1)))
         yield Chunk(data, ids, number, after)
         del data
+        waits = True
         left = None if left is None else left - number
         if not more or left == 0:
             return
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """Wait for the turn of this thread, up to TURN_SECONDS."""
+    acquired = _turn.acquire(timeout=TURN_SECONDS)
+    try:
+        yield
+    finally:
+        if acquired:
+            _turn.release()
 
 
 def _body(request_id: str, first: Chunk, chunks: Iterator[Chunk]) -> Iterator[bytes]:

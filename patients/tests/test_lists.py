@@ -3,6 +3,8 @@
 import base64
 import json
 import re
+import time
+from contextlib import nullcontext
 
 import pytest
 from django.db import connection
@@ -161,6 +163,21 @@ def test_a_list_of_one_chunk_is_not_streamed(owner, people, monkeypatch):
 
     assert not response.streaming
     assert len(response.json()) == 7
+
+
+@pytest.mark.parametrize(("taken", "seconds"), [(False, 10), (True, 0.1)])
+def test_a_long_list_waits_for_its_turn_but_not_for_long(owner, people, monkeypatch, taken, seconds):
+    monkeypatch.setattr(streaming, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(streaming, "TURN_SECONDS", seconds)
+    response = owner.get(PATIENTS)
+    started = time.monotonic()
+
+    with streaming.turn() if taken else nullcontext():
+        rows = json.loads(response.getvalue())
+
+    assert len(rows) == 7
+    # The first of the seven chunks is read without a turn.
+    assert (time.monotonic() - started >= 6 * seconds) is taken
 
 
 # Bad input
