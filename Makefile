@@ -22,7 +22,7 @@ NEWMAN := npx --yes newman@6.2.2 run samples/healthcare.postman_collection.json 
 PYTEST := $(BIN)/python -W error::ResourceWarning -m pytest -q -n 2 --dist loadfile --durations 3
 
 .DEFAULT_GOAL := help
-.PHONY: help coverage run serve clean-expired test lint check audit test-sqlite test-postgresql postman fuzz faults cluster cluster-faults bench bench-scale bench-layers install browser screenshots
+.PHONY: help coverage run serve clean-expired test lint check audit test-sqlite test-postgresql postman clients fuzz faults cluster cluster-faults bench bench-scale bench-layers install browser screenshots
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -122,6 +122,17 @@ postman: .venv/.runtime ## Run the Postman collection on SQLite, and on PostgreS
 	@command -v npx >/dev/null || { echo "error: make postman needs Node.js 16 or later, with npx" >&2; exit 1; }
 	@DB_LIVE=False $(ISOLATED) .ci/with-server sh -c '$(NEWMAN) --env-var base_url=$$BASE'
 	@DB_LIVE=True $(ISOLATED) .ci/with-server sh -c '$(NEWMAN) --env-var base_url=$$BASE'
+
+.venv-clients/.installed: .ci/clients/requirements.txt .ci/clients/package.json
+	@command -v npm >/dev/null || { echo "error: make clients needs Node.js 20 or later with npm: https://nodejs.org" >&2; exit 1; }
+	@test -x .venv-clients/bin/python || $(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/python -m pip install --quiet --disable-pip-version-check -r .ci/clients/requirements.txt
+	npm install --prefix .ci/clients --no-package-lock --no-audit --no-fund --loglevel error
+	@touch $@
+
+clients: .venv/.runtime .venv-clients/.installed ## Generate clients from the OpenAPI document, and run them on both databases
+	@DB_LIVE=False $(ISOLATED) .ci/with-server .ci/clients/run
+	@DB_LIVE=True $(ISOLATED) .ci/with-server .ci/clients/run
 
 browser: .venv/.tests ## Click through the admin and the docs in Chromium (DB_LIVE=True for PostgreSQL)
 	@if [ -x /usr/bin/chromium ]; then $(ISOLATED) $(BIN)/python -m pytest -q healthcare/tests/browser; \

@@ -31,6 +31,11 @@ class PasswordField(CharField):
         super().__init__(**{"write_only": True, "trim_whitespace": False, "max_length": PASSWORD_MAX, **kwargs})
 
 
+class NewPasswordField(PasswordField):
+    # For OpenAPI: AUTH_PASSWORD_VALIDATORS checks it.
+    shortest = 8
+
+
 def check_password_rules(field: str, password: str, user: User) -> None:
     """Raise ValidationError on `field` if the password breaks a rule of AUTH_PASSWORD_VALIDATORS."""
     try:
@@ -47,6 +52,12 @@ def check_current_password(field: str, password: str, request: Request) -> None:
         raise serializers.ValidationError({field: ["This is not your current password."]})
 
 
+@extend_schema_serializer(
+    component_name="Account",
+    examples=[
+        OpenApiExample("Answer", value={"id": 1, "name": "John Doe", "email": "john@example.com"}, response_only=True),
+    ],
+)
 class UserSerializer(ModelSerializer):
     """An account."""
 
@@ -56,14 +67,14 @@ class UserSerializer(ModelSerializer):
 
 
 @extend_schema_serializer(
+    component_name="OwnAccount",
     examples=[
         OpenApiExample(
             "Request",
             value={"name": "John Doe", "email": "john@example.com", "password": "password123"},
             request_only=True,
         ),
-        OpenApiExample("Answer", value={"id": 1, "name": "John Doe", "email": "john@example.com"}, response_only=True),
-    ]
+    ],
 )
 class MeSerializer(UserSerializer):
     """One's own account. A new e-mail needs `password`, the current one."""
@@ -84,19 +95,19 @@ class MeSerializer(UserSerializer):
 
 
 @extend_schema_serializer(
+    component_name="Register",
     examples=[
         OpenApiExample(
             "Request",
             value={"name": "John Doe", "email": "john@example.com", "password": "password123"},
             request_only=True,
         ),
-        OpenApiExample("Answer", value={"id": 1, "name": "John Doe", "email": "john@example.com"}, response_only=True),
-    ]
+    ],
 )
 class RegisterSerializer(UserSerializer):
     """A new account."""
 
-    password = PasswordField()
+    password = NewPasswordField()
 
     class Meta(UserSerializer.Meta):
         fields = [*UserSerializer.Meta.fields, "password"]
@@ -163,7 +174,7 @@ class TokenPairSerializer(serializers.Serializer):
 )
 class PasswordSerializer(Serializer):
     old_password = PasswordField()
-    new_password = PasswordField()
+    new_password = NewPasswordField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         request = self.context["request"]

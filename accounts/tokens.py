@@ -24,6 +24,7 @@ from accounts.models import User
 from healthcare.fields import ID
 
 FAMILY_CLAIM = "family"
+USED_BEFORE = "This refresh token was used before, or its session was ended. Log in again."
 
 
 class RefreshToken(tokens.RefreshToken):
@@ -83,4 +84,4 @@ class RefreshToken(tokens.RefreshToken):
                 BlacklistedToken.objects.bulk_create(
                     BlacklistedToken(token=token) for token in family.filter(blacklistedtoken__isnull=True)
                 )
-        raise TokenError("This refresh token was used before, or its session was ended. Log in again.")
+        raise TokenError(USED_BEFORE)

@@ -6,6 +6,7 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import generics
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import AllowAny
@@ -24,18 +25,36 @@ from accounts.throttling import (
     PasswordResetRateThrottle,
     RegisterRateThrottle,
 )
-from accounts.tokens import RefreshToken
+from accounts.tokens import USED_BEFORE, RefreshToken
 from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import DetailSerializer
 from healthcare.api.throttling import AnonRateThrottle, UserRateThrottle
 from healthcare.api.viewsets import StrictQueryMixin
 from healthcare.logs import log_access
 
+REGISTRATION_CLOSED = OpenApiResponse(
+    DetailSerializer,
+    "The server is set to `REGISTRATION=closed`.",
+    [OpenApiExample("closed", {"detail": RegistrationIsOpen.message})],
+)
+LOGIN_REFUSED = OpenApiResponse(
+    DetailSerializer,
+    "The e-mail is unknown, the password wrong, or the account deactivated.",
+    [OpenApiExample("refused", {"detail": serializers.LoginSerializer.default_error_messages["no_account"]})],
+)
+TOKEN_REFUSED = OpenApiResponse(
+    DetailSerializer,
+    "The token is no refresh token, has expired, or was used before.",
+    [
+        OpenApiExample("wrong", {"detail": f"Token has wrong type. {serializers.EXPECTED}"}),
+        OpenApiExample("used", {"detail": USED_BEFORE}),
+    ],
+)
 CHANGED_MEANWHILE = "The password was changed, or the account deactivated, meanwhile. Log in again."
 
 
 class AccountView(StrictQueryMixin, generics.GenericAPIView):
-    """A view of accounts; `answer_class` is its response body in OpenAPI where that is not the serializer's."""
+    """A view of accounts."""
 
     def validated(self, request: Request) -> dict[str, Any]:
         serializer = self.get_serializer(data=request.data)
@@ -54,6 +73,9 @@ class PublicView(AccountView):
         return 'Bearer realm="api"'
 
 
+@extend_schema_view(
+    post=extend_schema(operation_id="register", responses={201: serializers.UserSerializer, 403: REGISTRATION_CLOSED})
+)
 class RegisterView(PublicView, generics.CreateAPIView):
     """Register.
 
@@ -63,7 +85,6 @@ class RegisterView(PublicView, generics.CreateAPIView):
 
     serializer_class = serializers.RegisterSerializer
     permission_classes = [RegistrationIsOpen]
-    forbidden_detail = RegistrationIsOpen.message
     throttle_classes = [HashQueueThrottle, AnonRateThrottle, RegisterRateThrottle]
 
     def perform_create(self, serializer: BaseSerializer) -> None:
@@ -80,10 +101,10 @@ class LoginView(PublicView):
     The e-mail in any case. A wrong password, an unknown e-mail and a deactivated account get the same answer.
     """
 
-    answer_class = serializers.TokenPairSerializer
     serializer_class = serializers.LoginSerializer
     throttle_classes = [HashQueueThrottle, AnonRateThrottle]
 
+    @extend_schema(operation_id="logIn", responses={200: serializers.TokenPairSerializer, 401: LOGIN_REFUSED})
     def post(self, request: Request) -> Response:
         user = self.validated(request)["user"]
         log_access(request, [user.pk])
@@ -98,31 +119,37 @@ class RefreshView(PublicView):
     A refresh token works once: keep the new one. Used again later, it ends every session of the same log-in.
     """
 
-    answer_class = serializers.TokenPairSerializer
     serializer_class = serializers.RefreshSerializer
 
+    @extend_schema(operation_id="refreshTokens", responses={200: serializers.TokenPairSerializer, 401: TOKEN_REFUSED})
     def post(self, request: Request) -> Response:
         return pair(spend(request, self.validated(request)["refresh"], renew=True))
 
 
 class LogoutView(PublicView):
-    """Log out: revoke the refresh token. The access token is not needed."""
+    """Log out.
 
-    answer_class = DetailSerializer
+    The refresh token is revoked. The access token is not needed.
+    """
+
     serializer_class = serializers.RefreshSerializer
 
+    @extend_schema(operation_id="logOut", responses={200: DetailSerializer, 401: TOKEN_REFUSED})
     def post(self, request: Request) -> Response:
         spend(request, self.validated(request)["refresh"], renew=False)
         return Response({"detail": "Logged out."})
 
 
 class PasswordView(AccountView):
-    """Change the password: every token issued before, access tokens too, is revoked."""
+    """Change the password.
 
-    answer_class = DetailSerializer
+    Every token issued before, access tokens too, is revoked.
+    """
+
     serializer_class = serializers.PasswordSerializer
     throttle_classes = [HashQueueThrottle, UserRateThrottle]
 
+    @extend_schema(operation_id="changePassword", responses=DetailSerializer)
     def post(self, request: ApiRequest) -> Response:
         new_password = self.validated(request)["new_password"]
         if not request.user.change_password(new_password):
@@ -131,24 +158,30 @@ class PasswordView(AccountView):
 
 
 class PasswordResetView(PublicView):
-    """Ask for a new password: send an e-mail with a link, good once and within an hour, if there is such an account."""
+    """Ask for a new password.
 
-    answer_class = DetailSerializer
+    An e-mail with a link, valid once and for an hour, is sent if there is such an account.
+    """
+
     serializer_class = serializers.PasswordResetSerializer
     throttle_classes = [AnonRateThrottle, PasswordResetRateThrottle]
 
+    @extend_schema(operation_id="requestPasswordReset", responses=DetailSerializer)
     def post(self, request: Request) -> Response:
         mail.send_password_reset(self.validated(request)["email"])
         return Response({"detail": "If there is an active account with this e-mail, a message was sent to it."})
 
 
 class PasswordResetConfirmView(PublicView):
-    """Set a new password with the `uid` and `token` of the e-mail: every token issued before is revoked."""
+    """Set a new password.
 
-    answer_class = DetailSerializer
+    With the `uid` and `token` of the e-mail. Every token issued before is revoked.
+    """
+
     serializer_class = serializers.PasswordResetConfirmSerializer
     throttle_classes = [HashQueueThrottle, AnonRateThrottle]
 
+    @extend_schema(operation_id="confirmPasswordReset", responses=DetailSerializer)
     def post(self, request: Request) -> Response:
         reset = self.validated(request)
         log_access(request, [reset["user"].pk])
@@ -157,6 +190,20 @@ class PasswordResetConfirmView(PublicView):
         return Response({"detail": "Password changed. Log in with it."})
 
 
+@extend_schema_view(
+    get=extend_schema(
+        operation_id="getAccount",
+        summary="Read your own account",
+        description="The account that the access token belongs to.",
+        responses=serializers.UserSerializer,
+    ),
+    patch=extend_schema(
+        operation_id="updateAccount",
+        summary="Change your own account",
+        description="A new e-mail needs `password`, the current one.",
+        responses=serializers.UserSerializer,
+    ),
+)
 class MeView(StrictQueryMixin, generics.RetrieveUpdateAPIView):
     """Your own account."""
 

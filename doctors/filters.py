@@ -5,7 +5,7 @@ from healthcare.api.filters import FoldFilter, GenderFilter
 
 
 class DoctorFilter(filters.FilterSet):
-    specialization = FoldFilter(label="in any case")
+    specialization = FoldFilter()
     gender = GenderFilter()
 
     class Meta:

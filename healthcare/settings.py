@@ -217,7 +217,11 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": (
         "Patients of your own, a doctor directory shared by all users, and who is assigned to whom.\n\n"
         "Register, log in, press **Authorize** and paste the `access` token: every operation can then be tried here."
+        "\n\nText is trimmed, and must not contain control characters. Unknown keys of a body are ignored, or "
+        "refused with the header `Prefer: handling=strict`."
     ),
+    "LICENSE": {"name": "MIT", "url": "https://opensource.org/license/mit"},
+    "CONTACT": {"name": "the Healthcare backend contributors"},
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "SERVE_INCLUDE_SCHEMA": False,
@@ -226,6 +230,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "tryItOutEnabled": True, "displayRequestDuration": True},
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/api/",
+    "SORT_OPERATIONS": False,
+    "POSTPROCESSING_HOOKS": ["healthcare.api.schema.finish"],
     "TAGS": [
         {"name": "Accounts", "description": "Register, log in, renew and end sessions."},
         {"name": "Patients", "description": "Private to the user who created them."},

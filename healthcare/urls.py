@@ -10,7 +10,7 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from healthcare import health
 from healthcare.admin import errors as pages
 from healthcare.api import errors
-from healthcare.api.schema import OnceGenerator
+from healthcare.api.schema import CachedGenerator
 
 FAVICON = "drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png"
 open_docs = {"content_negotiation_class": DefaultContentNegotiation}
@@ -21,7 +21,7 @@ urlpatterns = [
     path("api/", include("doctors.urls")),
     path("api/", include("mappings.urls")),
     path("api/auth/", include("accounts.urls")),
-    path("api/schema/", SpectacularAPIView.as_view(generator_class=OnceGenerator, **open_docs), name="schema"),
+    path("api/schema/", SpectacularAPIView.as_view(generator_class=CachedGenerator, **open_docs), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(**open_docs), name="docs"),
     # With DEBUG on, Django would answer an unknown path with a page.
     re_path("^api/", errors.not_found),

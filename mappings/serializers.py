@@ -24,6 +24,7 @@ patient_and_doctor = CompiledQuery(
 
 
 @extend_schema_serializer(
+    component_name="DoctorMapping",
     examples=[
         OpenApiExample("Request", value={"patient": 1, "doctor": 1}, request_only=True),
         OpenApiExample(
@@ -31,7 +32,7 @@ patient_and_doctor = CompiledQuery(
             value={"id": 1, "assigned_at": "2025-09-20T21:26:42.200203Z", "patient": 1, "doctor": 1, "user": 1},
             response_only=True,
         ),
-    ]
+    ],
 )
 class MappingSerializer(ModelSerializer):
     """A doctor assigned to a patient."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import F, QuerySet
 from django.http.response import HttpResponseBase
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import exceptions, viewsets
 
 from doctors.models import Doctor
@@ -26,6 +26,12 @@ from patients.serializers import PatientSerializer
 user: Any = Placeholder("user")
 
 
+def id_of(record: str) -> OpenApiParameter:
+    """Return the path parameter of an operation whose path names another kind of record."""
+    examples = [OpenApiExample(record, value=1)]
+    return OpenApiParameter("id", int, "path", description=f"The id of the **{record}**.", examples=examples)
+
+
 class DoctorsOfPatientMixin(StrictQueryMixin, viewsets.GenericViewSet):
     """Read the doctors assigned to one of the user's patients."""
 
@@ -42,8 +48,9 @@ class DoctorsOfPatientMixin(StrictQueryMixin, viewsets.GenericViewSet):
     )
 
     @extend_schema(
-        summary="The doctors of a patient",
-        parameters=[OpenApiParameter("id", int, "path", description="The id of the **patient**.")],
+        operation_id="listPatientDoctors",
+        summary="List the doctors of a patient",
+        parameters=[id_of("patient")],
         responses=AssignedDoctorSerializer(many=True),
     )
     def retrieve(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -58,8 +65,8 @@ class DoctorsOfPatientMixin(StrictQueryMixin, viewsets.GenericViewSet):
 
 
 @extend_schema_view(
-    retrieve=extend_schema(operation_id="mappings_doctors_list"),
-    destroy=extend_schema(parameters=[OpenApiParameter("id", int, "path", description="The id of the **mapping**.")]),
+    retrieve=extend_schema(operation_id="listMappingDoctors"),
+    destroy=extend_schema(parameters=[id_of("mapping")]),
 )
 class MappingViewSet(DoctorsOfPatientMixin, RecordViewSet):
     """`GET mappings/<id>/` takes the id of a patient, `DELETE mappings/<id>/` that of a mapping."""
@@ -94,8 +101,9 @@ class DoctorPatientsViewSet(RecordViewSet):
         return Patient.objects.visible_to(self.request.user).filter(mappings__doctor_id=self.kwargs["pk"])
 
     @extend_schema(
-        summary="The patients of a doctor",
-        parameters=[OpenApiParameter("id", int, "path", description="The id of the **doctor**.")],
+        operation_id="listDoctorPatients",
+        summary="List the patients of a doctor",
+        parameters=[id_of("doctor")],
     )
     def list(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Those of one's own patients who are assigned to the doctor."""

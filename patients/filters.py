@@ -7,8 +7,8 @@ from patients.models import Patient
 class PatientFilter(filters.FilterSet):
     gender = GenderFilter()
     age = IntegerFilter()
-    age_min = IntegerFilter(field_name="age", lookup_expr="gte", label="at least so many years")
-    age_max = IntegerFilter(field_name="age", lookup_expr="lte", label="at most so many years")
+    age_min = IntegerFilter(field_name="age", lookup_expr="gte", label="At least so many years.")
+    age_max = IntegerFilter(field_name="age", lookup_expr="lte", label="At most so many years.")
 
     class Meta:
         model = Patient

@@ -1,20 +1,56 @@
-"""Reasons for a 400 that an OpenAPI document cannot express."""
+"""What no OpenAPI document tells: rules that only regular expressions could state, and why a request is refused."""
 
 import re
 
 import schemathesis
 
 STORED = r"already exists|exists already|already assigned|There is no |You have no |This is not your current"
-CONFIGURED = r"password is too|entirely numeric|too common"
-# Text of invisible characters only; a cursor is opaque; one parameter cannot require another.
+CONFIGURED = r"password is too|entirely numeric|too common|Send your current password"
+# Text of nothing but invisible characters; a cursor is opaque, and one parameter cannot require another.
 BEYOND_A_SCHEMA = r"may not be blank|Not a cursor of this list|cursor needs the limit"
 EXPLAINED = re.compile(f"{STORED}|{CONFIGURED}|{BEYOND_A_SCHEMA}")
+
+# The document has these rules in words: from such patterns, importers and generators make garbage.
+CONTROLS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029\ufffe\uffff"
+LINE = rf"^\s*[^\s{CONTROLS}][^{CONTROLS}]*$"
+TEXT = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\ufffe\uffff]*$"
+GENDERS = "|".join(
+    "".join(f"[{letter.upper()}{letter}]" for letter in gender)
+    for gender in ("male", "female", "other", "unknown", "m", "f", "o", "u")
+)
+PHONE = r"[ .()-]*(\+[ .()-]*)?([0-9][ .()-]*){7,15}"
+RULES = {
+    "name": {"pattern": LINE},
+    "specialization": {"pattern": LINE},
+    "gender": {"pattern": rf"^\s*({GENDERS})\s*$"},
+    "phone": {"pattern": rf"^\s*({PHONE})?\s*$"},
+    "address": {"pattern": TEXT},
+    "email": {"format": "email"},
+}
+
+
+@schemathesis.hook
+def before_load_schema(context, raw_schema):
+    """Add the rules to the bodies of requests, and the one of all query parameters."""
+    for name, component in raw_schema["components"]["schemas"].items():
+        for field in component.get("properties", {}).keys() & RULES if name.endswith("Request") else ():
+            required = field in component.get("required", []) or name.startswith("Patched")
+            schema = component["properties"][field]
+            if required or "pattern" in RULES[field]:
+                schema |= RULES[field]
+            else:
+                component["properties"][field] = {"anyOf": [schema | RULES[field], {"type": "string", "maxLength": 0}]}
+    for operations in raw_schema["paths"].values():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", []):
+                if parameter["in"] == "query" and parameter["schema"] == {"type": "string"} | parameter["schema"]:
+                    parameter["schema"].setdefault("pattern", r"^[^\u0000]*$")
 
 
 @schemathesis.check
 def only_refused_for_what_the_document_cannot_tell(ctx, response, case):
-    """Find validation rules of the API that its document does not mention."""
+    """Find the rules of form that the API has and its document has not."""
     if response.status_code == 400 and case.meta and case.meta.generation.mode.is_positive:
         for name, messages in response.json().items():
             if not EXPLAINED.search(str(messages)):
-                raise AssertionError(f"The document allows a value that the API refuses: {name}: {messages}")
+                raise AssertionError(f"The document allows what is refused: {name}: {messages}")

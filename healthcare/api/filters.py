@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from healthcare.api.pagination import Order, parameter
 from healthcare.db.functions import fold
 from healthcare.db.hooks import overridden
-from healthcare.fields import GENDERS, gender_spellings, validate_gender
+from healthcare.fields import GENDER_SPELLINGS, gender_spellings, validate_gender
 from healthcare.search import search
 
 
@@ -31,7 +31,7 @@ class FilterBackend(filters.DjangoFilterBackend):
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         filterset = self.get_filterset_class(view, view.queryset)
         return [
-            parameter(name, schema_of(item), item.extra.get("label") or item.label or "")
+            parameter(name, item.schema, getattr(item, "_label", None) or item.meaning, item.example)
             for name, item in (filterset.base_filters.items() if filterset else ())
         ]
 
@@ -55,12 +55,9 @@ class SearchFilter(drf_filters.SearchFilter):
         fields = getattr(view, "search_fields", None)
         if not fields:
             return []
-        schema = {**TEXT, "maxLength": self.max_length}
-        return [
-            parameter(
-                self.search_param, schema, f"Words to find, in any order, case and accents, in: {', '.join(fields)}."
-            )
-        ]
+        schema = {"type": "string", "maxLength": self.max_length}
+        description = f"Words to find, in any order, case and accents, in: {', '.join(fields)}."
+        return [parameter(self.search_param, schema, description, "smith")]
 
 
 class OrderingFilter(drf_filters.OrderingFilter):
@@ -85,7 +82,7 @@ class OrderingFilter(drf_filters.OrderingFilter):
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         enum = [sign + name for name in view.ordering_fields for sign in ("", "-")]
-        return [parameter(self.ordering_param, {"type": "string", "enum": enum}, "`-` for descending.")]
+        return [parameter(self.ordering_param, {"type": "string", "enum": enum}, "`-` for descending.", "id")]
 
 
 @cache
@@ -101,16 +98,6 @@ def filterset_hooks(filterset: Any) -> list[str]:
     ]
 
 
-TEXT = {"type": "string", "pattern": r"^[^\u0000]*$"}
-INTEGER = {"type": "integer", "minimum": 1 - 10**18, "maximum": 10**18 - 1}
-
-
-def schema_of(item: filters.Filter) -> dict[str, Any]:
-    if isinstance(item, IntegerFilter):
-        return INTEGER
-    return {"type": "string", "enum": list(GENDERS)} if isinstance(item, GenderFilter) else TEXT
-
-
 class IntegerFormField(forms.IntegerField):
     """A whole number in ASCII digits. Django's takes any script's digits, and `3.0` for 3."""
 
@@ -123,8 +110,18 @@ class IntegerFormField(forms.IntegerField):
         return super().to_python(value)
 
 
-class IntegerFilter(filters.Filter):
+class Filter(filters.Filter):
+    """A filter with its OpenAPI schema, and a value for which a request succeeds."""
+
+    schema: dict[str, Any] = {"type": "string"}
+    example: Any
+    meaning = "Equal."
+
+
+class IntegerFilter(Filter):
     field_class = IntegerFormField
+    schema = {"type": "integer", "minimum": 1 - 10**18, "maximum": 10**18 - 1}
+    example = 1
 
 
 class FoldedFormField(forms.CharField):
@@ -132,9 +129,11 @@ class FoldedFormField(forms.CharField):
         return fold(super().to_python(value) or "")
 
 
-class FoldFilter(filters.Filter):
+class FoldFilter(Filter):
     """Equal without regard to case."""
 
+    example = "Cardiologist"
+    meaning = "Equal without regard to case."
     field_class: type[forms.Field] = FoldedFormField
 
     def __init__(self, **kwargs: Any) -> None:
@@ -150,9 +149,12 @@ class GenderFormField(forms.CharField):
         return gender_spellings(super().clean(value))
 
 
-class GenderFilter(filters.Filter):
+class GenderFilter(Filter):
     """A gender in any of its spellings: `male` finds `Male` and `M`."""
 
+    schema = {"type": "string", "enum": list(GENDER_SPELLINGS)}
+    example = "female"
+    meaning = "In any of its spellings: `male` finds `Male` and `M`."
     field_class = GenderFormField
 
     def __init__(self, **kwargs: Any) -> None:

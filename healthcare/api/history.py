@@ -9,7 +9,7 @@ from rest_framework.decorators import action
 
 from healthcare.api.json import encode
 from healthcare.api.requests import ApiRequest
-from healthcare.api.serializers import VersionSerializer
+from healthcare.api.serializers import RecordVersionSerializer
 from healthcare.api.streaming import Rows, largest_row, respond
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class HistoryMixin:
     queryset: Any
     serializer_class: Any
 
-    @extend_schema(responses=VersionSerializer(many=True))
+    @extend_schema(responses=RecordVersionSerializer(many=True))
     @action(detail=True, methods=["get"])
     def history(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Every version, newest first: what changed, when, by whom. Also of a deleted record."""

@@ -119,12 +119,17 @@ class KeysetPagination(BasePagination):
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         limit = {"type": "integer", "minimum": 1, "maximum": self.max_limit}
-        cursor = {"type": "string", "pattern": r"^[^\u0000]*$"}
+        start = base64.urlsafe_b64encode(encode([0, 1])).decode().rstrip("=")
         return [
             parameter(
-                self.limit_query_param, limit, "Rows a page; the `Link` header leads on. Without it, everything."
+                self.limit_query_param, limit, "Rows a page; the `Link` header leads on. Without it, everything.", 100
             ),
-            parameter(self.cursor_query_param, cursor, "Where a page starts: follow `Link` instead of making one."),
+            parameter(
+                self.cursor_query_param,
+                {"type": "string"},
+                "Where a page starts: follow `Link` instead of making one.",
+                start,
+            ),
         ]
 
     def _headers(self) -> dict[str, str]:
@@ -165,6 +170,6 @@ class KeysetPagination(BasePagination):
             raise ValidationError({self.cursor_query_param: [message]}) from None
 
 
-def parameter(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
-    """Return a query parameter of the OpenAPI document."""
-    return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
+def parameter(name: str, schema: dict[str, Any], description: str, example: Any) -> dict[str, Any]:
+    """Return a query parameter of the OpenAPI document; `example` is a value with which a request succeeds."""
+    return {"name": name, "in": "query", "schema": schema, "description": description, "example": example}

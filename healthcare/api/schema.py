@@ -1,6 +1,8 @@
-"""The OpenAPI document, by drf-spectacular: what every operation has in common is said here, once.
+"""The OpenAPI document, by drf-spectacular: what operations have in common is described here once.
 
-Examples stand on the serializers, summaries come from the action and the model, descriptions from docstrings.
+It is written for client generators: plain types, every key of a response required, errors as shared components. Rules
+that JSON Schema states only by regular expressions, from which importers make garbage, are in the descriptions.
+Examples are on the serializers; views and viewsets name their operations by `extend_schema`.
 """
 
 from collections.abc import Iterator
@@ -14,44 +16,92 @@ from drf_spectacular.extensions import (
 )
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from drf_spectacular.plumbing import get_doc
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 from rest_framework import exceptions
-from rest_framework.serializers import Field
+from rest_framework.fields import CharField, Field
+from rest_framework.request import Request
 
 from healthcare.api import errors
 from healthcare.api.exceptions import Conflict, DatabaseUnavailable, PayloadTooLarge, PreconditionFailed
 from healthcare.api.permissions import IsCreatorOrHasModelPermission
 from healthcare.api.serializers import DetailSerializer
-from healthcare.fields import GENDER, validate_gender, validate_line, validate_phone, validate_text
 
-SUMMARIES = {
-    "list": "List the {many}",
-    "create": "Add a {one}",
-    "retrieve": "Read a {one}",
-    "update": "Replace a {one}",
-    "partial_update": "Change a {one}",
-    "destroy": "Delete a {one}",
-    "history": "The history of a {one}",
+# {action: (operation id, summary, description)}
+OPERATIONS = {
+    "list": ("list{Many}", "List the {many}", "All as one array or, with `limit`, one page, whose `Link` leads on."),
+    "create": ("create{One}", "Add a {one}", "A {one} that exists already is refused, so a repeated request is safe."),
+    "retrieve": ("get{One}", "Read a {one}", "The `ETag` names the version; `If-None-Match` saves reading it again."),
+    "update": ("replace{One}", "Replace a {one}", "With `If-Match`, only if nobody has changed it since."),
+    "partial_update": (
+        "update{One}",
+        "Change a {one}",
+        "Send only what changes. With `If-Match`, only if nobody has changed it since.",
+    ),
+    "destroy": ("delete{One}", "Delete a {one}", "Its history remains."),
+    "history": ("get{One}History", "Read the history of a {one}", ""),
 }
-ERRORS = {
-    401: ("Who are you?", f"{exceptions.NotAuthenticated.default_detail} {errors.LOG_IN_FIRST}"),
-    403: ("You may not do this.", IsCreatorOrHasModelPermission.message_for("doctor")),
-    404: ("It does not exist for you.", errors.NOT_FOUND),
-    409: ("Others depend on it.", Conflict.default_detail),
-    411: ("The body came in chunks.", errors.SEND_LENGTH),
-    412: ("You edited an old version.", PreconditionFailed.default_detail),
-    413: ("The body is too large.", str(PayloadTooLarge().detail)),
-    415: ("The body is not JSON.", f'Unsupported media type "text/plain" in request. {errors.SEND_JSON}'),
-    429: ("Too many requests: see `Retry-After`.", "Request was throttled. Expected available in 60 seconds."),
-    503: ("The database is away: see `Retry-After`.", DatabaseUnavailable.default_detail),
+# In the order of use.
+METHODS = ("post", "get", "put", "patch", "delete")
+# {status: (name of the component, description, {name of the example: body})}
+ERRORS: dict[int, tuple[str, str, dict[str, Any]]] = {
+    400: (
+        "BadRequest",
+        "The request is invalid: the reasons by field or query parameter, or `detail`.",
+        {
+            "fields": {"name": ["This field is required."], "age": ["Must be a whole number from 0 to 150."]},
+            "query": {"gendr": ["Unknown query parameter. This path takes none."]},
+            "body": {"detail": "The body is not UTF-8."},
+        },
+    ),
+    401: (
+        "Unauthorized",
+        "Not authenticated.",
+        {"missing": {"detail": f"{exceptions.NotAuthenticated.default_detail} {errors.LOG_IN_FIRST}"}},
+    ),
+    403: (
+        "Forbidden",
+        "The user may read the record, but not change it.",
+        {"forbidden": {"detail": IsCreatorOrHasModelPermission.message_for("doctor")}},
+    ),
+    404: (
+        "NotFound",
+        "There is no such record, or the user may not see it.",
+        {"missing": {"detail": errors.NOT_FOUND}},
+    ),
+    409: ("Conflict", "Other records depend on it.", {"used": {"detail": Conflict.default_detail}}),
+    411: ("LengthRequired", "The server in use reads no body in chunks.", {"length": {"detail": errors.SEND_LENGTH}}),
+    412: (
+        "PreconditionFailed",
+        "The record has changed since the version in `If-Match`.",
+        {"changed": {"detail": PreconditionFailed.default_detail}},
+    ),
+    413: ("PayloadTooLarge", "The body is too large.", {"large": {"detail": str(PayloadTooLarge().detail)}}),
+    415: (
+        "UnsupportedMediaType",
+        "The body is not JSON.",
+        {"text": {"detail": f'Unsupported media type "text/plain" in request. {errors.SEND_JSON}'}},
+    ),
+    429: (
+        "TooManyRequests",
+        "Too many requests: see `Retry-After`.",
+        {"rate": {"detail": "Request was throttled. Expected available in 60 seconds."}},
+    ),
+    503: (
+        "ServiceUnavailable",
+        "The database is not available: see `Retry-After`.",
+        {"database": {"detail": DatabaseUnavailable.default_detail}},
+    ),
 }
-INVALID = {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}}
-# What a text in a request may hold, where the separators of a phone number are dropped before it is looked at.
-BANNED = [
-    (validate_line, r"\u0000-\u001f\u007f-\u009f\u2028\u2029"),
-    (validate_text, r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"),
-]
-WHOLE = [(validate_gender, GENDER), (validate_phone, r"[ .()-]*(\+[ .()-]*)?([0-9][ .()-]*){7,15}")]
+SUCCESS = {"200": "Success.", "201": "Created."}
+ERROR_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
+FIELD_ERRORS = {
+    "type": "object",
+    "description": "The reasons why each field or query parameter was refused; `non_field_errors` are about several.",
+    "additionalProperties": {"type": "array", "items": {"type": "string"}},
+}
+DETAIL = {"$ref": "#/components/schemas/Detail"}
+INVALID = {"anyOf": [{"$ref": "#/components/schemas/FieldErrors"}, DETAIL]}
 
 
 @cache
@@ -59,11 +109,36 @@ def document() -> dict[str, Any]:
     return SchemaGenerator().get_schema(public=True)
 
 
-class OnceGenerator(SchemaGenerator):
-    """Makes the document once a process: it is the same for whoever asks, and dear to make."""
+class CachedGenerator(SchemaGenerator):
+    """Generate the document once a process, as it is the same for everyone but for the server's address."""
 
-    def get_schema(self, request: object = None, public: bool = False) -> dict[str, Any]:
-        return document()
+    def get_schema(self, request: Request | None = None, public: bool = False) -> dict[str, Any]:
+        url = request.build_absolute_uri("/").rstrip("/") if request else "http://127.0.0.1:8000"
+        return {**document(), "servers": [{"url": url}]}
+
+
+def finish(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    """Order the operations as people use them, and add the error responses (a drf-spectacular postprocessing hook)."""
+    paths = sorted(result["paths"].items(), key=lambda item: not item[0].startswith("/api/auth/"))
+    result["paths"] = {
+        path: {method: operations[method] for method in METHODS if method in operations} for path, operations in paths
+    }
+    components = result["components"]
+    components["schemas"]["FieldErrors"] = FIELD_ERRORS
+    components["responses"] = {
+        name: error_response(status, description, examples) for status, (name, description, examples) in ERRORS.items()
+    }
+    return result
+
+
+def error_response(status: int, description: str, examples: dict[str, Any]) -> dict[str, Any]:
+    content = {
+        "schema": INVALID if status == 400 else DETAIL,
+        "examples": {name: {"value": body} for name, body in examples.items()},
+    }
+    headers = {ERROR_HEADERS[status]: {"schema": {"type": "string"}}} if status in ERROR_HEADERS else {}
+    response = {"description": description, "content": {"application/json": content}}
+    return {**response, "headers": headers} if headers else response
 
 
 class JWTScheme(OpenApiAuthenticationExtension):
@@ -71,7 +146,12 @@ class JWTScheme(OpenApiAuthenticationExtension):
     name = "bearer"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "Paste the `access` token of the log-in, without `Bearer` in front of it.",
+        }
 
 
 class FilterBackend(OpenApiFilterExtension):
@@ -85,49 +165,55 @@ class FilterBackend(OpenApiFilterExtension):
 
 
 class TextField(OpenApiSerializerFieldExtension):
-    """A text in a request: one pattern says what it may be, white space included that is dropped from its ends."""
+    """A text as a plain string. A `format` or a `pattern` would refuse the empty value of an optional field."""
 
     target_class = "healthcare.api.serializers.CharField"
     match_subclasses = True
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
-        schema = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
-        if direction == "request" and "format" not in schema:
-            schema["pattern"] = self.pattern()
-        return schema
-
-    def pattern(self) -> str:
         field = self.target
-        space = r"\s" if field.trim_whitespace else ""
-        text = next((pattern for validator, pattern in WHOLE if validator in field.validators), None)
-        if text is None:
-            banned = next((banned for validator, banned in BANNED if validator in field.validators), r"\u0000")
-            more = f"{{0,{field.max_length - 1}}}" if field.max_length else "*"
-            text = f"[^{banned}{space}][^{banned}]{more}"
-        ends = space and f"{space}*"
-        return f"^{ends}({text}){'?' if field.allow_blank else ''}{ends}$"
+        schema: dict[str, Any] = {"type": "string"}
+        if direction == "request" and not field.allow_blank:
+            schema["minLength"] = getattr(field, "shortest", 1)
+        if field.max_length:
+            schema["maxLength"] = field.max_length
+        return schema
 
 
 class Schema(AutoSchema):
-    """Adds to each operation its summary, tag, list parameters, headers and every error it can answer."""
+    """Add to each operation its id, summary, tag, headers and every error it can respond with."""
 
     def get_tags(self) -> list[str]:
         first = self.path.removeprefix("/api/").split("/")[0]
-        if self.path.endswith(("{id}/doctors/", "{id}/patients/")):
-            first = "mappings"
         return ["Accounts" if first == "auth" else first.capitalize()]
 
+    def get_operation_id(self) -> str:
+        if self.action not in OPERATIONS:
+            return super().get_operation_id()
+        return OPERATIONS[self.action][0].format(One=self.names[0].capitalize(), Many=self.names[1].capitalize())
+
     def get_summary(self) -> str:
-        queryset = getattr(self.view, "queryset", None)
-        if queryset is not None and self.action in SUMMARIES:
-            name = queryset.model._meta.model_name
-            return SUMMARIES[self.action].format(one=name, many=f"{name}s")
-        name = (self.view.__doc__ or "").strip().split("\n")[0].rstrip(".")
-        return f"Change {name[0].lower()}{name[1:]}" if self.method == "PATCH" else name
+        if self.action in OPERATIONS:
+            return OPERATIONS[self.action][1].format(one=self.names[0], many=self.names[1])
+        return (self.view.__doc__ or "").strip().split("\n")[0].rstrip(".")
+
+    def get_description(self) -> str:
+        """Return the docstring of the action, its general description, or the view's docstring but for its summary."""
+        docstring: str = get_doc(getattr(self.view, self.action or self.method.lower()))
+        if docstring:
+            return docstring
+        if self.action in OPERATIONS:
+            return OPERATIONS[self.action][2].format(one=self.names[0])
+        return (self.view.__doc__ or "").partition("\n")[2].strip()
 
     @property
     def action(self) -> str | None:
         return getattr(self.view, "action", None)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        options = self.view.queryset.model._meta
+        return options.model_name, f"{options.model_name}s"
 
     @property
     def conditional(self) -> bool:
@@ -140,11 +226,16 @@ class Schema(AutoSchema):
 
     # Parameters
 
+    def _resolve_path_parameters(self, variables: list[str]) -> list[dict[str, Any]]:
+        parameter = {"in": "path", "required": True, "schema": {"type": "integer"}, "example": 1}
+        return [{**parameter, "name": name, "description": "The id of the record."} for name in variables]
+
     def get_override_parameters(self) -> list[OpenApiParameter]:
-        if self.conditional:
-            name = "If-None-Match" if self.method == "GET" else "If-Match"
-            return [OpenApiParameter(name, str, "header", description="The `ETag` of the version you have.")]
-        return []
+        if not self.conditional:
+            return []
+        name, example = ("If-None-Match", "none") if self.method == "GET" else ("If-Match", "*")
+        examples = [OpenApiExample(name, value=example)]
+        return [OpenApiParameter(name, str, "header", description="An `ETag` that was read before.", examples=examples)]
 
     def _get_paginator(self) -> None:
         """Return None: a page is the same array as the whole list, and needs no component of its own."""
@@ -156,55 +247,50 @@ class Schema(AutoSchema):
     def get_filter_backends(self) -> list[Any]:
         return self.view.filter_backends if self.action == "list" else []
 
+    # Bodies
+
     def _insert_field_validators(self, field: Field, schema: dict[str, Any]) -> None:
-        # Lengths are those of the text without the white space at its ends, so the pattern has them.
-        if "pattern" not in schema:
+        # `TextField` has mapped a text already.
+        if not isinstance(field, CharField):
             super()._insert_field_validators(field, schema)
 
-    # Answers
+    def _get_serializer_field_meta(self, field: Field, direction: str) -> dict[str, Any]:
+        """Leave out the label, which some generators take for the name of a model."""
+        meta: dict[str, Any] = super()._get_serializer_field_meta(field, direction)
+        return {name: value for name, value in meta.items() if name != "title"}
+
+    def _map_basic_serializer(self, serializer: Any, direction: str) -> dict[str, Any]:
+        """Require every key of a response: none is ever left out."""
+        schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
+        return {**schema, "required": list(schema["properties"])} if direction == "response" else schema
 
     def get_response_serializers(self) -> Any:
         if self.action == "destroy":
             return {200: DetailSerializer}
-        answer = getattr(self.view, "answer_class", None)
-        if answer:
-            return {200: answer}
         if self.method == "POST":
             return {201: self.view.get_serializer_class()}
         return super().get_response_serializers()
 
     def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
-        bodies = super()._get_response_bodies(direction)
-        for code in self._error_codes():
-            reason, detail = ERRORS[code]
-            if code == 403:
-                detail = getattr(self.view, "forbidden_detail", detail)
-            example = OpenApiExample(f"{code}", value={"detail": detail}, response_only=True)
-            bodies[str(code)] = self._get_response_for_code(
-                OpenApiResponse(DetailSerializer, reason, [example]), str(code)
-            )
-        bodies["400"] = {
-            "description": "What is wrong, by field, by query parameter, or as `detail`.",
-            "content": {"application/json": {"schema": INVALID_OR_DETAIL}},
-        }
+        bodies: dict[str, Any] = super()._get_response_bodies(direction)
+        for status in bodies.keys() & SUCCESS.keys():
+            bodies[status]["description"] = SUCCESS[status]
+        for name, statuses in self._success_headers():
+            for status in statuses & bodies.keys():
+                bodies[status].setdefault("headers", {})[name] = {"schema": {"type": "string"}}
         if self.conditional and self.method == "GET":
-            bodies["304"] = {"description": "You have this version already."}
-        for name, codes in self._answer_headers():
-            for answered in codes & bodies.keys():
-                bodies[answered].setdefault("headers", {})[name] = {"schema": {"type": "string"}}
-        return bodies
+            bodies["304"] = {"description": "The client has this version already."}
+        errors = {str(status): f"#/components/responses/{ERRORS[status][0]}" for status in self._error_statuses()}
+        return bodies | {status: {"$ref": ref} for status, ref in errors.items() if status not in bodies}
 
-    def _error_codes(self) -> Iterator[int]:
-        public = not self.view.get_authenticators()
-        yield from (429, 503)
-        if not public or self.path.endswith(("login/", "refresh/", "logout/")):
+    def _error_statuses(self) -> Iterator[int]:
+        yield from (400, 429, 503)
+        if self.view.get_authenticators():
             yield 401
         if self.method in ("POST", "PUT", "PATCH"):
             yield from (411, 413, 415)
         if "{" in self.path:
             yield 404
-        if hasattr(self.view, "forbidden_detail"):
-            yield 403
         if self.conditional and self.method != "GET":
             yield 412
             if IsCreatorOrHasModelPermission in self.view.permission_classes:
@@ -212,15 +298,10 @@ class Schema(AutoSchema):
             if self.action == "destroy":
                 yield 409
 
-    def _answer_headers(self) -> Iterator[tuple[str, set[str]]]:
-        yield "Retry-After", {"429", "503"}
-        yield "WWW-Authenticate", {"401"}
+    def _success_headers(self) -> Iterator[tuple[str, set[str]]]:
         if self.conditional or (self.has_etag and self.action == "create"):
             yield "ETag", {"200", "201"}
         if self.method == "POST":
             yield "Location", {"201"}
         if self.action == "list":
             yield "Link", {"200"}
-
-
-INVALID_OR_DETAIL = {"anyOf": [INVALID, {"$ref": "#/components/schemas/Detail"}]}

@@ -6,6 +6,7 @@ from functools import cache, cached_property
 from typing import Any
 
 from django.db import models
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
 from rest_framework.settings import api_settings
@@ -149,22 +150,27 @@ class ModelSerializer(Serializer, serializers.ModelSerializer):
 
 
 class DetailSerializer(serializers.Serializer):
-    """What a deed without a record to show answers, and every error that is about no field."""
+    """The result of an action without a record to return, or an error that is about no field."""
 
     detail = serializers.CharField()
 
 
-class ChangeSerializer(serializers.Serializer):
+@extend_schema_field({"description": "Any JSON value; null where there is none."})
+class ValueField(serializers.JSONField):
+    pass
+
+
+class FieldChangeSerializer(serializers.Serializer):
     field = serializers.CharField()
-    old = serializers.JSONField(allow_null=True, help_text="null where there was none")
-    new = serializers.JSONField(allow_null=True)
+    old = ValueField()
+    new = ValueField()
 
 
-class VersionSerializer(serializers.Serializer):
+class RecordVersionSerializer(serializers.Serializer):
     """One version of a record."""
 
     id = serializers.IntegerField()
     action = serializers.CharField(help_text="created, changed, deleted or restored")
     at = serializers.DateTimeField()
     by = serializers.IntegerField(allow_null=True, help_text="The id of the user who did it.")
-    changes = ChangeSerializer(many=True)
+    changes = FieldChangeSerializer(many=True)
