@@ -61,7 +61,12 @@ while True:
         break
     cursor = following[1]
 assert paged == created
-assert [patient.age for patient in parsed(list_patients.sync_detailed(client=client, age_max=30, ordering="-age"))] == [
+assert [
+    patient.age
+    for patient in parsed(
+        list_patients.sync_detailed(client=client, age_max=30, ordering=models.ListPatientsOrdering("-age"))
+    )
+] == [
     30,
     7,
 ]
