@@ -28,7 +28,7 @@ from accounts.throttling import (
 from accounts.tokens import USED_BEFORE, RefreshToken
 from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import DetailSerializer
-from healthcare.api.throttling import AnonRateThrottle, UserRateThrottle
+from healthcare.api.throttling import AnonRateThrottle, ConcurrencyThrottle, UserRateThrottle
 from healthcare.api.viewsets import StrictQueryMixin
 from healthcare.logs import log_access
 
@@ -210,7 +210,7 @@ class MeView(StrictQueryMixin, generics.RetrieveUpdateAPIView):
     serializer_class = serializers.MeSerializer
     queryset = get_user_model().objects.none()
     http_method_names = ["get", "patch", "head"]
-    throttle_classes = [UserRateThrottle, EmailChangeRateThrottle]
+    throttle_classes = [UserRateThrottle, EmailChangeRateThrottle, ConcurrencyThrottle]
 
     def get_object(self) -> User:
         return self.request.user

@@ -37,6 +37,7 @@ FAULTS = {
     "pooler": (poolers.pooled, LIVE),
     "pooler-time-out": (poolers.limited, LIVE),
     "log-ins": (pressure.log_ins, BOTH),
+    "searches": (pressure.searches, BOTH),
     "redis": (caches.redis_away, (SQLITE,)),
 }
 

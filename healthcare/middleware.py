@@ -156,6 +156,9 @@ class ApiMiddleware:
         # Taken as it is meant: a redirect would lose the body of a POST.
         request.path_info = path
         response = self._refusal(request) or self.get_response(request)
+        if hasattr(request, "release"):
+            # Django calls these when the server closes the response.
+            response._resource_closers.append(request.release)  # type: ignore[attr-defined]  # not in the stubs
         if not response.has_header("Cache-Control"):
             response["Cache-Control"] = "no-store"
         return response

@@ -187,6 +187,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": [
         "healthcare.api.throttling.UserRateThrottle",
         "healthcare.api.throttling.AnonRateThrottle",
+        "healthcare.api.throttling.ConcurrencyThrottle",
     ],
     # Wide for development, strict in production.
     "DEFAULT_THROTTLE_RATES": {
@@ -205,6 +206,8 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "healthcare.api.schema.Schema",
     "EXCEPTION_HANDLER": "healthcare.api.errors.exception_handler",
 }
+# Requests of one user at work at once in one process, which has 16 threads.
+USER_REQUESTS_AT_ONCE = env.integer("USER_REQUESTS_AT_ONCE", 8, minimum=1)
 # Failed log-ins of one account from one address, within so many seconds.
 LOGIN_FAILURES = env.integer("LOGIN_FAILURES", 10, minimum=1)
 LOGIN_FAILURE_SECONDS = env.integer("LOGIN_FAILURE_SECONDS", 900, minimum=1)

@@ -4,8 +4,8 @@ import ipaddress
 import logging
 import time
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from threading import BoundedSemaphore
+from functools import lru_cache, partial
+from threading import BoundedSemaphore, Lock
 from typing import Any, NamedTuple, Protocol
 
 from django.conf import settings
@@ -13,7 +13,7 @@ from django.core.cache import cache
 from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
-from rest_framework.throttling import SimpleRateThrottle
+from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
 
 log = logging.getLogger("healthcare.throttling")
 
@@ -218,3 +218,34 @@ class AnonRateThrottle(WindowThrottle):
 
     def get_sources(self, request: Request, view: object) -> list[Source]:
         return [] if request.user.is_authenticated else super().get_sources(request, view)
+
+
+class ConcurrencyThrottle(BaseThrottle):
+    """Bound how many requests of one user are at work at once in this process, so that others find a thread.
+
+    A request is at work until its response is closed, streamed ones too; `ApiMiddleware` sees to that.
+    """
+
+    _lock = Lock()
+    _at_work: dict[int, int] = {}
+
+    def allow_request(self, request: Any, view: object) -> bool:
+        user_id = request.user.pk
+        if user_id is None:
+            return True
+        with self._lock:
+            if self._at_work.get(user_id, 0) >= settings.USER_REQUESTS_AT_ONCE:
+                return False
+            self._at_work[user_id] = self._at_work.get(user_id, 0) + 1
+        request._request.release = partial(self._release, user_id)
+        return True
+
+    def wait(self) -> float:
+        return 1
+
+    @classmethod
+    def _release(cls, user_id: int) -> None:
+        with cls._lock:
+            cls._at_work[user_id] -= 1
+            if not cls._at_work[user_id]:
+                del cls._at_work[user_id]

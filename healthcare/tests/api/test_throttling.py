@@ -6,9 +6,10 @@ import threading
 import time
 
 import pytest
+from django.core.handlers.wsgi import WSGIHandler
 from django.test import RequestFactory
 
-from healthcare.api.throttling import Addition, Count, RedisCounter, client_address, sources_of
+from healthcare.api.throttling import Addition, ConcurrencyThrottle, Count, RedisCounter, client_address, sources_of
 
 ADDITION = [Addition("a key", 1, 60)]
 
@@ -100,3 +101,36 @@ def test_many_threads_wait_for_a_frozen_redis_for_one_time_out_in_all(frozen_red
         thread.join()
 
     assert time.monotonic() - started < 1.5
+
+
+@pytest.fixture
+def two_at_once(settings):
+    settings.USER_REQUESTS_AT_ONCE = 2
+
+
+def test_requests_of_one_user_at_work_at_once_are_bounded(transactional_db, owner, stranger, patient, two_at_once):
+    def begin():
+        """Get a list as a WSGI server does that has not sent all of it yet."""
+        request = RequestFactory().get("/api/patients/", headers={"Authorization": f"Bearer {owner.token}"})
+        return WSGIHandler()(request.environ, lambda *args: None)
+
+    at_work = [begin() for _ in range(2)]
+    refused = owner.get("/api/patients/")
+    another = stranger.get("/api/patients/")
+    for response in at_work:
+        response.close()
+
+    assert [response.status_code for response in at_work] == [200, 200]
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+    assert another.status_code == 200
+    assert owner.get("/api/patients/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/api/patients/0/", 404), ("/api/patients/?x=1", 400), ("/api/doctors/", 200)]
+)
+def test_a_request_that_ended_in_any_way_is_not_at_work(owner, two_at_once, path, status):
+    statuses = [owner.get(path).status_code for _ in range(5)]
+
+    assert statuses == [status] * 5
+    assert ConcurrencyThrottle._at_work == {}
