@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from healthcare.db.functions import Fold, fold
+from healthcare.db.history import HistoricalRecords
 from healthcare.fields import LineField
 
 
@@ -56,6 +57,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField("staff", default=False, help_text="May enter the admin.")
     is_active = models.BooleanField("active", default=True, help_text="Turn this off instead of deleting an account.")
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
+
+    # Neither a password's hash nor log-ins: the first is a secret, the second no change of the account.
+    history = HistoricalRecords(excluded_fields=["password", "last_login"])
 
     objects = UserManager()
 

@@ -9,6 +9,11 @@ from accounts.models import User
 from conftest import PASSWORD
 
 
+def newest_version(user):
+    """Return the version of an account that its form names."""
+    return user.history.latest("history_id").pk
+
+
 def test_a_user_is_added_with_an_e_mail_and_a_password(staff_browser):
     form = {"name": "New", "email": "new@example.com", "usable_password": "true"}
 
@@ -51,7 +56,7 @@ def test_staff_cannot_give_themselves_privileges(clerk_browser, clerk):
 
     clerk_browser.post(
         reverse("admin:accounts_user_change", args=[clerk.pk]),
-        {**form, "groups": [group.pk], "user_permissions": list(every)},
+        {**form, "version": newest_version(clerk), "groups": [group.pk], "user_permissions": list(every)},
     )
 
     clerk.refresh_from_db()
@@ -62,7 +67,9 @@ def test_staff_cannot_give_themselves_privileges(clerk_browser, clerk):
 def test_staff_cannot_make_others_staff(clerk_browser, owner):
     form = {"name": "Changed", "email": owner.user.email, "is_active": "on", "is_staff": "on", "is_superuser": "on"}
 
-    clerk_browser.post(reverse("admin:accounts_user_change", args=[owner.user.pk]), form)
+    clerk_browser.post(
+        reverse("admin:accounts_user_change", args=[owner.user.pk]), form | {"version": newest_version(owner.user)}
+    )
 
     owner.user.refresh_from_db()
     assert (owner.user.name, owner.user.is_staff, owner.user.is_superuser) == ("Changed", False, False)
@@ -71,7 +78,9 @@ def test_staff_cannot_make_others_staff(clerk_browser, owner):
 def test_superusers_give_privileges(staff_browser, owner):
     form = {"name": "Changed", "email": owner.user.email, "is_active": "on", "is_staff": "on"}
 
-    staff_browser.post(reverse("admin:accounts_user_change", args=[owner.user.pk]), form)
+    staff_browser.post(
+        reverse("admin:accounts_user_change", args=[owner.user.pk]), form | {"version": newest_version(owner.user)}
+    )
 
     owner.user.refresh_from_db()
     assert owner.user.is_staff
@@ -106,7 +115,9 @@ def test_the_last_superuser_stays_one(staff_browser, staff, given_up):
     form = {"name": "Changed", "email": staff.user.email, "is_active": "on", "is_staff": "on", "is_superuser": "on"}
     del form[given_up]
 
-    response = staff_browser.post(reverse("admin:accounts_user_change", args=[staff.user.pk]), form)
+    response = staff_browser.post(
+        reverse("admin:accounts_user_change", args=[staff.user.pk]), form | {"version": newest_version(staff.user)}
+    )
 
     staff.user.refresh_from_db()
     assert "This is the last superuser" in response.content.decode()
@@ -120,6 +131,7 @@ def test_of_two_superusers_who_give_up_their_rights_concurrently_one_stays(make_
         browser = Client()
         browser.force_login(user)
         form = {"name": user.name, "email": user.email, "is_active": "on", "is_staff": "on"}
+        form["version"] = newest_version(user)
         return browser.post(reverse("admin:accounts_user_change", args=[user.pk]), form).status_code
 
     statuses = race(*(lambda user=user: give_up(user) for user in superusers))

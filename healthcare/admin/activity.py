@@ -60,6 +60,9 @@ class Activity:
     def __init__(self, site: "AdminSite", request: HttpRequest) -> None:
         self.request = request
         admins = [model_admin for model_admin in site._registry.values() if isinstance(model_admin, HistoryAdmin)]
+        self.logged_only_as_versions = [
+            model_admin.model.instance_type for model_admin in admins if model_admin.replaces_log
+        ]
         self.histories = {
             model_admin.model.instance_type._meta.model_name: model_admin.get_queryset(request)
             for model_admin in admins
@@ -75,7 +78,7 @@ class Activity:
 
     def log(self) -> QuerySet:
         """Return the log entries of what no history has."""
-        models = [history.model.instance_type for history in self.histories.values()]
+        models = [model for model in self.logged_only_as_versions if model._meta.model_name in self.histories]
         types = ContentType.objects.get_for_models(*models).values()
         return LogEntry.objects.exclude(Q(content_type__in=types), object_id__isnull=False)
 

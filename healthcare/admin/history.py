@@ -35,6 +35,8 @@ class HistoryAdmin(LoggedAdmin):
     ordering = ["-history_id"]
     change_form_template = "admin/version.html"
     actions = ["restore"]
+    # Whether the activity page shows versions instead of the entries of the admin's log for the same model.
+    replaces_log = True
 
     @admin.display(description="record")
     def record(self, version: Any) -> str:

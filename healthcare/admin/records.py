@@ -89,8 +89,10 @@ class RecordForm(forms.ModelForm):
             self.instance.user = self.acting_user
         if self.instance.pk:
             # The record is locked while it is being saved, so this stays its newest version.
-            newest = self.instance.history.order_by("-history_id").values_list("history_id", flat=True).first()
-            self.initial["version"] = str(newest)
+            self.initial["version"] = self.newest_version()
+
+    def newest_version(self) -> str:
+        return str(self.instance.history.order_by("-history_id").values_list("history_id", flat=True).first())
 
     def clean(self) -> dict[str, Any] | None:
         if self.instance.pk and self.cleaned_data.get("version") != self.initial["version"]:

@@ -36,6 +36,8 @@ def test_it_lists_what_was_done_in_all_histories_and_the_log(staff_browser, staf
         ("Added", "assignment", "Alice Smith → Dr. Robert Brown, Cardiologist"),
         ("Added", "doctor", "Dr. Robert Brown"),
         ("Added", "patient", "Alice Smith"),
+        ("Added", "user", "Olive Owner"),
+        ("Added", "user", "Stella Staff"),
     ]
     newest = response.context["entries"][0]
     assert (newest.by, [tuple(change) for change in newest.changes]) == (staff.user, [("age", "30", "31")])
@@ -46,12 +48,13 @@ def test_it_lists_what_was_done_in_all_histories_and_the_log(staff_browser, staf
     [
         ({"kind": "patient"}, 1),
         ({"kind": "other"}, 0),
-        ({"kind": ""}, 3),
+        ({"kind": "user"}, 2),
+        ({"kind": ""}, 5),
         ({"first": "2000-01-01", "last": "2000-12-31"}, 0),
-        ({"first": "2000-01-01"}, 3),
-        ({"kind": "nonsense"}, 3),
-        ({"before": "yesterday"}, 3),
-        ({"before": "2000-13-01T00:00:00Z"}, 3),
+        ({"first": "2000-01-01"}, 5),
+        ({"kind": "nonsense"}, 5),
+        ({"before": "yesterday"}, 5),
+        ({"before": "2000-13-01T00:00:00Z"}, 5),
     ],
 )
 def test_it_is_narrowed_by_kind_and_day(staff_browser, mapping, query, count):
@@ -106,6 +109,7 @@ def test_it_is_exported_and_the_export_is_itself_in_it(staff_browser, staff, pat
 def test_a_change_of_rights_says_which_ones(staff_browser, owner):
     group = Group.objects.create(name="Front desk")
     form = {"name": "Olive Owner", "email": owner.user.email, "is_active": "on", "is_staff": "on", "groups": [group.pk]}
+    form["version"] = owner.user.history.latest("history_id").pk
 
     staff_browser.post(reverse("admin:accounts_user_change", args=[owner.user.pk]), form)
 
