@@ -119,8 +119,9 @@ class Server:
         return sum(now.values())
 
     def workers(self):
-        """Return the process ids of the workers: the largest processes of the server."""
-        return sorted(self.processes(), key=lambda pid: -memory(pid))[:WORKERS]
+        """Return the process ids of the workers: the largest processes of the server that have no children."""
+        parents = {_stat(pid)[1] for pid in self.processes()}
+        return sorted(self.processes().keys() - parents, key=lambda pid: -memory(pid))[:WORKERS]
 
 
 def _stat(pid):
