@@ -4,11 +4,14 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from django.core import exceptions
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Field, IntegerField, TextField
 from rest_framework.exceptions import ValidationError
+from rest_framework.fields import SkipField, empty, get_error_detail
 
 from healthcare.api.serializers import ModelSerializer
+from healthcare.db.hooks import overridden
 from healthcare.fields import PhoneField, phone_of_cell
 from healthcare.tables import Row
 
@@ -29,6 +32,7 @@ class Columns:
         for name in [*writable, *others]:
             field = self.fields.get(name) or model_field(serializer, name)
             labels |= {label(name): name, label(field.verbose_name if field else name): name}
+        self.fields_alone = not hooks(serializer)
         # The name of each column, None for one that is not known.
         self.names = [labels.get(label(cell)) for cell in header]
         known = [name for name in self.names if name]
@@ -56,14 +60,43 @@ class Columns:
                     values[name] = value_of_cell(row[name], field)
                 except ValueError as error:
                     errors[name] = [str(error)]
+        serializer = self.partial if partial else self.serializer
         try:
-            valid = (self.partial if partial else self.serializer).run_validation(values)
+            valid = validated_fields(serializer, values) if self.fields_alone else serializer.run_validation(values)
         except ValidationError as error:
             detail: Any = error.detail
             errors = {**detail, **errors}
         if errors:
             raise ValidationError(errors)
         return valid
+
+
+def hooks(serializer: type[ModelSerializer]) -> list[str]:
+    """Return the names of what a serializer does beyond the validation of its fields, one by one."""
+    names = ["run_validation", "to_internal_value", "validate", "run_validators", "get_validators", "validators"]
+    known = dir(ModelSerializer)
+    own = [name for name in dir(serializer) if name.startswith("validate_") and name not in known]
+    validators = ["Meta.validators"] if getattr(serializer.Meta, "validators", None) else []
+    return overridden(serializer, ModelSerializer, names) + own + validators
+
+
+def validated_fields(serializer: ModelSerializer, values: dict[str, Any]) -> dict[str, Any]:
+    """Return what `run_validation` does where a serializer has no `hooks`, in half the time; raise ValidationError."""
+    valid: dict[str, Any] = {}
+    errors = {}
+    for name, field in serializer.fields.items():
+        if not field.read_only:
+            try:
+                valid[str(field.source)] = field.run_validation(values.get(name, empty))
+            except SkipField:
+                pass
+            except ValidationError as error:
+                errors[name] = error.detail
+            except exceptions.ValidationError as error:
+                errors[name] = get_error_detail(error)
+    if errors:
+        raise ValidationError(errors)
+    return valid
 
 
 def label(text: str) -> str:

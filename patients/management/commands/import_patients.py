@@ -14,6 +14,7 @@ from tqdm import tqdm
 from accounts.models import User
 from healthcare.api.errors import DATABASE_AWAY
 from healthcare.db.functions import fold
+from healthcare.db.history import add_first_versions
 from healthcare.imports import Columns
 from healthcare.tables import FileError, Row, csv_rows
 from patients.models import Patient
@@ -159,11 +160,9 @@ def add(patients: list[Patient], user: User) -> int:
     last = Patient.objects.aggregate(last=Max("pk"))["last"] or 0
     # The serializer has refused what breaks any other constraint: a conflict is a patient who is there already.
     Patient.objects.bulk_create(patients, ignore_conflicts=True)
-    # Whoever else adds one now adds its version in the same transaction, so those without one were added here.
+    # A concurrent writer adds a patient and its version in one transaction, so those without one were added here.
     versions = Patient.history.filter(id__gt=last).values("id")
-    added = list(Patient.objects.filter(user=user, pk__gt=last).exclude(pk__in=versions))
-    Patient.history.bulk_history_create(added, default_user=user, default_change_reason=None)
-    return len(added)
+    return add_first_versions(Patient.objects.filter(user=user, pk__gt=last).exclude(pk__in=versions), user)
 
 
 def differing(rows: list[ValidRow], user: User) -> list[tuple[int, str]]:
