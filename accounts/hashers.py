@@ -15,11 +15,11 @@ from healthcare.api.exceptions import ServerBusy
 
 
 class HashQueue:
-    """Lets `at_once` threads of this process hash at the same time and `waiting` more wait, each for `seconds`."""
+    """Lets `concurrent` threads of this process hash and `waiting` more wait, each for `seconds`."""
 
-    def __init__(self, at_once: int, waiting: int, seconds: float) -> None:
-        self._admitted = BoundedSemaphore(at_once + waiting)
-        self._turns = BoundedSemaphore(at_once)
+    def __init__(self, concurrent: int, waiting: int, seconds: float) -> None:
+        self._admitted = BoundedSemaphore(concurrent + waiting)
+        self._turns = BoundedSemaphore(concurrent)
         self._seconds = seconds
         self._thread = local()
 
@@ -32,7 +32,7 @@ class HashQueue:
     def turn(self) -> Iterator[None]:
         """Wait for a turn and keep it; nested calls share it.
 
-        Raise ServerBusy (503) at once where the queue is full, and after a wait so long that the client may have gone.
+        Raise ServerBusy (503) immediately if the queue is full, or after a wait so long that the client may have left.
         """
         if getattr(self._thread, "has_turn", False):
             yield
@@ -57,7 +57,7 @@ class HashQueue:
             self._admitted.release()
 
 
-queue = HashQueue(settings.PASSWORD_HASHES_AT_ONCE, settings.PASSWORD_HASHES_WAITING, settings.PASSWORD_HASH_SECONDS)
+queue = HashQueue(settings.PASSWORD_CONCURRENT_HASHES, settings.PASSWORD_HASHES_WAITING, settings.PASSWORD_HASH_SECONDS)
 
 
 class Argon2PasswordHasher(hashers.Argon2PasswordHasher):

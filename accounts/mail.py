@@ -30,7 +30,7 @@ waiting = BoundedSemaphore(WAITING)
 
 
 def send_password_reset(email: str) -> None:
-    """Send the user with `email`, if there is one, a link to set a new password; return at once."""
+    """Send the user with `email`, if there is one, a link to set a new password; return immediately."""
     if not waiting.acquire(blocking=False):
         log.error("too many e-mails are waiting: one was dropped")
         return

@@ -102,7 +102,7 @@ class LoginRateThrottle(WindowThrottle):
 
 
 class Attempt:
-    """One check of a password; its `succeeded` is set by whoever checks."""
+    """One check of a password; the caller sets `succeeded`."""
 
     succeeded = False
 
@@ -111,8 +111,8 @@ class Attempt:
 def attempt(request: HttpRequest | Request, account: str) -> Iterator[Attempt]:
     """Hold a turn to hash for one check of the password of `account`, and count it if it fails.
 
-    Attempts that are being checked count as failures until they are decided, or a hundred guesses at once would all be
-    hashed. Raise ServerBusy (503), or Throttled (429) where there were too many failures.
+    Attempts that are being checked count as failures until they are decided, or a hundred concurrent guesses would all
+    be hashed. Raise ServerBusy (503), or Throttled (429) where there were too many failures.
     """
     with hashers.queue.turn():
         throttle = LoginRateThrottle()

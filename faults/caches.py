@@ -51,9 +51,9 @@ def redis(world):
 def redis_away(world, row, kind):
     """Redis counts, stops, freezes and comes back.
 
-    Thirty wrong passwords at once against two workers: exactly LOGIN_FAILURES are tried. With Redis stopped every
+    Thirty concurrent wrong passwords against two workers: exactly LOGIN_FAILURES are tried. With Redis stopped every
     answer is the usual one, log-ins are counted in the database, and the app starts. With Redis frozen, each of eighty
-    requests at once is answered as usual, the slowest after one time-out.
+    concurrent requests is answered as usual, the slowest after one time-out.
     """
     with (
         redis(world) as server,
@@ -85,11 +85,11 @@ def redis_away(world, row, kind):
         app.start()
         row.answered += f"; started without: {tally(ask(row, client, 'absent at the start'))}"
         row.require(not app.errors(), f"{len(app.errors())} answers were 500")
-        row.sent = f"{GUESSES} wrong passwords at once, twice; {MANY * 2} requests at once"
+        row.sent = f"{GUESSES} concurrent wrong passwords, twice; {MANY * 2} concurrent requests"
 
 
 def guess(row, victim):
-    """Try many passwords at once; exactly FAILURES may be checked."""
+    """Try many passwords concurrently; exactly FAILURES may be checked."""
     wrong = {**victim.account, "password": "not this one"}
     answers = at_once(*[partial(victim.post, "/api/auth/login/", wrong)] * GUESSES)
     answers += [victim.post("/api/auth/login/", wrong) for _ in range(FAILURES)]

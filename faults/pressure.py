@@ -21,16 +21,16 @@ PATIENTS = "/api/patients/"
 
 
 def log_ins(world, row, kind):
-    """Two hundred log-ins at once.
+    """Two hundred concurrent log-ins.
 
-    Everybody logs in at once, and again after Retry-After where refused, until all are in; three times. A bystander's
+    All log in concurrently, and again after Retry-After where refused, until all are in; three times. A bystander's
     p99 is at most three times its quiet one or 50 ms, /healthz included, and nobody gets an error but 503 or 429
     with Retry-After.
     """
     with world.app(kind) as app:
         bystander, accounts = user(app.port), [user(app.port).account for _ in range(ACCOUNTS)]
         under_pressure(row, app, bystander, partial(storm, app.port, accounts))
-        row.sent = f"{STORMS} x {LOGINS} log-ins at once"
+        row.sent = f"{STORMS} x {LOGINS} concurrent log-ins"
 
 
 def under_pressure(row, app, bystander, pressure, limit=None):
@@ -73,7 +73,7 @@ def median(answers):
 
 
 def storm(port, accounts):
-    """Log in LOGINS times at once, STORMS times; return the rules that were broken, and what was answered."""
+    """Log in LOGINS times concurrently, STORMS times; return the rules that were broken, and what was answered."""
     api, answers = Api(port), []
     for _ in range(STORMS):
         calls = [partial(log_in, api, accounts[number % len(accounts)]) for number in range(LOGINS)]
@@ -97,16 +97,16 @@ def log_in(api, account):
 
 
 def searches(world, row, kind):
-    """One user searches sixty-four times at once.
+    """One user sends sixty-four concurrent searches.
 
     Again and again for some seconds, in 20,000 patients. The searches are answered, or 429 with Retry-After, and a
     bystander's p99 is under two seconds, whatever the searches leave of the processor.
     """
-    with world.app(kind, USER_REQUESTS_AT_ONCE="") as app:
+    with world.app(kind, USER_CONCURRENT_REQUESTS="") as app:
         bystander, greedy = user(app.port), user(app.port)
         seed(app, greedy, 20_000)
         under_pressure(row, app, bystander, partial(search, greedy), SEARCHING_SECONDS)
-        row.sent = f"{SEARCHES} searches at once by one user, for {SEARCH_SECONDS} s"
+        row.sent = f"{SEARCHES} concurrent searches by one user, for {SEARCH_SECONDS} s"
 
 
 def search(api):

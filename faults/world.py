@@ -25,7 +25,7 @@ ENVIRONMENT = {
     "HOME": "/nonexistent",
     "LANG": "C.UTF-8",
     "ACCESS_TOKEN_MINUTES": "1000",
-    "USER_REQUESTS_AT_ONCE": "1000",
+    "USER_CONCURRENT_REQUESTS": "1000",
 }
 
 

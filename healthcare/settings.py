@@ -135,9 +135,9 @@ PASSWORD_HASHERS = ["accounts.hashers.Argon2PasswordHasher"]
 ARGON2_MEMORY_KIB = env.integer("ARGON2_MEMORY_KIB", 19456, minimum=8)
 ARGON2_TIME_COST = env.integer("ARGON2_TIME_COST", 2, minimum=1)
 ARGON2_PARALLELISM = env.integer("ARGON2_PARALLELISM", 1, minimum=1)
-# Hashes in one process: this process's share of the cores at once, and a short queue, each in it for so many seconds.
-# Beyond that a log-in gets a 503 at once.
-PASSWORD_HASHES_AT_ONCE = max(1, env.cores() // env.integer("WORKERS", 2, minimum=1))
+# Hashes in one process: concurrently, its share of the cores; in the queue; and the seconds that one may wait there.
+# Beyond that a log-in gets a 503 immediately.
+PASSWORD_CONCURRENT_HASHES = max(1, env.cores() // env.integer("WORKERS", 2, minimum=1))
 PASSWORD_HASHES_WAITING = 12
 PASSWORD_HASH_SECONDS = 3
 PASSWORD_REJECT_COMMON = env.boolean("PASSWORD_REJECT_COMMON")
@@ -206,8 +206,8 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "healthcare.api.schema.Schema",
     "EXCEPTION_HANDLER": "healthcare.api.errors.exception_handler",
 }
-# Requests of one user at work at once in one process, which has 16 threads.
-USER_REQUESTS_AT_ONCE = env.integer("USER_REQUESTS_AT_ONCE", 8, minimum=1)
+# Concurrent requests of one user in one process, which has 16 threads.
+USER_CONCURRENT_REQUESTS = env.integer("USER_CONCURRENT_REQUESTS", 8, minimum=1)
 # Failed log-ins of one account from one address, within so many seconds.
 LOGIN_FAILURES = env.integer("LOGIN_FAILURES", 10, minimum=1)
 LOGIN_FAILURE_SECONDS = env.integer("LOGIN_FAILURE_SECONDS", 900, minimum=1)

@@ -41,7 +41,7 @@ def busy(queue):
 @pytest.fixture
 def full_queue(monkeypatch):
     """Make the queue one of a single turn, which is taken, without room to wait."""
-    queue = HashQueue(at_once=1, waiting=0, seconds=1)
+    queue = HashQueue(concurrent=1, waiting=0, seconds=1)
     monkeypatch.setattr(hashers, "queue", queue)
     with busy(queue):
         yield queue
@@ -57,7 +57,7 @@ def old_hash(make_user):
 
 
 def test_no_more_passwords_are_hashed_at_once_than_allowed():
-    queue, now, most = HashQueue(at_once=2, waiting=8, seconds=5), 0, 0
+    queue, now, most = HashQueue(concurrent=2, waiting=8, seconds=5), 0, 0
     lock = threading.Lock()
 
     def work():
@@ -85,14 +85,14 @@ def test_who_finds_the_queue_full_is_refused_at_once(full_queue):
 
 
 def test_who_waited_too_long_does_not_hash():
-    queue = HashQueue(at_once=1, waiting=1, seconds=0.01)
+    queue = HashQueue(concurrent=1, waiting=1, seconds=0.01)
 
     with busy(queue), pytest.raises(ServerBusy), queue.turn():
         pass
 
 
 def test_a_turn_within_a_turn_is_the_same_one():
-    queue = HashQueue(at_once=1, waiting=0, seconds=1)
+    queue = HashQueue(concurrent=1, waiting=0, seconds=1)
 
     with queue.turn(), queue.turn():
         pass
@@ -129,7 +129,7 @@ def test_the_admin_answers_503_while_the_queue_is_full(staff, client, full_queue
 def test_a_refusal_by_a_full_queue_is_no_failed_attempt(owner, settings, full_queue, monkeypatch):
     settings.LOGIN_FAILURES = 1
     login(owner, "wrong password")
-    monkeypatch.setattr(hashers, "queue", HashQueue(at_once=1, waiting=0, seconds=1))
+    monkeypatch.setattr(hashers, "queue", HashQueue(concurrent=1, waiting=0, seconds=1))
 
     assert login(owner).status_code == 200
 
@@ -163,7 +163,7 @@ def test_a_wrong_password_or_an_inactive_user_leaves_an_old_hash(old_hash):
 
 @pytest.mark.argon2
 def test_log_ins_that_replace_the_same_hash_at_once_all_get_tokens_that_work(race, old_hash, monkeypatch):
-    monkeypatch.setattr(hashers, "queue", HashQueue(at_once=4, waiting=0, seconds=60))
+    monkeypatch.setattr(hashers, "queue", HashQueue(concurrent=4, waiting=0, seconds=60))
 
     responses = race(*[lambda: login(ApiClient(old_hash))] * 4)
 

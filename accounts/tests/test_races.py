@@ -5,6 +5,8 @@ import threading
 import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.db import connection
+from django.test import Client
+from django.urls import reverse
 
 from accounts.models import User
 from accounts.tests.sessions import CHANGE_PASSWORD, ME, assert_refused, login
@@ -87,6 +89,29 @@ def test_an_account_that_was_changed_meanwhile_stays_as_it_is(owner, while_hashi
     assert stored.email == "olive.owner@example.com"
     assert stored.last_login is None
     assert not stored.check_password("the thief's new one")
+
+
+def test_staff_do_not_overwrite_their_password_that_was_changed_meanwhile(staff, while_hashing):
+    browser = Client()
+    browser.force_login(staff.user)
+    form = {"old_password": PASSWORD, "new_password1": "the thief's new one", "new_password2": "the thief's new one"}
+
+    response = while_hashing(
+        lambda: browser.post(reverse("admin:password_change"), form), lambda: new_password(staff.user)
+    )
+
+    assert response.status_code == 403
+    assert User.objects.get().check_password("the owner's new one")
+
+
+def test_staff_change_their_own_password(staff, staff_browser):
+    form = {"old_password": PASSWORD, "new_password1": "another password", "new_password2": "another password"}
+
+    response = staff_browser.post(reverse("admin:password_change"), form)
+
+    assert response.headers["Location"] == reverse("admin:password_change_done")
+    assert User.objects.get().check_password("another password")
+    assert staff_browser.get(reverse("admin:index")).status_code == 200
 
 
 def test_right_log_ins_at_once_do_not_count_against_their_account(race, owner, settings):

@@ -5,8 +5,9 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
-from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.admin.forms import AdminAuthenticationForm, AdminPasswordChangeForm
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -20,7 +21,7 @@ from healthcare.logs import log_access
 SECTIONS = {
     "Clinic": ["Patient", "Doctor", "Mapping"],
     "Administration": ["User", "Group"],
-    "History": ["HistoricalPatient", "HistoricalDoctor", "HistoricalMapping"],
+    "History": ["HistoricalPatient", "HistoricalDoctor", "HistoricalMapping", "HistoricalUser"],
 }
 # Prefix of the fields of a form that was sent after the session had expired.
 HELD = "held-"
@@ -32,6 +33,14 @@ class LogInForm(AdminAuthenticationForm):
         **AdminAuthenticationForm.error_messages,
         "invalid_login": "No active staff account with this e-mail and password.",
     }
+
+
+class OwnPasswordForm(AdminPasswordChangeForm):
+    def save(self, commit: bool = True) -> Any:
+        """Store the new password, unless the password was changed since the old one was checked."""
+        if not self.user.change_password(self.cleaned_data["new_password1"]):
+            raise PermissionDenied
+        return self.user
 
 
 class LoggedAutocomplete(AutocompleteJsonView):
@@ -53,6 +62,16 @@ class AdminSite(admin.AdminSite):
 
     def autocomplete_view(self, request: HttpRequest) -> HttpResponseBase:  # type: ignore[override]  # as Django's
         return LoggedAutocomplete.as_view(admin_site=self)(request)
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:  # type: ignore[override]  # as Django's
+        from django.contrib.auth.views import PasswordChangeView
+
+        request.current_app = self.name
+        return PasswordChangeView.as_view(
+            form_class=OwnPasswordForm,
+            success_url=reverse("admin:password_change_done"),
+            extra_context={**self.each_context(request), **(extra_context or {})},
+        )(request)
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
         own = [

@@ -36,12 +36,12 @@ class ServerBusy(exceptions.APIException):
     """The request needs what many others wait for already, such as a turn to hash a password."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_detail = "The server is busy with other log-ins. Try again in a moment."
+    default_detail = "The server is busy with other log-ins. Try again in a few seconds."
     default_code = "server_busy"
 
     def __init__(self) -> None:
         super().__init__()
-        # Random, or all who were refused would come again at the same time.
+        # Random, so that the refused clients do not all come again together.
         self.wait = random.randint(2, 8)  # noqa: S311, no secret
 
 

@@ -130,9 +130,9 @@ class RedisCounter:
     """
 
     PAUSE = 5
-    AT_ONCE = 4
+    CONCURRENT = 4
     # Shared: all counters use the same Redis.
-    _asking = BoundedSemaphore(AT_ONCE)
+    _asking = BoundedSemaphore(CONCURRENT)
     _paused_until = 0.0
 
     def __init__(self, url: str, fallback: SharedCounter | None = None) -> None:
@@ -221,9 +221,9 @@ class AnonRateThrottle(WindowThrottle):
 
 
 class ConcurrencyThrottle(BaseThrottle):
-    """Bound how many requests of one user are at work at once in this process, so that others find a thread.
+    """Bound the concurrent requests of one user in this process, so that threads are left for others.
 
-    A request is at work until its response is closed, streamed ones too; `ApiMiddleware` sees to that.
+    A request counts until its response is closed, streamed ones too; `ApiMiddleware` sees to that.
     """
 
     _lock = Lock()
@@ -234,7 +234,7 @@ class ConcurrencyThrottle(BaseThrottle):
         if user_id is None:
             return True
         with self._lock:
-            if self._at_work.get(user_id, 0) >= settings.USER_REQUESTS_AT_ONCE:
+            if self._at_work.get(user_id, 0) >= settings.USER_CONCURRENT_REQUESTS:
                 return False
             self._at_work[user_id] = self._at_work.get(user_id, 0) + 1
         request._request.release = partial(self._release, user_id)

@@ -105,7 +105,7 @@ def test_many_threads_wait_for_a_frozen_redis_for_one_time_out_in_all(frozen_red
 
 @pytest.fixture
 def two_at_once(settings):
-    settings.USER_REQUESTS_AT_ONCE = 2
+    settings.USER_CONCURRENT_REQUESTS = 2
 
 
 def test_requests_of_one_user_at_work_at_once_are_bounded(transactional_db, owner, stranger, patient, two_at_once):
