@@ -12,6 +12,7 @@ from django.test import Client
 from rest_framework_simplejwt.tokens import AccessToken
 
 from doctors.models import Doctor
+from healthcare.api.throttling import ConcurrencyThrottle
 from mappings.models import Mapping
 from patients.models import Patient
 
@@ -83,6 +84,8 @@ def _settings_of_tests(settings, request):
     if not request.node.get_closest_marker("argon2"):
         settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     cache.clear()
+    # A test that does not read a stream to its end leaves its request open.
+    ConcurrencyThrottle._at_work.clear()
 
 
 @pytest.fixture

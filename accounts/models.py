@@ -39,14 +39,22 @@ class UserManager(BaseUserManager["User"]):
         Hashes with old parameters have another cost. So this is the hash of another account, the same one every time
         for the same e-mail; without accounts it is an unusable hash, which costs as much as a new one.
         """
-        newest = self.order_by("-pk").values("pk")[:1]
+        oldest, newest = (models.Subquery(self.order_by(order).values("pk")[:1]) for order in ("pk", "-pk"))
         fraction = int.from_bytes(salted_hmac("accounts.decoy", fold(email)).digest()[:4]) / 2**32
-        start = Cast(models.Subquery(newest) * fraction, models.BigIntegerField())
+        start = Cast(oldest + (newest - oldest) * fraction, models.BigIntegerField())
         password = self.filter(pk__gte=start).order_by("pk").values_list("password", flat=True).first()
         return password or UNUSABLE_PASSWORD_PREFIX
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
         return self.create_user(email, password, **{**fields, "is_staff": True, "is_superuser": True})
+
+
+class AccountHistory(HistoricalRecords):
+    def post_save(self, instance: models.Model, created: bool, using: str | None = None, **kwargs: Any) -> None:
+        """Write a version, unless none of the fields that were saved is in it."""
+        saved = kwargs.get("update_fields")
+        if created or saved is None or not set(saved) <= set(self.excluded_fields):
+            super().post_save(instance, created, using, **kwargs)
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -59,7 +67,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
 
     # Neither a password's hash nor log-ins: the first is a secret, the second no change of the account.
-    history = HistoricalRecords(excluded_fields=["password", "last_login"])
+    history = AccountHistory(excluded_fields=["password", "last_login"])
 
     objects = UserManager()
 

@@ -246,6 +246,6 @@ class ConcurrencyThrottle(BaseThrottle):
     @classmethod
     def _release(cls, user_id: int) -> None:
         with cls._lock:
-            cls._at_work[user_id] -= 1
-            if not cls._at_work[user_id]:
-                del cls._at_work[user_id]
+            left = cls._at_work.pop(user_id, 1) - 1
+            if left:
+                cls._at_work[user_id] = left

@@ -18,12 +18,6 @@ class HistoricalRecords(models.HistoricalRecords):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(history_id_field=BigAutoField(), **kwargs)
 
-    def post_save(self, instance: Model, created: bool, using: str | None = None, **kwargs: Any) -> None:
-        """Write a version, unless none of the fields that were saved is in it."""
-        saved = kwargs.get("update_fields")
-        if created or saved is None or not set(saved) <= set(self.excluded_fields):
-            super().post_save(instance, created, using, **kwargs)
-
     def get_meta_options(self, model: type[Model]) -> dict[str, Any]:
         name = model._meta.verbose_name
         return {
