@@ -60,9 +60,17 @@ class AssignmentForm(forms.ModelForm):
             self.add_error(None, error)
 
 
+class AssignmentFormSet(forms.BaseInlineFormSet):
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        if forms.formsets.DELETION_FIELD_NAME in form.fields:
+            form.fields[forms.formsets.DELETION_FIELD_NAME].widget.attrs["aria-label"] = "Remove"
+
+
 class AssignedDoctors(admin.TabularInline):
     model = Mapping
     form = AssignmentForm
+    formset = AssignmentFormSet
     extra = 0
     verbose_name = "assigned doctor"
     verbose_name_plural = "assigned doctors"

@@ -58,6 +58,10 @@ class HistoryAdmin(LoggedAdmin):
     def changed_by(self, version: Any) -> str | None:
         return version.history_user and version.history_user.name
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Leave out what the title says."""
+        return [name for name in super().get_fields(request, obj) if not str(name).startswith("history_")]
+
     def restore_related(self, version: Any, user: AbstractBaseUser | AnonymousUser) -> str:
         """Restore what was deleted with a record; return what the message says of it."""
         return ""

@@ -112,7 +112,7 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
     overview_date_field = "created_at"
     form = RecordForm
     formfield_overrides = {
-        GenderField: {"widget": GenderSelect},
+        GenderField: {"widget": GenderSelect, "help_text": ""},
         AddressField: {"widget": AdminTextareaWidget({"rows": 3})},
     }
     ordering = ["-id"]

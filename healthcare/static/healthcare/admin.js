@@ -37,3 +37,21 @@ document.addEventListener("click", async event => {
     button.textContent = "Copied";
   }
 });
+
+/* Names that Django's and Select2's widgets leave out: https://dequeuniversity.com/rules/axe/4.11/aria-input-field-name */
+function nameWidgets() {
+  for (const select of document.querySelectorAll("select.admin-autocomplete")) {
+    const label = select.labels[0]?.innerText.replace(/:$/, "") ?? select.closest("td")?.className.replace("field-", "");
+    for (const element of select.parentElement.querySelectorAll(".select2-selection, .select2-selection__rendered")) {
+      element.removeAttribute("aria-labelledby");
+      element.setAttribute("aria-label", `${label}: ${select.selectedOptions[0]?.text || "none chosen"}`);
+    }
+  }
+  for (const tooltip of document.querySelectorAll("span.help-tooltip[aria-label]")) tooltip.setAttribute("role", "img");
+  for (const heading of document.querySelectorAll(".tabular th.original")) {
+    heading.innerHTML = '<span class="visually-hidden">Record</span>';
+  }
+}
+window.addEventListener("load", nameWidgets);
+document.addEventListener("formset:added", () => setTimeout(nameWidgets));
+window.addEventListener("load", () => window.django?.jQuery?.(document).on("change", "select.admin-autocomplete", nameWidgets));
