@@ -134,7 +134,13 @@ clients: .venv/.runtime .venv-clients/.installed ## Generate clients from the Op
 	@DB_LIVE=False $(ISOLATED) .ci/with-server .ci/clients/run
 	@DB_LIVE=True $(ISOLATED) .ci/with-server .ci/clients/run
 
-browser: .venv/.tests ## Click through the admin and the docs in Chromium (DB_LIVE=True for PostgreSQL)
+# axe-core checks pages against WCAG: https://github.com/dequelabs/axe-core
+.browser/axe-core-4.14.1:
+	@command -v npm >/dev/null || { echo "error: make browser needs Node.js 16 or later, with npm" >&2; exit 1; }
+	npm install --silent --no-save --no-package-lock --prefix .browser axe-core@4.14.1
+	@touch $@
+
+browser: .venv/.tests .browser/axe-core-4.14.1 ## Click through the admin and the docs in Chromium (DB_LIVE=True for PostgreSQL)
 	@if [ -x /usr/bin/chromium ]; then $(ISOLATED) $(BIN)/python -m pytest -q healthcare/tests/browser; \
 	elif [ -n "$$REQUIRE_CHROMIUM" ]; then echo "error: no /usr/bin/chromium" >&2; exit 1; \
 	else echo "Skipped, as there is no /usr/bin/chromium."; fi

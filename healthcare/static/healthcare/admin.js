@@ -42,6 +42,7 @@ document.addEventListener("click", async event => {
 function nameWidgets() {
   for (const select of document.querySelectorAll("select.admin-autocomplete")) {
     const label = select.labels[0]?.innerText.replace(/:$/, "") ?? select.closest("td")?.className.replace("field-", "");
+    if (!select.labels.length) select.setAttribute("aria-label", label);
     for (const element of select.parentElement.querySelectorAll(".select2-selection, .select2-selection__rendered")) {
       element.removeAttribute("aria-labelledby");
       element.setAttribute("aria-label", `${label}: ${select.selectedOptions[0]?.text || "none chosen"}`);

@@ -29,18 +29,22 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-STAFF, AUDITOR = "staff@example.com", "auditor@example.com"
+STAFF, AUDITOR, RECEPTION = "staff@example.com", "auditor@example.com", "reception@example.com"
 ACCOUNTS = f"""
 from django.contrib.auth.models import Group
 from accounts.models import User
 User.objects.create_superuser({STAFF!r}, {PASSWORD!r}, name="Stella Staff")
 auditor = User.objects.create_user({AUDITOR!r}, {PASSWORD!r}, name="Ada Auditor", is_staff=True)
 auditor.groups.set([Group.objects.get(name="Auditors")])
+reception = User.objects.create_user({RECEPTION!r}, {PASSWORD!r}, name="Rita Reception", is_staff=True)
+reception.groups.set([Group.objects.get(name="Reception")])
 """
 VIEWS = {
     "light": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
     "narrow": {"viewport": {"width": 400, "height": 800}, "color_scheme": "light"},
+    # 1280 x 800 at 200 %.
+    "zoomed": {"viewport": {"width": 640, "height": 400}, "device_scale_factor": 2, "color_scheme": "light"},
     "narrow-dark": {"viewport": {"width": 400, "height": 800}, "color_scheme": "dark"},
 }
 
@@ -51,6 +55,10 @@ UNLABELLED = """
     .filter(element => element.checkVisibility() && !element.labels?.length
         && !element.ariaLabel && !element.getAttribute("aria-labelledby"))
     .map(element => element.outerHTML)
+"""
+AXE = settings.BASE_DIR / ".browser/node_modules/axe-core/axe.min.js"
+VIOLATIONS = """
+async () => (await axe.run()).violations.map(({id, nodes}) => [id, ...nodes.map(node => node.html)])
 """
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
@@ -121,13 +129,18 @@ def page(chromium, server, request):
     """Return a page of the server on which nothing may go wrong: no error in the console, no foreign request."""
     context = chromium.new_context(base_url=server, accept_downloads=True, **getattr(request, "param", {}))
     page, wrong = context.new_page(), []
-    page.set_default_timeout(15_000)
-    page.on("console", lambda message: wrong.append(message.text) if message.type in {"error", "warning"} else None)
+    page.set_default_timeout(60_000)
+    page.on("console", lambda message: wrong.append(message.text) if is_wrong(message, page) else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("request", lambda sent: wrong.append(sent.url) if foreign(sent.url, server) else None)
     yield page
     context.close()
     assert wrong == []
+
+
+def is_wrong(message, page):
+    """Return whether a message of the console is an error or a warning, other than the status of the page itself."""
+    return message.type in {"error", "warning"} and message.location["url"] != page.url
 
 
 def foreign(url, server):
@@ -136,18 +149,23 @@ def foreign(url, server):
 
 @pytest.fixture
 def look(page, request):
-    """Return a function that checks the page one sees: language, heading, labels, no sideways scrolling."""
+    """Return a function that checks a page: language, heading, labels, no sideways scrolling, axe-core."""
+    violations = []
 
     def check(name, labels=True):
         page.locator("h1").first.wait_for()
+        page.wait_for_load_state("load")
         assert page.locator("html").get_attribute("lang")
         assert page.evaluate(OVERFLOW) <= 0
         if labels:
             assert page.evaluate(UNLABELLED) == []
+            page.evaluate(AXE.read_text())
+            violations.extend([name, *violation] for violation in page.evaluate(VIOLATIONS))
         if SHOTS:
             page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
 
-    return check
+    yield check
+    assert violations == []
 
 
 @pytest.fixture

@@ -28,5 +28,5 @@ def test_take_screenshots(demonstration, page, log_in):
     page.screenshot(path=f"{FOLDER}/admin.png")
     page.goto("/admin/patients/patient/")
     page.screenshot(path=f"{FOLDER}/admin-patients.png")
-    page.goto("/admin/patients/patient/1/change/")
+    page.goto("/admin/patients/patient/1/")
     page.screenshot(path=f"{FOLDER}/admin-patient.png")
