@@ -1,0 +1,44 @@
+"""Viewsets of one test, served under /api/probe/ instead of the project's own paths."""
+
+import itertools
+
+from conftest import PATIENT
+from healthcare.api.viewsets import Router
+
+PROBE = "/api/probe/"
+OTHER = {**PATIENT, "name": "Bob", "phone": "1234567"}
+REQUESTS = {
+    "list": ("GET", PROBE, None),
+    "page": ("GET", f"{PROBE}?limit=1", None),
+    "search": ("GET", f"{PROBE}?search=alice&gender=female", None),
+    "retrieve": ("GET", f"{PROBE}{{}}/", None),
+    "create": ("POST", PROBE, OTHER),
+    "update": ("PUT", f"{PROBE}{{}}/", OTHER),
+    "partial_update": ("PATCH", f"{PROBE}{{}}/", {"name": "Bob"}),
+    "destroy": ("DELETE", f"{PROBE}{{}}/", None),
+}
+STATUSES = {"create": 201}
+LISTS = {"list", "page", "search"}
+UPDATES = {"update", "partial_update"}
+DETAILS = {"retrieve", "destroy", *UPDATES}
+READS = {"retrieve", *LISTS}
+WRITES = {"create", "destroy", *UPDATES}
+NUMBERS = itertools.count()
+
+
+def serve(settings, viewset, **initkwargs):
+    """Make `viewset` answer under PROBE."""
+    router = Router()
+    router.register("api/probe", viewset, basename="probe")
+    settings.ROOT_URLCONF = type("URLs", (), {"urlpatterns": router.urls})
+
+
+def recording(base, name, calls, **attributes):
+    """Return a subclass of `base` whose method `name` records in `calls` that it ran, and does what it did."""
+
+    def method(self, *args, **kwargs):
+        calls.append(name)
+        return getattr(super(subclass, self), name)(*args, **kwargs)
+
+    subclass = type(f"Recording{next(NUMBERS)}", (base,), {name: method, **attributes})
+    return subclass
