@@ -305,7 +305,7 @@ if CORS_ALLOWED_ORIGINS:
     # Outside of what answers by itself, so that errors can be read as well.
     MIDDLEWARE.insert(1, "corsheaders.middleware.CorsMiddleware")
     CORS_URLS_REGEX = "^/api/"
-    CORS_ALLOW_HEADERS = ["authorization", "content-type", "if-match", "if-none-match"]
+    CORS_ALLOW_HEADERS = ["authorization", "content-type", "if-match", "if-none-match", "prefer"]
     CORS_EXPOSE_HEADERS = ["ETag", "Link", "Location", "Retry-After", "X-Request-ID"]
 
 # Logging: https://docs.djangoproject.com/en/5.2/topics/logging/

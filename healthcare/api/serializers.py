@@ -94,7 +94,19 @@ class Serializer(serializers.Serializer):
             raise serializers.ValidationError(
                 {api_settings.NON_FIELD_ERRORS_KEY: ['The body must be a JSON object: {"key": value, ...}.']}
             )
+        if prefers_strict(self.context.get("request")):
+            message = f"Unknown field. Known here: {', '.join(self.fields)}."
+            unknown = {name[:100]: [message] for name in data if name not in self.fields}
+            if unknown:
+                raise serializers.ValidationError(unknown)
         return super().run_validation(data)
+
+
+def prefers_strict(request: Any) -> bool:
+    """Tell whether a request says `Prefer: handling=strict` (RFC 7240, section 4.4)."""
+    header = request.META.get("HTTP_PREFER", "") if request else ""
+    preferences = (preference.partition(";")[0] for preference in header.split(","))
+    return any(re.fullmatch(r'handling\s*=\s*"?strict"?', text.strip(), re.IGNORECASE) for text in preferences)
 
 
 class ModelSerializer(Serializer, serializers.ModelSerializer):

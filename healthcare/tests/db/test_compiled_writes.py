@@ -7,99 +7,12 @@ from contextlib import ExitStack, closing, contextmanager
 import psycopg2
 import pytest
 from django.db import connection, connections
-from django.utils import timezone
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
-from conftest import DOCTOR, PATIENT
+from conftest import PATIENT
 from doctors.models import Doctor
-from healthcare.api.compiled import CompiledPath
-from healthcare.api.viewsets import RecordViewSet
 from healthcare.db.postgresql import base
-from mappings.models import HistoricalMapping, Mapping
+from mappings.models import Mapping
 from patients.models import HistoricalPatient, Patient
-
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
-BODY = st.fixed_dictionaries(
-    {},
-    optional={
-        "name": TEXT | st.none(),
-        "age": st.integers(-1, 151) | st.sampled_from(["30", "x"]),
-        "gender": st.sampled_from(["male", "Other", "", "none"]),
-        "phone": st.sampled_from(["+49 (30) 123-4567", "1234567", "12"]),
-        "address": TEXT,
-        "email": st.sampled_from(["", "a@example.com", "A@EXAMPLE.COM", "a@"]),
-        "user": st.just(999),
-    },
-)
-
-
-@contextmanager
-def plain_path():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(CompiledPath, "_writes", lambda self, action: None)
-        RecordViewSet.compiled_path.cache_clear()
-        yield
-    RecordViewSet.compiled_path.cache_clear()
-
-
-def without(row, *names):
-    return {name: value for name, value in row.items() if name not in names}
-
-
-@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    method=st.sampled_from(["POST", "PUT", "PATCH", "DELETE"]),
-    changes=BODY,
-    whose=st.sampled_from(["owner", "stranger"]),
-    twin=st.booleans(),
-)
-def test_the_same_request_has_the_same_answer_and_the_same_rows_on_both_paths(
-    owner, stranger, method, changes, whose, twin
-):
-    """`twin` puts a record in the way that the changed one may collide with."""
-    outcomes = []
-    body = changes if method == "PATCH" else {**PATIENT, **changes}
-    for path in ("fast", "plain"):
-        Mapping.objects.all().delete()
-        Patient.objects.all().delete()
-        Doctor.objects.all().delete()
-        patient = Patient.objects.create(user=owner.user, **{**PATIENT, "name": "Before", "created_at": MOMENT})
-        doctor = Doctor.objects.create(user=owner.user, **DOCTOR)
-        Mapping.objects.create(user=owner.user, patient=patient, doctor=doctor)
-        if twin:
-            Patient.objects.create(user=owner.user, **{**PATIENT, "created_at": MOMENT})
-        HistoricalPatient.objects.all().delete()
-        HistoricalMapping.objects.all().delete()
-        client = {"owner": owner, "stranger": stranger}[whose]
-        url = "/api/patients/" if method == "POST" else f"/api/patients/{patient.pk}/"
-
-        if path == "plain":
-            with plain_path():
-                response = client.request(method, url, body)
-        else:
-            response = client.request(method, url, body)
-
-        stored = Patient.objects.order_by("id").values()
-        history = HistoricalPatient.objects.order_by("history_id").values()
-        mappings = HistoricalMapping.objects.values_list(
-            "history_type", "history_user", "history_change_reason", "user"
-        )
-        outcomes.append(
-            (
-                response.status_code,
-                list(without(response.json(), "id", "created_at").items()),
-                [without(row, "id", "created_at") for row in stored],
-                [without(row, "id", "created_at", "history_id", "history_date") for row in history],
-                list(mappings),
-            )
-        )
-
-    assert outcomes[0] == outcomes[1]
-
-
-MOMENT = timezone.now()
 
 
 @contextmanager
