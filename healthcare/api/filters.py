@@ -32,6 +32,8 @@ class FilterBackend(filters.DjangoFilterBackend):
         filterset = self.get_filterset_class(view, view.queryset)
         return [
             parameter(name, item.schema, getattr(item, "_label", None) or item.meaning, item.example)
+            if isinstance(item, Filter)
+            else parameter(name, Filter.schema, "", None)
             for name, item in (filterset.base_filters.items() if filterset else ())
         ]
 

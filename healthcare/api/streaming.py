@@ -1,6 +1,6 @@
 """Respond with a JSON array of any length while little of it is in memory at a time.
 
-The array is read and encoded in chunks of at most about CHUNK_BYTES, each when the client has taken the one before.
+The array is read and encoded in chunks of about CHUNK_BYTES, each when the client has taken the one before.
 """
 
 import logging
@@ -20,6 +20,8 @@ log = logging.getLogger("healthcare.lists")
 
 CHUNK_ROWS = 1000
 CHUNK_BYTES = 256 * 1024
+# The first chunk is a whole response for most lists, so it is larger: 190 patients, however large each is.
+FIRST_BYTES = 1024 * 1024
 # One thread of a process at a time reads on in a long list, so that other requests wait for one chunk, not for one of
 # every list. After this many seconds it reads on without its turn, as the database may be what the other one waits for.
 TURN_SECONDS = 0.5
@@ -68,7 +70,7 @@ def respond(request: Request, rows: Rows, after: Any = None, limit: int | None =
 
 def read(rows: Rows, after: Any, limit: int | None) -> Iterator[Chunk]:
     """Return the chunks of a list, each read when it is asked for."""
-    size = max(1, min(CHUNK_ROWS, CHUNK_BYTES // rows.largest))
+    size = max(1, min(CHUNK_ROWS, FIRST_BYTES // rows.largest))
     left, waits = limit, False
     while True:
         number = size if left is None else min(size, left)
