@@ -19,8 +19,8 @@ def main() -> None:
     except DatabaseError as error:
         if "--traceback" in sys.argv:
             raise
-        if lacks_a_migration(error) and sys.argv[1:2] != ["migrate"]:
-            sys.exit("error: the database lacks a migration: run manage.py migrate")
+        if migration_is_missing(error) and sys.argv[1:2] != ["migrate"]:
+            sys.exit("error: a migration is missing in the database: run manage.py migrate")
         if not isinstance(error, OperationalError):
             raise
         sys.exit(f"error: the database does not serve: {error}".strip())
@@ -30,7 +30,7 @@ def main() -> None:
         sys.exit(130)
 
 
-def lacks_a_migration(error: DatabaseError) -> bool:
+def migration_is_missing(error: DatabaseError) -> bool:
     """Tell whether a table or a column is not there (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
     undefined = getattr(error.__cause__, "pgcode", None) in {"42P01", "42703"}
     return undefined or bool(re.search("no such (table|column)|has no column", str(error)))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from faults import processes
-from faults.client import at_once, patient, tally, user
+from faults.client import concurrently, patient, tally, user
 
 FAILURES = 10
 GUESSES = 30
@@ -73,7 +73,7 @@ def redis_away(world, row, kind):
         time.sleep(PAUSE_SECONDS)
         server.process.send_signal(signal.SIGSTOP)
         try:
-            answers = at_once(*[partial(client.get, "/readyz"), partial(client.get, "/healthz")] * MANY)
+            answers = concurrently(*[partial(client.get, "/readyz"), partial(client.get, "/healthz")] * MANY)
             slowest = max(answer.seconds for answer in answers)
             row.require({answer.status for answer in answers} == {200}, f"Redis frozen: {tally(answers)}")
             row.require(slowest < FROZEN_SECONDS, f"Redis frozen: {slowest:.1f} s")
@@ -91,7 +91,7 @@ def redis_away(world, row, kind):
 def guess(row, victim):
     """Try many passwords concurrently; exactly FAILURES may be checked."""
     wrong = {**victim.account, "password": "not this one"}
-    answers = at_once(*[partial(victim.post, "/api/auth/login/", wrong)] * GUESSES)
+    answers = concurrently(*[partial(victim.post, "/api/auth/login/", wrong)] * GUESSES)
     answers += [victim.post("/api/auth/login/", wrong) for _ in range(FAILURES)]
     checked = [answer for answer in answers if answer.status == 401]
     others = [answer for answer in answers if answer.status != 401]

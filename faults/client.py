@@ -1,4 +1,4 @@
-"""Clients of the API: over real HTTP, many at once, noting every answer."""
+"""Clients of the API: over real HTTP, many concurrently, recording every answer."""
 
 import json
 import ssl
@@ -66,14 +66,14 @@ class Api:
         try:
             connection.request(method, path, body and json.dumps(body), self.headers(headers))
             response = connection.getresponse()
-            told = response.status, response.headers, response.read()
+            received = response.status, response.headers, response.read()
             error = ""
         except (OSError, HTTPException) as failure:
-            told, error = (0, Message(), b""), type(failure).__name__
+            received, error = (0, Message(), b""), type(failure).__name__
         finally:
             connection.close()
         now = time.monotonic()
-        return Answer(*told, now - started, now, error)
+        return Answer(*received, now - started, now, error)
 
     def get(self, path, **headers):
         return self.request("GET", path, **headers)
@@ -118,7 +118,7 @@ def user(port, tls=False):
     return api
 
 
-def at_once(*calls):
+def concurrently(*calls):
     """Make the calls at the same moment, each on a thread; return their results, in their order."""
     barrier, results = threading.Barrier(len(calls)), [None] * len(calls)
 

@@ -8,7 +8,7 @@ from functools import partial
 import psycopg2
 import yaml
 
-from faults.client import Api, at_once, doctor, must, tally, user
+from faults.client import Api, concurrently, doctor, must, tally, user
 from faults.disks import postgresql_in
 from faults.world import ROOT
 
@@ -46,7 +46,7 @@ def postgresql_log(world, row, kind):
         assigned = must(client.post("/api/doctors/", treating), 201)["id"]
         must(client.post("/api/mappings/", {"patient": stored, "doctor": assigned}), 201)
         register = partial(Api(app.port).post, "/api/auth/register/", account)
-        answers = at_once(register, register, register)
+        answers = concurrently(register, register, register)
         answers += [client.post("/api/patients/", PERSON), client.post("/api/doctors/", treating)]
         with closing(cluster.connect("healthcare")) as connection, connection.cursor() as cursor:
             deadlock(cluster, stored, assigned)
@@ -79,7 +79,7 @@ def deadlock(cluster, patient, doctor):
         first, second = one.cursor(), two.cursor()
         first.execute("BEGIN; " + change.format(patient))
         second.execute("BEGIN; " + other.format(doctor))
-        at_once(partial(refuse, first, other.format(doctor)), partial(refuse, second, change.format(patient)))
+        concurrently(partial(refuse, first, other.format(doctor)), partial(refuse, second, change.format(patient)))
 
 
 def refuse(cursor, statement):

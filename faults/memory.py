@@ -1,4 +1,4 @@
-"""A user with 100,000 patients lists them, ten times at once: what it costs the workers, and how soon it begins."""
+"""A user with 100,000 patients lists them, ten times concurrently: memory and time to the first byte."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import time
 from functools import partial
 
 from faults import processes
-from faults.client import at_once, must, tally, user
+from faults.client import concurrently, must, tally, user
 
 PATIENTS = 100_000
 LISTS = 10
@@ -41,7 +41,7 @@ def seed(app, owner, number, values=ORDINARY):
 def listed(world, row, kind):
     """A user with 100,000 patients lists them.
 
-    Twice alone, then ten times at once, then ten times at once by clients that read slowly. The first byte comes
+    Twice alone, ten times concurrently, and ten times concurrently by slow readers. The first byte comes
     within a second, every list is whole, and no worker grows by 50 MB over its size after ordinary work.
     """
     with world.app(kind) as app:
@@ -54,8 +54,8 @@ def listed(world, row, kind):
         before = {pid: processes.memory(pid, "VmRSS") for pid in workers}
         whole = must(owner.get("/api/patients/"), 200)
         alone = [read(owner) for _ in range(2)]
-        together = at_once(*[partial(read, owner)] * LISTS)
-        slowly = at_once(*[partial(read, owner, PIECE, 1 / SLOW_PIECES)] * LISTS)
+        together = concurrently(*[partial(read, owner)] * LISTS)
+        slowly = concurrently(*[partial(read, owner, PIECE, 1 / SLOW_PIECES)] * LISTS)
         row.require(app.workers() == workers, "a worker was restarted")
         growth = max(processes.memory(pid, "VmHWM") - before[pid] for pid in workers)
         row.require(growth < GROWTH_MEGABYTES, f"a worker grew by {growth:.0f} MB, the limit is {GROWTH_MEGABYTES}")
@@ -68,7 +68,7 @@ def listed(world, row, kind):
         for name, seconds in slowest.items():
             row.require(seconds < FIRST_BYTE_SECONDS, f"{name}: the first byte came after {seconds:.1f} s")
         row.require(not app.errors(), f"{len(app.errors())} answers were 500")
-        row.sent = f"the list of {PATIENTS:,} patients: 2 alone, {LISTS} at once, {LISTS} at once read slowly"
+        row.sent = f"the list of {PATIENTS:,} patients: 2 alone, {LISTS} concurrently, {LISTS} read slowly"
         row.answered = (
             f"{max(sizes) / 1e6:.0f} MB each; first byte "
             + ", ".join(f"{seconds:.2f} s ({name})" for name, seconds in slowest.items())
@@ -80,7 +80,7 @@ def warm(client):
     """Let every thread of every worker do ordinary work: log-ins, pages, single records."""
     for path in ("/api/patients/?limit=1000", "/api/doctors/", "/api/auth/me/"):
         for _ in range(5):
-            answers = at_once(*[partial(client.get, path)] * 16)
+            answers = concurrently(*[partial(client.get, path)] * 16)
             if {answer.status for answer in answers} != {200}:
                 raise RuntimeError(f"warming up: {tally(answers)}")
 

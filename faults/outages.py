@@ -5,7 +5,7 @@ from contextlib import closing
 from functools import partial
 from runpy import run_path
 
-from faults.client import Api, at_once, patient, tally, user
+from faults.client import Api, concurrently, patient, tally, user
 from faults.databases import Cluster
 from faults.world import ROOT
 from faults.writers import account_for, answered, new_writers, sent_by, writing
@@ -106,7 +106,7 @@ def seconds_until_back(app, row, returned):
     """Return how long after the database's return the last 503 was seen, once a second and a half went by without."""
     last, api = returned, Api(app.port)
     while time.monotonic() < last + 1.5:
-        bad = [answer for answer in at_once(*[partial(api.get, "/readyz")] * 4) if answer.status != 200]
+        bad = [answer for answer in concurrently(*[partial(api.get, "/readyz")] * 4) if answer.status != 200]
         last = max([last, *(answer.at for answer in bad)])
         if last - returned > BACK_SECONDS:
             row.require(False, f"still {bad[0].name} more than {BACK_SECONDS} s after the database's return")
@@ -200,12 +200,14 @@ def postgresql_read_only(world, row, kind):
             cursor.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
             app.database.rows(f"SELECT pg_terminate_backend(pid) FROM ({SESSIONS}) AS sessions")
             warm(app, client, workers)
-            refused = at_once(*[partial(client.post, "/api/patients/", patient(number)) for number in range(threads)])
+            refused = concurrently(
+                *[partial(client.post, "/api/patients/", patient(number)) for number in range(threads)]
+            )
             refused.append(client.get("/readyz"))
             warm(app, client, workers)
             cursor.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
         time.sleep(BACK_SECONDS)
-        stored = at_once(*[partial(client.post, "/api/patients/", patient(number)) for number in range(threads)])
+        stored = concurrently(*[partial(client.post, "/api/patients/", patient(number)) for number in range(threads)])
         row.require(all(answer.promised_503 for answer in refused), f"while read-only: {tally(refused)}")
         row.require(all(answer.status == 201 for answer in stored), f"{BACK_SECONDS} s later: {tally(stored)}")
         row.require(app.workers() == workers, "a worker was restarted")
@@ -218,7 +220,7 @@ def warm(app, client, workers):
     """Give every thread of every worker a connection, so that the next request gets a broken one."""
     threads = THREADS * len(workers)
     for _ in range(50):
-        at_once(*[partial(client.get, "/readyz")] * threads)
+        concurrently(*[partial(client.get, "/readyz")] * threads)
         if len(app.database.rows(SESSIONS)) >= threads:
             return
     raise RuntimeError(f"not every one of {threads} threads got a connection")

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 
 from faults import processes
-from faults.client import at_once, doctor, patient, tally, user
+from faults.client import concurrently, doctor, patient, tally, user
 
 POOL = 3
 CLIENTS = 16
@@ -60,7 +60,7 @@ def pooled(world, row, kind):
         database = world.new_postgresql(world.cluster, "pooled", "migrated")
         with world.app(kind, database=database, **database.reached_at(port)) as app:
             workers = app.workers()
-            rounds = [at_once(*[partial(everything, app.port)] * CLIENTS) for _ in range(world.rounds)]
+            rounds = [concurrently(*[partial(everything, app.port)] * CLIENTS) for _ in range(world.rounds)]
             answers = [answer for clients in rounds for calls in clients for answer in calls]
             wrong = [answer for answer, expected in answers if answer.status != expected]
             row.require(not wrong, f"{tally(wrong)}: {wrong and wrong[0].body[:200]}")
@@ -93,7 +93,7 @@ def limited(world, row, kind):
             ]
             with closing(world.cluster.connect("limited")) as other, other.cursor() as cursor:
                 cursor.execute("BEGIN; LOCK TABLE patients_patient")
-                answers = at_once(*(calls * CLIENTS)[:CLIENTS])
+                answers = concurrently(*(calls * CLIENTS)[:CLIENTS])
                 left = database.rows(WAITING)
             slowest = max(answer.seconds for answer in answers)
             wrong = [answer for answer in answers if not answer.promised_503]

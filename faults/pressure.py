@@ -4,7 +4,7 @@ import multiprocessing
 import time
 from functools import partial
 
-from faults.client import PASSWORD, Api, at_once, must, patient, tally, user
+from faults.client import PASSWORD, Api, concurrently, must, patient, tally, user
 from faults.memory import seed
 
 LOGINS = 200
@@ -77,7 +77,7 @@ def storm(port, accounts):
     api, answers = Api(port), []
     for _ in range(STORMS):
         calls = [partial(log_in, api, accounts[number % len(accounts)]) for number in range(LOGINS)]
-        answers += [answer for tried in at_once(*calls) for answer in tried]
+        answers += [answer for tried in concurrently(*calls) for answer in tried]
     rules = [
         f"a log-in was answered {answer.name} {answer.body[:80]!r}"
         for answer in answers
@@ -120,6 +120,6 @@ def search(api):
             time.sleep(int(answers[-1].headers.get("Retry-After", "0")))
         return answers
 
-    answers = [answer for tried in at_once(*[keep_searching] * SEARCHES) for answer in tried]
+    answers = [answer for tried in concurrently(*[keep_searching] * SEARCHES) for answer in tried]
     rules = [f"a search was answered {answer.name}" for answer in answers if answer.status not in (200, 429)]
     return rules, tally(answers)

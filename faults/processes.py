@@ -72,7 +72,7 @@ def proportion(pid):
 
 
 def forget_peak(pid):
-    """Let VmHWM begin anew (https://docs.kernel.org/filesystems/proc.html, clear_refs)."""
+    """Reset VmHWM (https://docs.kernel.org/filesystems/proc.html, clear_refs)."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 

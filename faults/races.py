@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from functools import partial
 
-from faults.client import account, at_once, doctor, must, patient, user
+from faults.client import account, concurrently, doctor, must, patient, user
 
 RACES_A_ROUND = 20
 # A run of one round is what every change waits for.
@@ -27,7 +27,7 @@ class Scene:
         return must(self.owner.post(path, body), 201)["id"]
 
     def race(self, *calls):
-        answers = at_once(*random.sample(calls, len(calls)))
+        answers = concurrently(*random.sample(calls, len(calls)))
         self.statuses.update(answer.name for answer in answers)
         return answers
 
@@ -133,7 +133,7 @@ def raced(world, row, kind):
                 race(scene)
         writers = [user(app.port) for _ in range(WRITERS)]
         posts = [partial(post_many, api) for api in writers]
-        statuses = Counter(status for written in at_once(*posts) for status in written)
+        statuses = Counter(status for written in concurrently(*posts) for status in written)
         row.require(statuses == {201: WRITERS * WRITES}, f"eight writers of 50 patients: {dict(statuses)}")
         ((orphans,),) = app.database.rows(
             "SELECT count(*) FROM mappings_mapping WHERE doctor_id NOT IN (SELECT id FROM doctors_doctor)"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from faults import processes
-from faults.client import at_once, must, patient, tally, user
+from faults.client import concurrently, must, patient, tally, user
 from faults.databases import SQLite
 from faults.proxy import Nginx
 
@@ -49,7 +49,7 @@ def writes_sent_once(world, row, kind):
 def interrupted(app, client, write):
     """Send a write that has to wait, kill the workers, release the lock; return the answer of the write."""
     # nginx keeps these connections, and sends the write through one of them.
-    at_once(*[partial(client.get, "/api/patients/?limit=1")] * 16)
+    concurrently(*[partial(client.get, "/api/patients/?limit=1")] * 16)
     workers = app.workers()
     with ThreadPoolExecutor(1) as pool:
         with locked(app.database):

@@ -26,8 +26,7 @@ from healthcare.db.sqlite3.base import add_functions
 TABLES = {"django_migrations", "accounts_user", "patients_patient", "doctors_doctor", "mappings_mapping"}
 
 
-# Emptied by a restore: whoever could log in when the backup was made must log in again. A refresh token without a row
-# is refused.
+# Emptied by a restore: everyone who was logged in must log in again. A refresh token without a row is refused.
 SESSIONS = ("token_blacklist_blacklistedtoken", "token_blacklist_outstandingtoken", "django_session")
 # SQLite's own tables.
 SQLITE_TABLES = {"sqlite_sequence", "sqlite_stat1", "sqlite_stat4"}

@@ -293,7 +293,7 @@ def _kept_key(path: Path) -> str:
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_urlsafe(50))
-        # A link, not a rename: of several processes starting at once the first one's key stays.
+        # A link, not a rename: of several processes starting concurrently, the first one's key stays.
         with suppress(FileExistsError):
             os.link(draft, path)
         draft.unlink()

@@ -278,7 +278,7 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-# The admin logs off whoever was idle for so long.
+# The admin logs users out after this time without a request.
 SESSION_COOKIE_AGE = env.integer("ADMIN_IDLE_MINUTES", 30, minimum=1) * 60
 SESSION_SAVE_EVERY_REQUEST = True
 # How many proxies in front write X-Forwarded-For and X-Forwarded-Proto. With none, the headers are not believed.

@@ -161,7 +161,7 @@ def _unpacked(content: bytes) -> BytesIO:
     unpacked, tags = BytesIO(), 0
     with ZipFile(BytesIO(content)) as source, ZipFile(unpacked, "w") as target:
         parts = source.infolist()
-        # Other methods are not XLSX's, and unpack all at once.
+        # Other methods are not XLSX's, and unpack everything in one step.
         if any(part.compress_type not in {ZIP_STORED, ZIP_DEFLATED} for part in parts):
             raise FileError("is no XLSX that can be read.")
         if sum(part.file_size for part in parts) > UNPACKED_LIMIT:

@@ -39,7 +39,7 @@ class Mapping(models.Model):
     class Meta:
         verbose_name = "assignment"
         ordering = ["id"]
-        # For what came in lately, as with patients.
+        # For the latest rows, as with patients.
         indexes = [BrinIndex(fields=["assigned_at"], name="mappings_by_day")]
         constraints = [
             # Also the index by which the doctors of a patient are found.

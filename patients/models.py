@@ -34,7 +34,7 @@ class PatientQuerySet(models.QuerySet):
         return [*named.filter(~NO_CONTACT), *named.filter(NO_CONTACT)]
 
     def duplicates_of(self, patient: "Patient") -> Self:
-        """Return possible duplicates of `patient`, whoever added them: the same phone, or the same name and age."""
+        """Return possible duplicates of `patient`, of any user: the same phone, or the same name and age."""
         same = models.Q(name__fold=fold(patient.name), age=patient.age)
         if patient.phone:
             same |= models.Q(phone=patient.phone)
@@ -63,7 +63,7 @@ class Patient(models.Model):
         ordering = ["id"]
         indexes = [
             models.Index(fields=["user", "id"], name="patients_of_user"),
-            # For what came in lately: rows lie in this order, so that a few kilobytes index them (a b-tree on SQLite).
+            # For the latest rows: they lie in this order, so a few kilobytes index them (a b-tree on SQLite).
             BrinIndex(fields=["created_at"], name="patients_by_day"),
             # For possible duplicates.
             models.Index(fields=["phone"], name="patients_by_phone"),

@@ -101,7 +101,7 @@ def test_staff_cannot_change_the_account_of_a_superuser(clerk_browser, staff, pa
     assert staff.user.check_password(PASSWORD)
 
 
-def test_staff_set_the_password_of_whoever_is_no_superuser(clerk_browser, owner):
+def test_staff_set_the_password_of_users_who_are_no_superusers(clerk_browser, owner):
     form = {"usable_password": "true", "password1": "a-long-pass-77", "password2": "a-long-pass-77"}
 
     clerk_browser.post(reverse("admin:auth_user_password_change", args=[owner.user.pk]), form)

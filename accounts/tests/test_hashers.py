@@ -56,7 +56,7 @@ def old_hash(make_user):
     return user
 
 
-def test_no_more_passwords_are_hashed_at_once_than_allowed():
+def test_no_more_passwords_are_hashed_concurrently_than_allowed():
     queue, now, most = HashQueue(concurrent=2, waiting=8, seconds=5), 0, 0
     lock = threading.Lock()
 
@@ -79,7 +79,7 @@ def test_no_more_passwords_are_hashed_at_once_than_allowed():
     assert most == 2
 
 
-def test_who_finds_the_queue_full_is_refused_at_once(full_queue):
+def test_a_client_that_finds_the_queue_full_is_refused_immediately(full_queue):
     with pytest.raises(ServerBusy), full_queue.turn():
         pass
 
@@ -162,7 +162,7 @@ def test_a_wrong_password_or_an_inactive_user_leaves_an_old_hash(old_hash):
 
 
 @pytest.mark.argon2
-def test_log_ins_that_replace_the_same_hash_at_once_all_get_tokens_that_work(race, old_hash, monkeypatch):
+def test_concurrent_log_ins_that_replace_a_hash_all_get_working_tokens(race, old_hash, monkeypatch):
     monkeypatch.setattr(hashers, "queue", HashQueue(concurrent=4, waiting=0, seconds=60))
 
     responses = race(*[lambda: login(ApiClient(old_hash))] * 4)

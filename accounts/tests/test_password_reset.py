@@ -116,7 +116,7 @@ def test_the_answer_comes_without_a_look_at_the_account(owner, monkeypatch, djan
         mail.waiting.release()
 
 
-def test_a_mail_server_that_is_away_does_not_show(transactional_db, owner, settings, caplog):
+def test_an_unavailable_mail_server_does_not_show(transactional_db, owner, settings, caplog):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
 
@@ -158,7 +158,7 @@ def test_a_token_works_once(owner):
     assert login(owner, NEW_PASSWORD).status_code == 200
 
 
-def test_of_resets_at_once_with_one_token_one_succeeds(race, owner):
+def test_of_concurrent_resets_with_one_token_one_succeeds(race, owner):
     reset = reset_of(owner.user)
 
     responses = race(*(lambda number=number: confirm(reset, f"new password {number}") for number in range(4)))

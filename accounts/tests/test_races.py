@@ -58,7 +58,7 @@ def change_password(client):
     return client.post(CHANGE_PASSWORD, {"old_password": PASSWORD, "new_password": "the thief's new one"})
 
 
-def test_of_two_password_changes_at_once_one_succeeds(race, owner):
+def test_of_two_concurrent_password_changes_one_succeeds(race, owner):
     bodies = [{"old_password": PASSWORD, "new_password": f"new password {number}"} for number in range(4)]
 
     responses = race(*(lambda body=body: owner.post(CHANGE_PASSWORD, body) for body in bodies))
@@ -114,7 +114,7 @@ def test_staff_change_their_own_password(staff, staff_browser):
     assert staff_browser.get(reverse("admin:index")).status_code == 200
 
 
-def test_right_log_ins_at_once_do_not_count_against_their_account(race, owner, settings):
+def test_concurrent_right_log_ins_do_not_count_against_their_account(race, owner, settings):
     settings.LOGIN_FAILURES = 3
 
     responses = race(*[lambda: login(owner)] * 10)
@@ -123,7 +123,7 @@ def test_right_log_ins_at_once_do_not_count_against_their_account(race, owner, s
     assert login(owner).status_code == 200
 
 
-def test_right_and_wrong_log_ins_at_once_leave_the_account_open(race, owner, settings):
+def test_concurrent_right_and_wrong_log_ins_leave_the_account_open(race, owner, settings):
     settings.LOGIN_FAILURES = 5
     passwords = [PASSWORD, "wrong", PASSWORD, "wrong", PASSWORD, PASSWORD]
 

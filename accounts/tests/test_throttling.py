@@ -171,7 +171,7 @@ def test_another_spelling_of_the_e_mail_is_the_same_account(make_user):
     assert guess(user, PASSWORD).status_code == 429
 
 
-def test_a_new_e_mail_does_not_start_the_guesses_at_the_password_anew(owner):
+def test_a_new_e_mail_does_not_reset_the_guesses_at_the_password(owner):
     body = {"old_password": "wrong-guess", "new_password": "another-pass-77"}
     for _ in range(3):
         owner.post("/api/auth/password/", body)
@@ -221,7 +221,7 @@ def test_a_guess_that_is_refused_is_not_hashed(owner, hashed):
     assert len(hashed) == 3
 
 
-def test_guesses_at_once_are_not_hashed_beyond_the_limit(owner, race, slow_hashes):
+def test_concurrent_guesses_are_not_hashed_beyond_the_limit(owner, race, slow_hashes):
     answers = race(*[lambda: guess(owner.user).status_code] * 8)
 
     assert sorted(answers) == [401] * 3 + [429] * 5
@@ -268,7 +268,7 @@ def test_an_attempt_that_was_interrupted_does_not_count(db, settings):
     assert not AttemptWindow.objects.filter(count__gt=0).exists()
 
 
-def test_attempts_are_counted_in_the_database_while_redis_is_away(owner, monkeypatch):
+def test_attempts_are_counted_in_the_database_while_redis_is_unavailable(owner, monkeypatch):
     counter = RedisCounter("redis://127.0.0.1:1/0", fallback=throttling.DatabaseCounter())
     monkeypatch.setattr(throttling, "shared_counter", counter)
 

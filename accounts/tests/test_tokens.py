@@ -133,7 +133,7 @@ def test_an_access_token_that_was_accepted_expires_all_the_same(owner, monkeypat
 
 
 @pytest.mark.parametrize("end", ["delete", "deactivate"])
-def test_the_tokens_of_a_user_who_is_gone_are_refused_at_once(owner, tokens, end):
+def test_the_tokens_of_a_deleted_user_are_refused_immediately(owner, tokens, end):
     access = ApiClient(token=tokens["access"])
     assert access.get(ME).status_code == 200
 

@@ -142,7 +142,7 @@ def test_everybody_reads_the_same_directory(owner, stranger, doctor):
 
 
 @pytest.mark.parametrize("email", ["Robert.brown@gmail.com", "ROBERT.BROWN@GMAIL.COM", "robert.brown@Gmail.com"])
-def test_an_email_is_one_doctors_whoever_adds_it_in_any_case(stranger, doctor, email):
+def test_an_email_belongs_to_one_doctor_of_all_users_in_any_case(stranger, doctor, email):
     response = stranger.post(DOCTORS, {**DOCTOR, "name": "Another", "email": email})
 
     assert (response.status_code, response.json()) == (400, TAKEN)
@@ -236,8 +236,8 @@ def test_a_history_is_open_to_all_and_tells_who_changed_what(owner, stranger, st
 
     response = stranger.get(reverse("doctors-history", args=[doctor.pk]))
 
-    told = [(version["action"], version["by"]) for version in response.json()]
-    assert told == [("deleted", owner.user.pk), ("changed", staff.user.pk), ("created", None)]
+    actions = [(version["action"], version["by"]) for version in response.json()]
+    assert actions == [("deleted", owner.user.pk), ("changed", staff.user.pk), ("created", None)]
     assert response.json()[1]["changes"] == [{"field": "age", "old": 21, "new": None}]
 
 

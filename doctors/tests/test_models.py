@@ -1,4 +1,4 @@
-"""What the database itself refuses of doctors, whoever asks."""
+"""What the database itself refuses of doctors."""
 
 import pytest
 from django.contrib.auth.models import AnonymousUser

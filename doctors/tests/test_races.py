@@ -19,7 +19,7 @@ def statuses(responses):
 
 
 @pytest.mark.parametrize("round_", ROUNDS)
-def test_an_email_at_once_makes_one_doctor(race, owner, stranger, round_):
+def test_concurrent_posts_of_an_email_create_one_doctor(race, owner, stranger, round_):
     bodies = [{**DOCTOR, "email": email} for email in (DOCTOR["email"], DOCTOR["email"].upper())]
 
     responses = race(*[partial(client.post, DOCTORS, body) for client in (owner, stranger) for body in bodies] * 2)
@@ -31,7 +31,7 @@ def test_an_email_at_once_makes_one_doctor(race, owner, stranger, round_):
 
 
 @pytest.mark.parametrize("round_", ROUNDS)
-def test_a_deleted_doctor_stays_deleted_whoever_changes_it_meanwhile(race, owner, staff, doctor, round_):
+def test_a_deleted_doctor_stays_deleted_despite_concurrent_changes(race, owner, staff, doctor, round_):
     path = reverse("doctors-detail", args=[doctor.pk])
 
     deleted, *changed = race(partial(owner.delete, path), *[partial(staff.put, path, DOCTOR)] * 5)

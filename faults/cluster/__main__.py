@@ -3,7 +3,7 @@
 python -m faults.cluster serve
 python -m faults.cluster break [--rounds N] [--short] [--only NAME ...] [--loopback]
 
-REQUIRE_ALL=1: a fault that must be left out for want of a right is a failure.
+REQUIRE_ALL=1: a fault that is skipped because a right is missing counts as a failure.
 """
 
 import argparse

@@ -147,7 +147,7 @@ class Cluster:
 
     @contextmanager
     def unplugged(self, machine):
-        """Cut a machine off while the block runs, where the network can: nobody is told that its connections end."""
+        """Cut a machine off while the block runs, where the network can: its connections end without notice."""
         if self.network.can_cut:
             self.network.cut(machine, [other for other in self.machines() if other is not machine])
         try:

@@ -35,7 +35,7 @@ class Site(Api):
 
 
 class Client(threading.Thread):
-    """Send one request after another until told to stop, and keep every answer."""
+    """Send one request after another until it is stopped, and keep every answer."""
 
     def __init__(self, api):
         super().__init__(daemon=True)

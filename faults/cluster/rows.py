@@ -30,7 +30,7 @@ class Fault(NamedTuple):
         return self.play.__name__.replace("_", "-")
 
 
-# A machine that falls silent costs Patroni's `ttl` of 20 s; a process that ends is noticed at once. Where nothing is
+# A machine that falls silent costs Patroni's `ttl` of 20 s; a process that ends is seen immediately. Where nothing is
 # interrupted, 3 s are allowed, as all machines share the cores of this one.
 FAULTS = [
     Fault(breaking.postgresql_killed, 6, 6, short=True),

@@ -35,7 +35,7 @@ def table(rows: Iterable[Row]) -> Table:
         if not found.header:
             found.header = cells
         elif len(found) == IMPORT_LIMIT:
-            raise FileError(f"has more than {IMPORT_LIMIT} rows: no more are imported at once.")
+            raise FileError(f"has more than {IMPORT_LIMIT} rows: import them in several files.")
         else:
             found.rows.append((line, cells))
     if not found.header:

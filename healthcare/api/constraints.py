@@ -26,7 +26,7 @@ def refusal(error: IntegrityError) -> exceptions.APIException:
     constraint = constraints().get(name)
     if constraint:
         return exceptions.ValidationError({field_of(constraint): [constraint.violation_error_message]})
-    # By PostgreSQL's English words; in another language, and by SQLite, it is not told which reference is missing.
+    # PostgreSQL's English message names the missing reference; other languages and SQLite do not.
     missing = diagnostics and re.match(r"Key \((\w+)_id\)=\(\d+\) is not present", diagnostics.message_detail or "")
     if missing:
         return exceptions.ValidationError({missing[1]: ["It does not exist any more."]})

@@ -1,7 +1,7 @@
 """Every error of the API is made here, in DRF's shape: `{"detail": "..."}` or `{"<field>": ["...", ...]}`.
 
-The database is what holds an invariant, so a constraint that refuses a row is an ordinary answer, not an accident: it
-is told in the words of the constraint's `violation_error_message`, on the field it is about.
+The database holds every invariant, so a constraint that refuses a row is an ordinary answer: the constraint's
+`violation_error_message`, on its field.
 """
 
 import logging
@@ -96,7 +96,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer what escaped every view: 503 while the database is away, else 500."""
+    """Answer an exception that escaped every view: 503 while the database is unavailable, else 500."""
     error = sys.exc_info()[1]
     if isinstance(error, DATABASE_AWAY):
         log.error("database unavailable", extra={"data": _request_id(request)}, exc_info=error)

@@ -40,7 +40,7 @@ def empty(tmp_path):
 def test_a_command_on_an_empty_database_says_what_to_do(empty, command):
     process = manage(*command, **empty)
 
-    assert process.stderr == "error: the database lacks a migration: run manage.py migrate\n"
+    assert process.stderr == "error: a migration is missing in the database: run manage.py migrate\n"
     assert process.returncode == 1
 
 
@@ -74,7 +74,7 @@ def test_the_name_of_a_database_has_no_password():
     assert described(postgresql["default"]) == "PostgreSQL clinic at the local socket:5432"
 
 
-def test_any_other_fault_of_a_statement_is_told_as_it_is(empty):
+def test_any_other_database_error_is_shown_unchanged(empty):
     code = "from django.db import connection; connection.cursor().execute('SELEKT 1')"
 
     process = manage("shell", "--no-imports", "--command", code, **empty)

@@ -1,4 +1,4 @@
-"""GET /healthz, GET /readyz, and what the API answers while the database is away."""
+"""GET /healthz, GET /readyz, and what the API answers while the database is unavailable."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -76,7 +76,7 @@ def test_not_ready_while_a_migration_is_missing():
     assert int(response.headers["Retry-After"]) > 0
 
 
-def test_alive_but_not_ready_while_the_database_is_away(away):
+def test_alive_but_not_ready_while_the_database_is_unavailable(away):
     alive, ready = away("GET", "/healthz"), away("GET", "/readyz")
 
     assert alive.status_code == 200
@@ -93,7 +93,7 @@ def test_alive_but_not_ready_while_the_database_is_away(away):
         ("POST", "/api/auth/register/", {"name": "J", "email": "john@example.com", "password": "password123"}),
     ],
 )
-def test_the_answer_is_503_while_the_database_is_away(away, method, path, body):
+def test_the_answer_is_503_while_the_database_is_unavailable(away, method, path, body):
     response = away(method, path, body)
 
     assert (response.status_code, response.headers["Content-Type"]) == (503, "application/json")
@@ -101,7 +101,7 @@ def test_the_answer_is_503_while_the_database_is_away(away, method, path, body):
     assert int(response.headers["Retry-After"]) > 0
 
 
-def test_the_admin_is_a_page_with_503_while_the_database_is_away(away):
+def test_the_admin_is_a_page_with_503_while_the_database_is_unavailable(away):
     response = away("GET", "/admin/", Cookie="sessionid=0123456789abcdef0123456789abcdef")
 
     assert (response.status_code, response.headers["Content-Type"]) == (503, "text/html; charset=utf-8")

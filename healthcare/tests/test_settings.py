@@ -188,7 +188,7 @@ def test_the_deploy_check_warns_while_a_forgotten_password_cannot_be_reset(missi
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "messages"),
     [
         ("", "console localhost 25 False False webmaster@localhost"),
         ("console:", "console localhost 25 False False webmaster@localhost"),
@@ -199,7 +199,7 @@ def test_the_deploy_check_warns_while_a_forgotten_password_cannot_be_reset(missi
         ("smtps://me%40b.example:p%2F@mail.example", "smtp mail.example 465 False True me@b.example p/"),
     ],
 )
-def test_one_variable_sets_up_the_e_mail(url, told):
+def test_one_variable_sets_up_the_e_mail(url, messages):
     code = """if True:
         from django.conf import settings as s
         print(s.EMAIL_BACKEND.split(".")[-2], s.EMAIL_HOST, s.EMAIL_PORT, s.EMAIL_USE_TLS, s.EMAIL_USE_SSL,
@@ -208,7 +208,7 @@ def test_one_variable_sets_up_the_e_mail(url, told):
 
     process = manage("shell", "-v", "0", "-c", code, EMAIL_URL=url)
 
-    assert process.stdout.strip() == told
+    assert process.stdout.strip() == messages
 
 
 def test_in_production_no_e_mail_is_printed():
@@ -387,7 +387,7 @@ def test_production_speaks_https_alone_and_says_so():
 
 
 @pytest.mark.parametrize("command", ["migrate", "clean_expired", "demo"])
-def test_a_command_tells_in_a_sentence_that_the_database_is_away(command):
+def test_a_command_says_that_the_database_is_unavailable(command):
     process = manage(command, **DATABASE, DB_HOST="127.0.0.1", DB_PORT="1")
 
     assert process.returncode == 1
@@ -429,8 +429,8 @@ def test_rates_are_wide_locally_and_strict_in_production_and_each_is_a_setting(
     assert process.stdout == f"{rates} {guesses}\n"
 
 
-@pytest.mark.parametrize(("proxies", "told"), [("", "403 no-store"), ("1", "401 no-store")])
-def test_what_a_proxy_says_is_believed_where_there_is_one(proxies, told):
+@pytest.mark.parametrize(("proxies", "messages"), [("", "403 no-store"), ("1", "401 no-store")])
+def test_what_a_proxy_says_is_believed_where_there_is_one(proxies, messages):
     asked = """if True:
         from django.test import Client
         forwarded = {"x-forwarded-proto": "https", "x-forwarded-host": "evil.example", "x-forwarded-port": "81"}
@@ -440,4 +440,4 @@ def test_what_a_proxy_says_is_believed_where_there_is_one(proxies, told):
 
     process = manage("shell", "--verbosity", "0", "--command", asked, **LIVE, TRUSTED_PROXIES=proxies)
 
-    assert process.stdout.split("\n")[0] == told
+    assert process.stdout.split("\n")[0] == messages

@@ -26,7 +26,7 @@ def serve(transactional_db):
 
 
 def chunked(body, user, **environ):
-    """Return a POST of a patient without a Content-Length, as a server hands over one that came in chunks."""
+    """Return a POST of a patient without a Content-Length, as a server passes on one with a chunked body."""
     request = RequestFactory().post(
         "/api/patients/", content_type="application/json", headers={"Authorization": f"Bearer {user.token}"}
     )

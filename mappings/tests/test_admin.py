@@ -68,7 +68,7 @@ def test_an_assignment_is_not_changed_into_another(staff_browser, owner, mapping
     assert Mapping.objects.get().doctor == mapping.doctor
 
 
-def test_a_doctor_who_was_assigned_meanwhile_is_told_on_the_form(staff_browser, mapping, page):
+def test_a_doctor_who_was_assigned_meanwhile_is_shown_on_the_form(staff_browser, mapping, page):
     response = staff_browser.post(page, form_of(mapping.patient, {"doctor": mapping.doctor_id}))
 
     assert "This doctor is already assigned to this patient." in response.content.decode()
@@ -123,7 +123,7 @@ def test_patients_are_named_there_to_those_who_may_view_them(make_user, mapping)
 
 
 def restored(browser, version):
-    """Restore what `version` of a history says was deleted; return what is told of it."""
+    """Restore what `version` of a history says was deleted; return the message about it."""
     url = reverse(f"admin:{version._meta.app_label}_{version._meta.model_name}_changelist")
     form = {"action": "restore", "_selected_action": [version.pk]}
     *_, last = browser.post(url, form, follow=True).context["messages"]

@@ -1,4 +1,4 @@
-"""Auditors: whoever is in their group sees everything in the admin and changes, takes home or restores nothing."""
+"""Auditors: members of their group see everything in the admin, and change, export or restore nothing."""
 
 from importlib import import_module
 

@@ -22,7 +22,7 @@ def body(patient, doctor):
 
 
 @pytest.mark.parametrize("round_", ROUNDS)
-def test_the_same_pair_at_once_is_assigned_once(race, owner, body, round_):
+def test_concurrent_posts_of_a_pair_assign_it_once(race, owner, body, round_):
     responses = race(*[partial(owner.post, MAPPINGS, body)] * 8)
 
     refused = [response.json() for response in responses if response.status_code == 400]

@@ -43,7 +43,7 @@ def test_a_receptionist_adds_a_patient_without_rights_on_users(member):
     assert Patient.objects.get().user == user
 
 
-def test_a_receptionist_who_adds_the_same_patient_twice_is_told_so(member):
+def test_a_receptionist_who_adds_the_same_patient_twice_is_warned(member):
     _, browser = member("Reception")
     form = {**PATIENT, **NO_DOCTORS, "another_person": "on"}
     browser.post(reverse("admin:patients_patient_add"), form)

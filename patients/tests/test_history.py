@@ -1,4 +1,4 @@
-"""Every version of a patient, told to its owner: what changed, when, by whom."""
+"""Every version of a patient, as its owner sees it: what changed, when, by whom."""
 
 import re
 
@@ -61,10 +61,10 @@ def test_a_history_tells_old_and_new_newest_first(owner, storied):
 def test_a_history_tells_who_and_when(owner, storied):
     versions = owner.get(history_of(storied)).json()
 
-    moments = [version["at"] for version in versions]
+    timestamps = [version["at"] for version in versions]
     assert [version["by"] for version in versions] == [owner.user.pk] * 3
-    assert moments == sorted(moments, reverse=True)
-    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", moment) for moment in moments)
+    assert timestamps == sorted(timestamps, reverse=True)
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", timestamp) for timestamp in timestamps)
 
 
 @pytest.mark.parametrize("chunk", [1, 2])

@@ -25,10 +25,10 @@ NOT_UTF8 = 'is not UTF-8. In Excel, choose File, Save As and the type "CSV UTF-8
 def test_an_imported_patient_is_the_users_as_if_posted(owner, stranger, csv_file):
     said = run(csv_file(HEADER, ALICE), owner)
 
-    (told,) = owner.get(PATIENTS).json()
+    (stored,) = owner.get(PATIENTS).json()
     assert said == ("1 added, 0 already there, 0 refused.\n", "")
-    assert {name: told[name] for name in PATIENT} == PATIENT
-    assert told["user"] == owner.user.pk
+    assert {name: stored[name] for name in PATIENT} == PATIENT
+    assert stored["user"] == owner.user.pk
     assert stranger.get(PATIENTS).json() == []
 
 

@@ -26,7 +26,7 @@ def test_a_second_run_adds_what_is_missing_and_changes_nothing(owner, patient, c
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_who_is_already_there_with_other_values_is_told_and_kept(owner, patient, csv_file, tmp_path, dry_run):
+def test_a_stored_patient_with_other_values_is_reported_and_kept(owner, patient, csv_file, tmp_path, dry_run):
     moved = ALICE.replace("street 123", "street 9")
     path = csv_file(HEADER, ALICE.upper(), BOB, moved.replace("30", "31"), BOB.replace("7", "8", 1), moved)
 
@@ -34,15 +34,15 @@ def test_who_is_already_there_with_other_values_is_told_and_kept(owner, patient,
 
     reason = "Already there with another value, which stays."
     with (tmp_path / "report.csv").open(newline="") as file:
-        told = list(csv.reader(file))[1:]
+        reported = list(csv.reader(file))[1:]
     patient.refresh_from_db()
     assert err == "3 of those already there have other values in the file.\n"
-    assert told == [["4", "age, address", reason], ["5", "age", reason], ["6", "address", reason]]
+    assert reported == [["4", "age, address", reason], ["5", "age", reason], ["6", "address", reason]]
     assert {name: getattr(patient, name) for name in PATIENT} == PATIENT
     assert (patient.history.count(), Patient.objects.count()) == (1, 1 if dry_run else 2)
 
 
-def test_what_is_told_of_a_patient_holds_no_columns_that_the_file_lacks(owner, patient, csv_file):
+def test_a_report_on_a_patient_has_no_columns_that_the_file_has_not(owner, patient, csv_file):
     Patient.objects.filter(pk=patient.pk).update(email="")
 
     said = run(csv_file("name,age,gender,phone", "Alice Smith,30,Female,9876543210"), owner)
@@ -67,13 +67,13 @@ def test_a_dry_run_tells_and_stores_nothing(owner, patient, csv_file):
     assert (names(), Patient.history.count()) == (["Alice Smith"], 1)
 
 
-def test_two_imports_at_once_add_each_patient_once(owner, csv_file, race, monkeypatch):
+def test_two_concurrent_imports_add_each_patient_once(owner, csv_file, race, monkeypatch):
     monkeypatch.setattr(import_patients, "BATCH", 10)
     path = csv_file(HEADER, *(f"Patient {number},30,male,{number + 10**7},," for number in range(50)))
 
-    told = race(*[lambda: run(path, owner)] * 2)
+    counts = race(*[lambda: run(path, owner)] * 2)
 
-    assert sum(int(out.split()[0]) for out, _ in told) == Patient.objects.count() == 50
+    assert sum(int(out.split()[0]) for out, _ in counts) == Patient.objects.count() == 50
     assert Patient.history.values("id").distinct().count() == Patient.history.count() == 50
 
 

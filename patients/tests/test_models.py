@@ -1,4 +1,4 @@
-"""What the database itself refuses, whoever asks."""
+"""What the database itself refuses of patients."""
 
 import pytest
 from django.contrib.auth.models import AnonymousUser

@@ -20,7 +20,7 @@ def statuses(responses):
 
 
 @pytest.mark.parametrize("round_", ROUNDS)
-def test_the_same_post_at_once_creates_one_patient(race, owner, round_):
+def test_concurrent_equal_posts_create_one_patient(race, owner, round_):
     responses = race(*[partial(owner.post, PATIENTS, PATIENT)] * 8)
 
     refused = [response.json() for response in responses if response.status_code == 400]
@@ -31,7 +31,7 @@ def test_the_same_post_at_once_creates_one_patient(race, owner, round_):
 
 @pytest.mark.parametrize("round_", ROUNDS)
 @pytest.mark.parametrize(("method", "body"), [("PUT", PATIENT), ("PATCH", {"age": 31})])
-def test_a_deleted_patient_stays_deleted_whoever_changes_it_meanwhile(race, owner, patient, round_, method, body):
+def test_a_deleted_patient_stays_deleted_despite_concurrent_changes(race, owner, patient, round_, method, body):
     path = reverse("patients-detail", args=[patient.pk])
 
     deleted, *changed = race(partial(owner.delete, path), *[partial(owner.request, method, path, body)] * 5)

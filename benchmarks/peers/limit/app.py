@@ -137,7 +137,7 @@ def patient_of(environ):
     return values
 
 
-def told(columns, row):
+def represent(columns, row):
     return dict(zip(columns, row, strict=True))
 
 
@@ -148,7 +148,7 @@ def patients(environ, user):
     query = parse_qs(environ["QUERY_STRING"])
     if "limit" not in query:
         found = rows(f"SELECT {SELECTED} FROM patients_patient WHERE user_id = %s ORDER BY id", user)
-        return 200, [told(COLUMNS, row) for row in found], []
+        return 200, [represent(COLUMNS, row) for row in found], []
     try:
         limit, after = cursors.after(query["limit"][0], query.get("cursor", [None])[0])
     except ValueError as error:
@@ -158,14 +158,14 @@ def patients(environ, user):
     page, url = found[:limit], f"https://{environ['HTTP_HOST']}{environ['PATH_INFO']}"
     return (
         200,
-        [told(COLUMNS, row) for row in page],
+        [represent(COLUMNS, row) for row in page],
         ([("Link", cursors.link(url, limit, page[-1][0]))] if len(found) > limit else []),
     )
 
 
 def patient(environ, user, pk):
     found = rows(f"SELECT {SELECTED} FROM patients_patient WHERE user_id = %s AND id = %s", user, pk)
-    return 200, told(COLUMNS, one(found)), []
+    return 200, represent(COLUMNS, one(found)), []
 
 
 def one(found):
@@ -191,14 +191,14 @@ def create(environ, user):
     body = {"address": "", "email": "", **patient_of(environ)}
     sql = INSERT_WITH_HISTORY if environ["QUERY_STRING"] == "history=1" else INSERT
     found = rows(sql, *(body[name] for name in COLUMNS[1:7]), user)
-    return 201, told(COLUMNS, found[0]), []
+    return 201, represent(COLUMNS, found[0]), []
 
 
 def update(environ, user, pk):
     body = patient_of(environ)
     columns = ", ".join(f"{name} = %s" for name in body)
     sql = f"UPDATE patients_patient SET {columns} WHERE user_id = %s AND id = %s RETURNING {SELECTED}"
-    return 200, told(COLUMNS, one(rows(sql, *body.values(), user, pk))), []
+    return 200, represent(COLUMNS, one(rows(sql, *body.values(), user, pk))), []
 
 
 def delete(environ, user, pk):
@@ -230,7 +230,7 @@ def doctors(environ, user, pk):
     )
     if not found:
         one(rows("SELECT id FROM patients_patient WHERE id = %s AND user_id = %s", pk, user))
-    return 200, [told((*DOCTOR, "mapping_id", "assigned_at"), row) for row in found], []
+    return 200, [represent((*DOCTOR, "mapping_id", "assigned_at"), row) for row in found], []
 
 
 def assign(environ, user):
@@ -248,7 +248,7 @@ def assign(environ, user):
     sql = """INSERT INTO mappings_mapping (patient_id, doctor_id, user_id, assigned_at) VALUES (%s, %s, %s, now())
              RETURNING id, assigned_at, patient_id, doctor_id, user_id"""
     made = rows(sql, body["patient"], body["doctor"], user)
-    return 201, told(("id", "assigned_at", "patient", "doctor", "user"), made[0]), []
+    return 201, represent(("id", "assigned_at", "patient", "doctor", "user"), made[0]), []
 
 
 ROUTE = re.compile(r"/api/(patients|mappings)/(?:([0-9]{1,18})/)?$")

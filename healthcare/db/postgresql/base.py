@@ -68,7 +68,7 @@ class Cursor(extensions.cursor):
         idle = self.connection.get_transaction_status() == extensions.TRANSACTION_STATUS_IDLE
         if idle and (not self.connection.autocommit or (isinstance(sql, str) and QUERY.match(sql))):
             # Below the client's own deadline: a slow statement must not look like a server that is silent, and the
-            # server must not carry out later what the client was told to try again.
+            # server must not execute later what the client was asked to retry.
             milliseconds = min(settings.DB_TIMEOUT * 900, 2**31 - 1)
             sql = f"SET LOCAL statement_timeout = {milliseconds}; {sql}"
         super().execute(sql, params)

@@ -80,7 +80,7 @@ def test_the_log_names_the_records_that_an_import_shows_and_stores(staff_browser
     assert shown == logged() == [patient.pk]
 
 
-def test_an_export_is_told_with_every_id_in_the_log_and_in_the_recent_actions(staff_browser, staff, patient, logged):
+def test_an_export_is_in_the_log_and_the_recent_actions_with_every_id(staff_browser, staff, patient, logged):
     other = Patient.objects.create(user=patient.user, **{**PATIENT, "name": "Bob"})
 
     staff_browser.post(reverse("admin:patients_patient_export"), {"resource": 0, "format": 0})

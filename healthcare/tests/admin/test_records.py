@@ -155,7 +155,7 @@ def test_what_staff_add_is_theirs_unless_they_say_otherwise(staff_browser, staff
     assert form.initial["user"] == staff.user.pk
 
 
-def test_a_rule_that_a_form_breaks_is_told_on_the_form(staff_browser, patient):
+def test_a_rule_that_a_form_breaks_is_shown_on_the_form(staff_browser, patient):
     form = {**PATIENT, **NO_DOCTORS, "age": 151, "phone": "12", "user": patient.user_id}
 
     response = staff_browser.post(reverse("admin:patients_patient_add"), form)
@@ -164,7 +164,7 @@ def test_a_rule_that_a_form_breaks_is_told_on_the_form(staff_browser, patient):
     assert Patient.objects.count() == 1
 
 
-def test_the_same_patient_twice_is_told_on_the_form(staff_browser, patient):
+def test_the_same_patient_twice_is_shown_on_the_form(staff_browser, patient):
     form = {**PATIENT, **NO_DOCTORS, "name": "ALICE smith", "user": patient.user_id}
 
     response = staff_browser.post(reverse("admin:patients_patient_add"), form)
@@ -260,7 +260,7 @@ def test_a_form_offers_the_genders_and_keeps_how_one_was_written(staff_browser, 
 
 
 @pytest.mark.parametrize("path", ["/admin/nope/", "/admin/patients/nope/"])
-def test_a_path_that_is_nowhere_in_the_admin_is_told_on_a_page(staff_browser, path):
+def test_an_unknown_path_of_the_admin_is_a_page_with_404(staff_browser, path):
     response = staff_browser.get(path)
 
     assert (response.status_code, response.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
@@ -269,14 +269,14 @@ def test_a_path_that_is_nowhere_in_the_admin_is_told_on_a_page(staff_browser, pa
 
 
 @pytest.mark.parametrize("path", ["/nope", "/api/nope/", "/administration/"])
-def test_a_path_that_is_nowhere_else_is_told_in_json(staff_browser, path):
+def test_any_other_unknown_path_is_404_in_json(staff_browser, path):
     response = staff_browser.get(path)
 
     assert (response.status_code, response.headers["Content-Type"]) == (404, "application/json")
     assert response.json() == {"detail": errors.NOT_FOUND}
 
 
-def test_a_log_in_that_was_tried_too_often_is_told_on_a_page_that_says_when_to_return(staff, settings):
+def test_a_log_in_that_was_tried_too_often_is_a_page_that_says_when_to_return(staff, settings):
     settings.LOGIN_FAILURES = 1
     form = {"username": staff.user.email, "password": "wrong"}
     Client().post(reverse("admin:login"), form)

@@ -132,7 +132,7 @@ def test_doctors_are_imported_too(staff_browser, staff):
         ("id", "x", "Must be a whole number."),
     ],
 )
-def test_one_row_that_breaks_a_rule_is_told_and_nothing_is_imported(staff_browser, field, value, message):
+def test_one_row_that_breaks_a_rule_is_named_and_nothing_is_imported(staff_browser, field, value, message):
     row = {"id": "", **PATIENT, "user": ""}
 
     preview = upload(staff_browser, as_csv(row, {**row, "name": "Good"}.values(), {**row, field: value}.values()))
@@ -144,7 +144,7 @@ def test_one_row_that_breaks_a_rule_is_told_and_nothing_is_imported(staff_browse
     assert (Patient.objects.count(), Patient.history.count()) == (0, 0)
 
 
-def test_the_same_patient_twice_in_a_file_is_told(staff_browser):
+def test_the_same_patient_twice_in_a_file_is_named(staff_browser):
     preview = upload(staff_browser, as_csv(HEADER, ALICE, ["ALICE smith", *ALICE[1:]]))
 
     assert refusals(preview) == {
@@ -164,7 +164,7 @@ def test_the_same_patient_twice_in_a_file_is_told(staff_browser):
         ([["name", "Name "], ["A", "B"]], "More than one column “name”."),
         ([["name"], *[["A"]] * 1000], "No column “age”, “gender”, which a row without an id needs."),
         ([["id", "name"], ["7", "A"], ["", "B"]], "No column “age”, “gender”"),
-        ([["name"], *[["A"]] * 1001], "The file has more than 1000 rows: no more are imported at once."),
+        ([["name"], *[["A"]] * 1001], "The file has more than 1000 rows: import them in several files."),
     ],
 )
 def test_a_file_with_a_fault_is_refused_as_a_whole(staff_browser, rows, message):
@@ -193,11 +193,11 @@ def test_a_file_with_a_fault_is_refused_as_a_whole(staff_browser, rows, message)
         (as_xlsx([*HEADER, *"x" * 45]), XLSX, "The file has more than 50 columns."),
     ],
 )
-def test_what_is_no_spreadsheet_is_told_on_the_form_in_words(staff_browser, content, file_format, message):
+def test_what_is_no_spreadsheet_is_explained_on_the_form(staff_browser, content, file_format, message):
     preview = upload(staff_browser, content, file_format=file_format)
 
-    (told,) = preview.context["form"].errors["import_file"]
-    assert told.startswith(message)
+    (message,) = preview.context["form"].errors["import_file"]
+    assert message.startswith(message)
 
 
 @pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])

@@ -1,6 +1,6 @@
 """What a request costs, in queries and in calls of functions, and what a start imports: no clock makes a test fail.
 
-A ceiling stands some 15 % above what was counted. One that is broken means that something got dearer for everybody.
+A ceiling stands some 15 % above what was counted. A broken one means that a request got more expensive.
 """
 
 import cProfile

@@ -62,7 +62,7 @@ def test_an_unknown_constraint_is_a_conflict():
         ("mappings_mapping_unique_pair", "non_field_errors"),
     ],
 )
-def test_a_constraint_is_told_on_the_field_it_is_about(constraint, field):
+def test_a_constraint_is_reported_on_its_field(constraint, field):
     assert constraints.field_of(constraints.constraints()[constraint]) == field
 
 

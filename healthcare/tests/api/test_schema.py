@@ -143,7 +143,7 @@ def test_a_text_is_accepted_by_the_rules_of_its_field(owner, field, text, good):
     assert good or list(response.json()) == [field]
 
 
-def test_the_two_meanings_of_a_mapping_path_are_told():
+def test_the_two_meanings_of_a_mapping_path_are_described():
     by_method = {method: operation for path, method, operation in OPERATIONS if path == "/api/mappings/{id}/"}
 
     assert "patient" in by_method["get"]["parameters"][0]["description"]

@@ -104,11 +104,11 @@ def test_many_threads_wait_for_a_frozen_redis_for_one_time_out_in_all(frozen_red
 
 
 @pytest.fixture
-def two_at_once(settings):
+def two_concurrent(settings):
     settings.USER_CONCURRENT_REQUESTS = 2
 
 
-def test_requests_of_one_user_at_work_at_once_are_bounded(transactional_db, owner, stranger, patient, two_at_once):
+def test_concurrent_requests_of_one_user_are_bounded(transactional_db, owner, stranger, patient, two_concurrent):
     def begin():
         """Get a list as a WSGI server does that has not sent all of it yet."""
         request = RequestFactory().get("/api/patients/", headers={"Authorization": f"Bearer {owner.token}"})
@@ -129,7 +129,7 @@ def test_requests_of_one_user_at_work_at_once_are_bounded(transactional_db, owne
 @pytest.mark.parametrize(
     ("path", "status"), [("/api/patients/0/", 404), ("/api/patients/?x=1", 400), ("/api/doctors/", 200)]
 )
-def test_a_request_that_ended_in_any_way_is_not_at_work(owner, two_at_once, path, status):
+def test_a_request_that_ended_in_any_way_is_not_at_work(owner, two_concurrent, path, status):
     statuses = [owner.get(path).status_code for _ in range(5)]
 
     assert statuses == [status] * 5

@@ -73,7 +73,7 @@ def test_a_request_that_cannot_be_right_tells_one_that_can(owner, method, path, 
 
 @pytest.mark.parametrize("path", [PATIENTS, "/api/auth/register/", "/api/auth/login/"])
 @pytest.mark.parametrize("raw", [b"[]", b"null", b'"text"', b"7"])
-def test_a_body_that_is_no_object_is_told_in_the_words_of_json(owner, path, raw):
+def test_a_body_that_is_no_object_is_described_in_terms_of_json(owner, path, raw):
     response = owner.post(path, raw=raw)
 
     assert (response.status_code, response.json()) == (400, {"non_field_errors": [NO_OBJECT]})

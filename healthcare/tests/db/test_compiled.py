@@ -15,7 +15,7 @@ from patients.serializers import PatientSerializer
 
 # Whatever a text column can hold: more than the validators let in.
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=50)
-MOMENTS = st.datetimes(timezones=st.just(UTC)) | st.datetimes(timezones=st.just(UTC)).map(
+TIMESTAMPS = st.datetimes(timezones=st.just(UTC)) | st.datetimes(timezones=st.just(UTC)).map(
     lambda moment: moment.replace(microsecond=0)
 )
 COMMON = {
@@ -23,7 +23,7 @@ COMMON = {
     "gender": st.sampled_from(["male", "Female", "UNKNOWN"]),
     "phone": st.from_regex(r"\A\+?[0-9]{7,15}\Z"),
     "address": TEXT,
-    "created_at": MOMENTS,
+    "created_at": TIMESTAMPS,
 }
 RECORDS = {
     "patients": (Patient, PatientSerializer, PATIENT, st.fixed_dictionaries({**COMMON, "age": st.integers(0, 150)})),

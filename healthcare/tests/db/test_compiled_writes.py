@@ -56,7 +56,7 @@ def test_a_lock_held_too_long_is_503_and_nothing_is_stored_later(owner, patient,
     settings.DB_TIMEOUT = 1
 
     with somebody_else("UPDATE patients_patient SET age = 31 WHERE id = %s", patient.pk):
-        response = owner.put(f"/api/patients/{patient.pk}/", PATIENT | {"name": "Told 503"}, **headers)
+        response = owner.put(f"/api/patients/{patient.pk}/", PATIENT | {"name": "Refused 503"}, **headers)
         # The server is known to answer: nobody waits less for a connection to it.
         assert base._suspect_until == 0
     time.sleep(0.5)
@@ -66,7 +66,7 @@ def test_a_lock_held_too_long_is_503_and_nothing_is_stored_later(owner, patient,
 
 
 @pytest.mark.django_db(transaction=True)
-def test_versions_have_the_order_of_their_moments(owner, patient):
+def test_versions_have_the_order_of_their_timestamps(owner, patient):
     with ExitStack() as waiting:
         with somebody_else("UPDATE patients_patient SET age = 31 WHERE id = %s", patient.pk) as cursor:
             future = waiting.enter_context(

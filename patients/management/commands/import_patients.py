@@ -61,17 +61,17 @@ class Command(BaseCommand):
             # Reads all of it, so that a file with a fault of its own is refused before anything is stored.
             total = sum(1 for _ in patients.rows())
             with ExitStack() as stack:
-                told = stack.enter_context(report_to(report)) if report else self.report
+                note = stack.enter_context(report_to(report)) if report else self.report
                 progress = stack.enter_context(tqdm(total=total, unit=" rows", disable=None if verbosity else True))
                 rows = patients.rows()
                 while batch := list(islice(rows, BATCH)):
-                    valid = list(patients.valid(batch, told))
+                    valid = list(patients.valid(batch, note))
                     with transaction.atomic():
                         added = add([Patient(user=owner, **fields) for _, fields in valid], owner)
                         others = differing(valid, owner) if added < len(valid) else []
                         transaction.set_rollback(dry_run)
                     for line, names in others:
-                        told(line, names, "Already there with another value, which stays.")
+                        note(line, names, "Already there with another value, which stays.")
                     different += len(others)
                     counts["added"] += added
                     counts["already there"] += len(valid) - added

@@ -1,0 +1,69 @@
+"""The words of comments, docstrings, messages, names and documents are those of technical English."""
+
+import io
+import re
+import subprocess
+import tokenize
+
+import pytest
+from django.conf import settings
+
+# What not to write, and what to write instead.
+WORDS = {
+    r"told": "reported, returned",
+    r"lack(s|ed|ing)?": "is missing",
+    r"dear(er|est)?": "expensive",
+    r"anew": "again",
+    r"moments": "timestamps",
+    r"deeds?": "action",
+    r"at once": "concurrently, immediately",
+    r"(is|are|was|were) away": "unavailable",
+    r"stead": "instead",
+    r"who(so|m)?ever": "a client, a user, anyone who",
+    r"(tokens?|sessions?) (is|are|was) dead": "revoked",
+    r"kept by": "owned by, editable by",
+    r"for want of": "because there is no",
+    r"one too many": "the extra one",
+    r"give or take": "about",
+}
+ODD = re.compile(rf"(?<![^\W_])(?:{'|'.join(WORDS)})(?![^\W_])", re.IGNORECASE)
+SUFFIXES = (".py", ".md", ".html", ".txt", ".toml", ".ini", ".yaml", ".yml", ".conf", ".sh", ".lua", ".cfg", ".example")
+PLAIN = {"Makefile", "Dockerfile", "run", "isolated.py", "with-server", "readme"}
+# It lists the words.
+HERE = "healthcare/tests/test_prose.py"
+
+
+def tracked():
+    listed = subprocess.run(["git", "ls-files"], cwd=settings.BASE_DIR, capture_output=True, text=True, check=True)  # noqa: S607, from the PATH
+    for name in listed.stdout.splitlines():
+        path = settings.BASE_DIR / name
+        if name != HERE and (name.endswith(SUFFIXES) or path.name in PLAIN) and path.is_file():
+            yield path
+
+
+def prose(path):
+    """Yield (line number, text); of Python the comments, strings and names, the last with spaces for underscores."""
+    if path.suffix != ".py":
+        yield from enumerate(path.read_text().splitlines(), 1)
+        return
+    # Since Python 3.12 the text of an f-string has a type of its own.
+    kinds = {tokenize.COMMENT, tokenize.STRING, tokenize.NAME, getattr(tokenize, "FSTRING_MIDDLE", None)}
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline):
+        # Constants are the names of settings, which people know.
+        if token.type in kinds and not (token.type == tokenize.NAME and token.string.isupper()):
+            text = token.string.replace("_", " ") if token.type == tokenize.NAME else token.string
+            yield from enumerate(text.splitlines(), token.start[0])
+
+
+def test_nothing_is_written_in_words_that_nobody_says():
+    if not (settings.BASE_DIR / ".git").exists():
+        pytest.skip("The files that are tracked are known in a checkout only.")
+
+    found = [
+        f"{path.relative_to(settings.BASE_DIR)}:{number}: {match[0]!r} in {line.strip()!r}"
+        for path in tracked()
+        for number, line in prose(path)
+        if (match := ODD.search(line))
+    ]
+
+    assert found == [], "\n".join(found)
