@@ -80,11 +80,12 @@ class ApiClient:
 
 @pytest.fixture(autouse=True)
 def _settings_of_tests(settings, request):
-    """Start with nothing counted, and hash quickly but where a test is about that (`@pytest.mark.argon2`)."""
+    """Start with nothing counted, bound no concurrent requests, and hash quickly except under `@pytest.mark.argon2`."""
     if not request.node.get_closest_marker("argon2"):
         settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     cache.clear()
     # A test that does not read a stream to its end leaves its request open.
+    settings.USER_CONCURRENT_REQUESTS = 1_000_000
     ConcurrencyThrottle._at_work.clear()
 
 

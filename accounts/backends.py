@@ -18,6 +18,7 @@ class GuardedBackend(ModelBackend):
 
         Raise ServerBusy or Throttled before any hashing. Without a request, as in a shell, nothing is counted.
         """
+        username = kwargs.get(User.USERNAME_FIELD) if username is None else username
         if username is None or password is None:
             return None
         if request is None:

@@ -275,3 +275,7 @@ def test_attempts_are_counted_in_the_database_while_redis_is_unavailable(owner, 
     statuses = [guess(owner.user).status_code for _ in range(4)]
 
     assert statuses == [401, 401, 401, 429]
+
+
+def test_a_log_in_may_name_the_user_by_the_field_of_the_model(owner):
+    assert authenticate(email=owner.user.email, password=PASSWORD) == owner.user

@@ -226,7 +226,7 @@ def test_the_sidebar_begins_with_what_a_clinic_works_with(staff_browser):
     }
     assert sections["Clinic"] == ["Patients", "Doctors", "Assignments"]
     assert sections["Administration"][:2] == ["Users", "Groups"]
-    assert sections["History"] == ["Patient history", "Doctor history", "Assignment history"]
+    assert sections["History"] == ["Patient history", "Doctor history", "Assignment history", "User history"]
     assert "Mapping" not in page.content.decode()
     assert "View site" not in page.content.decode()
 
