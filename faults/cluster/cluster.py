@@ -19,7 +19,7 @@ BOOT_SECONDS = 180
 class Cluster:
     """Three databases, one etcd, two apps, nginx. Leaving it ends every process; `world` removes the files."""
 
-    ETCD = 41
+    ETCD, WEB = 41, 30
 
     def __init__(self, world, network):
         self.world, self.network, self.folder = world, network, world.folder
@@ -44,7 +44,7 @@ class Cluster:
         self.etcd = self.new(Etcd, "etcd1", self.ETCD)
         self.databases += [self.new(Database, f"db{number}", 10 + number) for number in (1, 2, 3)]
         self.apps += [self.new(App, f"app{number}", 20 + number) for number in (1, 2)]
-        self.web = self.new(Web, "web", 30)
+        self.web = self.new(Web, "web", self.WEB)
         for machine in (self.etcd, *self.databases):
             machine.boot()
         self.release = self.new_release()

@@ -68,6 +68,7 @@ class Machine:
             "/etc/": f"{self.folder}/etc/",
             "SECRET_KEY=change-me": f"SECRET_KEY={SECRET_KEY}",
             "change-me": PASSWORD,
+            "ALLOWED_HOSTS=api.example.com": f"ALLOWED_HOSTS={SITE},{self.network.prefix}{self.cluster.WEB}",
             "api.example.com": SITE,
         }
 

@@ -43,7 +43,7 @@ FAULTS = [
     Fault(breaking.etcd_killed, 3, 3, short=True),
     Fault(breaking.app_killed, 3, 3),
     Fault(breaking.app_frozen, 3, 3, short=True),
-    Fault(breaking.rolled, 3, 3, errors=False, short=True),
+    Fault(breaking.rolled, 3, 3, errors=False),
     Fault(breaking.released, 3, 3, errors=False, short=True),
     Fault(breaking.haproxy_killed, 3, 3),
     Fault(breaking.cut_from_cluster, 27, 27, cuts=True),
