@@ -224,6 +224,10 @@ class Schema(AutoSchema):
     def has_etag(self) -> bool:
         return getattr(self.view, "has_etag", False)
 
+    def get_auth(self) -> list[dict[str, Any]]:
+        """Return the ways to authenticate; of a public view, that none is needed."""
+        return super().get_auth() or [{}]
+
     # Parameters
 
     def _resolve_path_parameters(self, variables: list[str]) -> list[dict[str, Any]]:
