@@ -52,7 +52,12 @@ function nameWidgets() {
   for (const heading of document.querySelectorAll(".tabular th.original")) {
     heading.innerHTML = '<span class="visually-hidden">Record</span>';
   }
+  for (const heading of document.querySelectorAll(".tabular thead th:empty")) {
+    heading.innerHTML = '<span class="visually-hidden">Remove</span>';
+  }
 }
+/* Select2 makes its widgets in a callback of jQuery, which may come after the load event. */
+window.django?.jQuery?.(nameWidgets);
 window.addEventListener("load", nameWidgets);
 document.addEventListener("formset:added", () => setTimeout(nameWidgets));
 window.addEventListener("load", () => window.django?.jQuery?.(document).on("change", "select.admin-autocomplete", nameWidgets));
