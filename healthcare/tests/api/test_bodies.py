@@ -75,7 +75,7 @@ def test_a_body_that_is_no_object_is_refused(owner, path, body):
 
 
 @pytest.mark.parametrize(
-    "age", ["1" * 400, "2147483648", "1e400", "1e2", "30.0", "3.7", "true", '"1_0"', '"٣"', '" 30"', "[30]", "{}", '""']
+    "age", ["1" * 400, "2147483648", "1e400", "3.7", "true", '"1_0"', '"٣"', '" 30"', "[30]", "{}", '""']
 )
 def test_an_age_that_is_no_whole_number_of_years_is_refused(owner, age):
     response = owner.post("/api/patients/", raw=json.dumps(PATIENT | {"age": "AGE"}).replace('"AGE"', age).encode())

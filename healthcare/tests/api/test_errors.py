@@ -18,7 +18,7 @@ from healthcare.api.json import encode
         (KeyError("secret"), 500, ["server error"]),
     ],
 )
-def test_an_error_outside_the_api_is_json_with_the_right_status(
+def test_an_error_in_the_admin_is_a_page_with_the_right_status(
     monkeypatch, staff_browser, caplog, error, status, logged
 ):
     def fail(*args, **kwargs):
@@ -32,13 +32,14 @@ def test_an_error_outside_the_api_is_json_with_the_right_status(
     assert response.status_code == status
     assert [record.message for record in caplog.records if record.name == "healthcare.errors"] == logged
     assert "secret" not in response.content.decode()
-    assert response.json()["detail"]
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert response.headers["X-Request-ID"]
 
 
 def test_what_django_finds_suspicious_is_refused_in_json(db):
     client = Client(raise_request_exception=False)
 
-    response = client.get("/admin/", headers={"Host": "evil.example.com"})
+    response = client.get("/", headers={"Host": "evil.example.com"})
 
     assert (response.status_code, response.json()) == (
         400,

@@ -15,7 +15,12 @@ APP = COMPOSE["services"]["app"]
 CLEAN = COMPOSE["services"]["clean"]
 WEB, CRON = RENDER["services"]
 # What is secret or the host's own, and so not in the files.
-OWN = {"SECRET_KEY": KEY, "ALLOWED_HOSTS": "api.example.com"}
+OWN = {
+    "SECRET_KEY": KEY,
+    "ALLOWED_HOSTS": "api.example.com",
+    "EMAIL_URL": "smtps://clinic:secret@mail.example.com",
+    "PASSWORD_RESET_URL": "https://app.example.com/reset/{uid}/{token}",
+}
 DATABASE_URL = "postgresql://clinic:secret@database.example/clinic"
 
 known = set(re.findall(r"^#([A-Z_]+)=", (BASE_DIR / ".env.example").read_text(), re.MULTILINE))
