@@ -58,9 +58,9 @@ def standby_frozen(cluster):
 
 
 def etcd_killed(cluster):
-    """kill -9 of all of etcd, 30 s"""
+    """kill -9 of all of etcd, 25 s"""
     cluster.etcd.kill()
-    time.sleep(30)
+    time.sleep(25)
     cluster.etcd.boot()
 
 

@@ -34,10 +34,10 @@ class Fault(NamedTuple):
 # interrupted, 3 s are allowed, as all machines share the cores of this one.
 FAULTS = [
     Fault(breaking.postgresql_killed, 6, 6, short=True),
-    Fault(breaking.node_killed, 25, 25, short=True),
+    Fault(breaking.node_killed, 25, 25),
     Fault(breaking.postgresql_frozen, 27, 27, short=True),
     Fault(breaking.node_frozen, 27, 27),
-    Fault(breaking.switched_over, 9, 9),
+    Fault(breaking.switched_over, 9, 9, short=True),
     Fault(breaking.standby_killed, 3, 3),
     Fault(breaking.standby_frozen, 3, 3, short=True),
     Fault(breaking.etcd_killed, 3, 3, short=True),
