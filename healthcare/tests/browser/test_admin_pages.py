@@ -36,7 +36,7 @@ def upload(page, model, text):
         {"name": "patients.csv", "mimeType": "text/csv", "buffer": text.encode()}
     )
     assert page.get_by_label("Format").evaluate("select => select.selectedOptions[0].text") == "csv"
-    follow(page, page.get_by_role("button", name="Submit"))
+    follow(page, page.get_by_role("button", name="Preview"))
     page.get_by_role("heading", name=re.compile("Preview|Nothing was imported")).wait_for()
 
 
@@ -54,7 +54,7 @@ def test_a_bad_file_stores_nothing_and_a_good_one_is_imported_and_exported(page,
     upload(page, "patients/patient", f"{HEADER}\nGood File,30,male,1234567,,\nBad File,x,robot,1,,")
 
     page.get_by_role("heading", name="Nothing was imported").wait_for()
-    page.get_by_text("age: A valid integer is required.").wait_for()
+    page.get_by_text("age: Must be a whole number from 0 to 150.").wait_for()
     look("import-errors")
     page.goto("/admin/patients/patient/?q=File")
     page.get_by_text("0 patients").first.wait_for()
@@ -106,7 +106,7 @@ def test_pages_are_readable_in_every_view(page, look, log_in, view):
     look(f"patient-{view}")
     follow(page, page.get_by_role("link", name="Edit"))
     look(f"form-{view}")
-    follow(page, page.get_by_role("link", name="History"))
+    follow(page, page.get_by_role("link", name="History", exact=True))
     look(f"versions-{view}")
     follow(page, page.locator(".timeline").get_by_role("link", name=f"Patient {view}").last)
     page.get_by_role("heading", name="Patient as added on").wait_for()
