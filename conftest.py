@@ -17,7 +17,7 @@ from mappings.models import Mapping
 from patients.models import Patient
 
 # What only one database has is tested where it is the database.
-ONLY_POSTGRESQL = ("postgresql", "compiled_writes", "encodings", "tampered_dumps", "both_write_paths")
+ONLY_POSTGRESQL = ("postgresql", "compiled_writes", "encodings", "tampered_dumps", "both_write_paths", "search_index")
 collect_ignore = [
     f"healthcare/tests/db/test_{name}.py" for name in (["sqlite"] if settings.DB_LIVE else ONLY_POSTGRESQL)
 ]

@@ -11,7 +11,6 @@ from django.urls import URLPattern, path, reverse
 
 from healthcare.admin import timeline
 from healthcare.admin.records import RecordAdmin
-from healthcare.logs import log_access
 
 # Versions on the page; its history has them all.
 SHOWN_VERSIONS = 10
@@ -60,7 +59,6 @@ class PageAdmin(RecordAdmin):
             raise PermissionDenied
         if not record:
             return self._get_obj_does_not_exist_redirect(request, self.opts, str(object_id))
-        log_access(request, [record.id])
         versions = [self.model.history.filter(id=record.id), *self.related_history(record.id)]
         entries, older = timeline.page(versions, size=SHOWN_VERSIONS)
         context = {

@@ -31,7 +31,7 @@ class FilterBackend(filters.DjangoFilterBackend):
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         filterset = self.get_filterset_class(view, view.queryset)
         return [
-            parameter(name, item.schema, getattr(item, "_label", None) or item.meaning, item.example)
+            parameter(name, item.schema, getattr(item, "_label", None) or item.meaning)
             if isinstance(item, Filter)
             else parameter(name, Filter.schema, "", None)
             for name, item in (filterset.base_filters.items() if filterset else ())
@@ -59,7 +59,7 @@ class SearchFilter(drf_filters.SearchFilter):
             return []
         schema = {"type": "string", "maxLength": self.max_length}
         description = f"Words to find, in any order, case and accents, in: {', '.join(fields)}."
-        return [parameter(self.search_param, schema, description, "smith")]
+        return [parameter(self.search_param, schema, description)]
 
 
 class OrderingFilter(drf_filters.OrderingFilter):
@@ -84,7 +84,7 @@ class OrderingFilter(drf_filters.OrderingFilter):
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         enum = [sign + name for name in view.ordering_fields for sign in ("", "-")]
-        return [parameter(self.ordering_param, {"type": "string", "enum": enum}, "`-` for descending.", "id")]
+        return [parameter(self.ordering_param, {"type": "string", "enum": enum}, "`-` for descending.")]
 
 
 @cache
@@ -113,17 +113,15 @@ class IntegerFormField(forms.IntegerField):
 
 
 class Filter(filters.Filter):
-    """A filter with its OpenAPI schema, and a value for which a request succeeds."""
+    """A filter with its OpenAPI schema."""
 
     schema: dict[str, Any] = {"type": "string"}
-    example: Any
     meaning = "Equal."
 
 
 class IntegerFilter(Filter):
     field_class = IntegerFormField
     schema = {"type": "integer", "minimum": 1 - 10**18, "maximum": 10**18 - 1}
-    example = 1
 
 
 class FoldedFormField(forms.CharField):
@@ -134,7 +132,6 @@ class FoldedFormField(forms.CharField):
 class FoldFilter(Filter):
     """Equal without regard to case."""
 
-    example = "Cardiologist"
     meaning = "Equal without regard to case."
     field_class: type[forms.Field] = FoldedFormField
 
@@ -155,7 +152,6 @@ class GenderFilter(Filter):
     """A gender in any of its spellings: `male` finds `Male` and `M`."""
 
     schema = {"type": "string", "enum": list(GENDER_SPELLINGS)}
-    example = "female"
     meaning = "In any of its spellings: `male` finds `Male` and `M`."
     field_class = GenderFormField
 

@@ -119,17 +119,12 @@ class KeysetPagination(BasePagination):
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         limit = {"type": "integer", "minimum": 1, "maximum": self.max_limit}
-        start = base64.urlsafe_b64encode(encode([0, 1])).decode().rstrip("=")
         return [
             parameter(
-                self.limit_query_param, limit, "Rows a page; the `Link` header leads on. Without it, everything.", 100
+                self.limit_query_param, limit, "Rows a page; the `Link` header leads on. Without it, everything."
             ),
-            parameter(
-                self.cursor_query_param,
-                {"type": "string"},
-                "Where a page starts: follow `Link` instead of making one.",
-                start,
-            ),
+            # Importers send the example, and would make up a value without one.
+            parameter(self.cursor_query_param, {"type": "string"}, "Where a page starts: follow `Link`.", example=""),
         ]
 
     def _headers(self) -> dict[str, str]:
@@ -142,8 +137,8 @@ class KeysetPagination(BasePagination):
 
     def _limit(self, given: str | None) -> int | None:
         name = self.limit_query_param
-        if given is None:
-            if self.cursor_query_param in self.request.query_params:
+        if not given:
+            if self.request.query_params.get(self.cursor_query_param):
                 raise ValidationError({name: ["A cursor needs the limit it came with."]})
             return None
         if not re.fullmatch(r"[0-9]{1,9}", given) or not 1 <= int(given) <= self.max_limit:
@@ -152,7 +147,7 @@ class KeysetPagination(BasePagination):
 
     def _after(self, cursor: str | None) -> After | None:
         """Return the (value, id) that a cursor holds; None for the first page."""
-        if cursor is None:
+        if not cursor:
             return None
         field = self.order.field
         try:
@@ -170,6 +165,6 @@ class KeysetPagination(BasePagination):
             raise ValidationError({self.cursor_query_param: [message]}) from None
 
 
-def parameter(name: str, schema: dict[str, Any], description: str, example: Any) -> dict[str, Any]:
-    """Return a query parameter of the OpenAPI document; `example` is a value with which a request succeeds."""
-    return {"name": name, "in": "query", "schema": schema, "description": description, "example": example}
+def parameter(name: str, schema: dict[str, Any], description: str, **more: Any) -> dict[str, Any]:
+    """Return a query parameter of the OpenAPI document."""
+    return {"name": name, "in": "query", "schema": schema, "description": description, **more}

@@ -3,7 +3,6 @@
 from urllib.parse import urlencode
 
 import pytest
-from django.db import connection
 from django.db.models import Value
 from django.urls import reverse
 from hypothesis import HealthCheck, example, given, settings
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 
 from accounts.models import User
 from conftest import DOCTOR, PATIENT
-from doctors.models import Doctor
 from healthcare.db.functions import Searchable, searchable
 from healthcare.search import search
 from patients.models import Patient
@@ -105,18 +103,3 @@ def test_both_databases_make_the_same_of_a_text(db, one, other):
     (made,) = User.objects.values_list(Searchable(Value(one), Value(other)), flat=True)
 
     assert made == searchable(f"{one} {other}")
-
-
-@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has no such index")
-@pytest.mark.parametrize(
-    ("model", "fields", "index"),
-    [(Patient, PATIENT_FIELDS, "patients_search"), (Doctor, DOCTOR_FIELDS, "doctors_search")],
-)
-@pytest.mark.parametrize("by_index", [True, False])
-def test_a_search_reads_the_index(db, model, fields, index, by_index):
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
-
-        plan = search(model.objects.order_by(), fields, "Émile Zola", by_index).explain()
-
-    assert (index in plan) is by_index

@@ -267,7 +267,7 @@ def test_the_search_of_doctors_has_an_index():
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
         plan = doctors.explain()
 
-    assert plan.count("Bitmap Index Scan on doctors_search") == 3
+    assert "Bitmap Index Scan on doctors_search" in plan
     assert "Seq Scan" not in plan
 
 
