@@ -33,7 +33,7 @@ class FilterBackend(filters.DjangoFilterBackend):
         return [
             parameter(name, item.schema, getattr(item, "_label", None) or item.meaning)
             if isinstance(item, Filter)
-            else parameter(name, Filter.schema, "", None)
+            else parameter(name, Filter.schema, "")
             for name, item in (filterset.base_filters.items() if filterset else ())
         ]
 

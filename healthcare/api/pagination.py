@@ -137,7 +137,7 @@ class KeysetPagination(BasePagination):
 
     def _limit(self, given: str | None) -> int | None:
         name = self.limit_query_param
-        if not given:
+        if given is None:
             if self.request.query_params.get(self.cursor_query_param):
                 raise ValidationError({name: ["A cursor needs the limit it came with."]})
             return None

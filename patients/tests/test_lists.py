@@ -188,6 +188,10 @@ ORDERING = "Must be one of id, name, age, created_at, with - for descending."
 UNKNOWN = "Unknown query parameter. Known here: age, age_max, age_min, cursor, gender, limit, ordering, search."
 
 
+def test_an_empty_cursor_is_the_first_page(owner, patient):
+    assert owner.get(PATIENTS + "?limit=1&cursor=").json() == owner.get(PATIENTS + "?limit=1").json()
+
+
 @pytest.mark.parametrize(
     ("query", "field", "message"),
     [
@@ -197,7 +201,7 @@ UNKNOWN = "Unknown query parameter. Known here: age, age_max, age_min, cursor, g
         ),
         ("limit=2&limit=3", "limit", "Given more than once: send it once."),
         (f"cursor={cursor(1, 1)}", "limit", "A cursor needs the limit it came with."),
-        *((f"limit=2&cursor={bad}", "cursor", CURSOR) for bad in ("", "!", "AAAA", "%C3%A9", "W10", "bnVsbA", "e30")),
+        *((f"limit=2&cursor={bad}", "cursor", CURSOR) for bad in ("!", "AAAA", "%C3%A9", "W10", "bnVsbA", "e30")),
         *(
             (f"limit=2&ordering={ordering}&cursor={cursor(*key)}", "cursor", CURSOR)
             for ordering, key in [

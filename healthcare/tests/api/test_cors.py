@@ -75,6 +75,7 @@ def test_an_allowed_origin_may_ask_first(allowed, db):
         "content-type",
         "if-match",
         "if-none-match",
+        "prefer",
     }
 
 
