@@ -5,14 +5,14 @@ import re
 import schemathesis
 
 STORED = r"already exists|exists already|already assigned|There is no |You have no |This is not your current"
-CONFIGURED = r"password is too|entirely numeric|too common|Send your current password"
+CONFIGURED = r"This link is wrong|password is too|entirely numeric|too common|Send your current password"
 # Text of nothing but invisible characters; a cursor is opaque, and one parameter cannot require another.
-BEYOND_A_SCHEMA = r"may not be blank|Not a cursor of this list|cursor needs the limit"
+BEYOND_A_SCHEMA = r"may not be blank|as a spreadsheet writes it|Not a cursor of this list|cursor needs the limit"
 EXPLAINED = re.compile(f"{STORED}|{CONFIGURED}|{BEYOND_A_SCHEMA}")
 
 # The document has these rules in words: from such patterns, importers and generators make garbage.
 CONTROLS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029\ufffe\uffff"
-LINE = rf"^\s*[^\s{CONTROLS}][^{CONTROLS}]*$"
+LINE = rf"^\s*[^\s{CONTROLS}]([^{CONTROLS}]{{0,98}}[^\s{CONTROLS}])?\s*$"
 TEXT = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\ufffe\uffff]*$"
 GENDERS = "|".join(
     "".join(f"[{letter.upper()}{letter}]" for letter in gender)
@@ -23,28 +23,41 @@ RULES = {
     "name": {"pattern": LINE},
     "specialization": {"pattern": LINE},
     "gender": {"pattern": rf"^\s*({GENDERS})\s*$"},
-    "phone": {"pattern": rf"^\s*({PHONE})?\s*$"},
+    "phone": {"pattern": rf"^\s*{PHONE}\s*$"},
     "address": {"pattern": TEXT},
     "email": {"format": "email"},
 }
+NO_NUL = {"pattern": r"^[^\u0000]*$"}
+# Their length counts without the white space at their ends.
+TRIMMED = ("name", "specialization", "gender")
+
+
+def with_rules(field, schema):
+    """Return the schema of a text in a request with the rules that the document states in words."""
+    required = "minLength" in schema
+    if field in TRIMMED:
+        schema = {key: value for key, value in schema.items() if key not in ("minLength", "maxLength")}
+    schema = schema | RULES.get(field, NO_NUL)
+    if required or field not in RULES:
+        return schema
+    if "pattern" in schema:
+        return schema | {"pattern": rf"{schema['pattern']}|^\s*$"}
+    return {"anyOf": [schema, {"type": "string", "maxLength": 0}]}
 
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """Add the rules to the bodies of requests, and the one of all query parameters."""
+    """Add the rules to the texts in the bodies of requests and in the query."""
     for name, component in raw_schema["components"]["schemas"].items():
-        for field in component.get("properties", {}).keys() & RULES if name.endswith("Request") else ():
-            required = field in component.get("required", []) or name.startswith("Patched")
-            schema = component["properties"][field]
-            if required or "pattern" in RULES[field]:
-                schema |= RULES[field]
-            else:
-                component["properties"][field] = {"anyOf": [schema | RULES[field], {"type": "string", "maxLength": 0}]}
+        if name.endswith("Request"):
+            for field, schema in component["properties"].items():
+                if schema.get("type") == "string":
+                    component["properties"][field] = with_rules(field, schema)
     for operations in raw_schema["paths"].values():
         for operation in operations.values():
             for parameter in operation.get("parameters", []):
-                if parameter["in"] == "query" and parameter["schema"] == {"type": "string"} | parameter["schema"]:
-                    parameter["schema"].setdefault("pattern", r"^[^\u0000]*$")
+                if parameter["in"] == "query" and parameter["schema"]["type"] == "string":
+                    parameter["schema"] |= NO_NUL
 
 
 @schemathesis.check

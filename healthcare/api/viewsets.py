@@ -75,7 +75,9 @@ class StrictQueryMixin(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        check_query(request, self.get_query_parameters())
+        # A method that the path does not take is a 405, whatever the query.
+        if request.META.get("QUERY_STRING") and request.method in self.allowed_methods:
+            check_query(request, self.get_query_parameters())
 
 
 class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):

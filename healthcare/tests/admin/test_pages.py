@@ -45,7 +45,7 @@ def test_the_log_names_the_record_of_a_page(staff_browser, patient, caplog):
 
     staff_browser.get(page_of(patient))
 
-    assert caplog.records[-1].data["ids"] == [patient.pk, patient.pk]
+    assert caplog.records[-1].data["ids"] == [patient.pk]
 
 
 def test_after_saving_comes_the_page_of_the_record(add):
