@@ -56,7 +56,7 @@ clean-expired: .venv/.runtime ## Delete expired tokens, sessions and counters (r
 test: lint check test-sqlite test-postgresql coverage ## Lint, check, and test on SQLite and on PostgreSQL
 
 faults: .venv/.tests ## Kill, freeze, fill up and race real servers (ROUNDS=1)
-	$(BIN)/python -m faults --rounds $(or $(ROUNDS),1)
+	$(BIN)/python -m faults --rounds $(or $(ROUNDS),1) $(if $(WITHOUT),--without $(WITHOUT))
 
 # As PostgreSQL does not run as root, Patroni's Python must be one that others may execute.
 .venv-cluster/.patroni: deploy/cluster/requirements.txt .venv/.runtime

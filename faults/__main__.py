@@ -1,4 +1,4 @@
-"""Run the faults and print the table: python -m faults [--rounds N] [--only NAME ...].
+"""Run the faults and print the table: python -m faults [--rounds N] [--only NAME ...] [--without NAME ...].
 
 With REQUIRE_ALL=1, a fault that is skipped because a tool is missing counts as a failure.
 """
@@ -48,6 +48,7 @@ def main():
         "--rounds", type=int, default=1, help="how many kills and outages; of each race 20 times as many, or 10"
     )
     parser.add_argument("--only", nargs="+", choices=FAULTS, default=FAULTS, metavar="NAME", help=", ".join(FAULTS))
+    parser.add_argument("--without", nargs="+", choices=FAULTS, default=(), metavar="NAME", help="leave these out")
     parser.add_argument("--port", type=int, default=8400, help="the first of the ports that may be used")
     options = parser.parse_args()
     # Ended from outside, too, nothing of ours stays.
@@ -55,7 +56,7 @@ def main():
     started, rows = time.monotonic(), []
     print(*heading(), sep="\n", flush=True)
     with World(options.rounds, options.port) as world:
-        for name in options.only:
+        for name in (name for name in options.only if name not in options.without):
             fault, kinds = FAULTS[name]
             for kind in kinds:
                 rows.append(run(fault, world, kind))

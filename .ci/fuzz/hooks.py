@@ -38,7 +38,7 @@ def with_rules(field, schema):
     if field in TRIMMED:
         schema = {key: value for key, value in schema.items() if key not in ("minLength", "maxLength")}
     schema = schema | RULES.get(field, NO_NUL)
-    if required or field not in RULES:
+    if required or re.search(schema.get("pattern", "^.+$"), ""):
         return schema
     if "pattern" in schema:
         return schema | {"pattern": rf"{schema['pattern']}|^\s*$"}
