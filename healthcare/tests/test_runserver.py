@@ -6,6 +6,7 @@ import logging
 import socket
 import threading
 from contextlib import ExitStack, closing
+from io import BytesIO
 from socketserver import ThreadingMixIn
 
 import pytest
@@ -13,7 +14,7 @@ from django.core.management import get_commands, load_command_class
 from django.db import connections
 
 from conftest import PATIENT
-from healthcare.management.commands.runserver import RequestHandler, Server
+from healthcare.management.commands.runserver import RequestHandler, Server, read_chunks
 
 MEGABYTE = 1024 * 1024
 
@@ -111,3 +112,17 @@ def test_clients_wait_for_a_busy_server_instead_of_being_refused():
         ]
 
     assert len(connections) == 100
+
+
+def test_a_chunk_is_read_in_pieces_whatever_size_it_announces():
+    sizes = []
+
+    class Stream(BytesIO):
+        def read(self, size):
+            sizes.append(size)
+            return super().read(size)
+
+    with pytest.raises(ValueError, match="ends within a chunk"):
+        read_chunks(Stream(b"ffffffff\r\nabc"), 10)
+
+    assert max(sizes) <= 65536

@@ -45,7 +45,14 @@ def read_chunks(stream: IO[bytes], limit: int) -> bytes:
         if not match:
             raise ValueError("not a chunk")
         size = int(match[1], 16)
-        body += stream.read(size)[: limit - len(body)]
+        # In pieces, as a client may announce any size.
+        unread = size
+        while unread:
+            piece = stream.read(min(unread, 65536))
+            if not piece:
+                raise ValueError("the body ends within a chunk")
+            unread -= len(piece)
+            body += piece[: limit - len(body)]
         # The end of the chunk; after the last one, the trailers.
         while stream.readline(65536).strip() and not size:
             pass
