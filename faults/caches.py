@@ -80,6 +80,8 @@ def redis_away(world, row, kind):
             row.answered += f"; frozen: {tally(answers)} in {slowest:.1f} s, {tally(ask(row, client, 'frozen'))}"
         finally:
             server.process.send_signal(signal.SIGCONT)
+        time.sleep(PAUSE_SECONDS)
+        row.answered += f"; back: {tally(ask(row, client, 'back'))}"
         server.stop()
         app.kill()
         app.start()
