@@ -94,7 +94,7 @@ def assign(start, count):
 
 
 CASES = [
-    # A log-in takes 100 MB and eight threads: more connections would measure memory pressure instead.
+    # A process computes as many hashes as it has cores, and refuses log-ins beyond a short queue.
     Case("login", "log-in", login, writes=True, connections=4, longer=3),
     Case("one", "one patient", one),
     Case("list", "list of 100", everything),

@@ -9,9 +9,10 @@ import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
-import argon2
 import jwt
 import psycopg2
+
+from benchmarks.peers.rules import HASHER
 
 SERVER = {
     "DB_HOST": os.environ.get("DB_HOST", "127.0.0.1"),
@@ -21,8 +22,6 @@ SERVER = {
 }
 SECRET_KEY = secrets.token_urlsafe(50)
 PASSWORD = "correct horse battery"  # noqa: S105, of made-up users in a made-up database
-# The parameters of django.contrib.auth.hashers.Argon2PasswordHasher, which every server here uses.
-HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=102_400, parallelism=8)
 # A salt as long as Django's; otherwise the first log-in would hash again to upgrade it.
 HASH = HASHER.hash(PASSWORD, salt=secrets.token_urlsafe(16).encode())
 

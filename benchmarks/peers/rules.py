@@ -1,16 +1,19 @@
-"""The project's field rules, for implementations without Django fields.
+"""The project's field rules and password hash, for implementations without Django.
 
 Each function returns the cleaned value or raises ValueError with the message.
 """
 
 import re
 
+import argon2
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from healthcare import fields
 
 OLDEST = 150
+# The defaults of PASSWORD_HASH_MEMORY_KIB and PASSWORD_HASH_TIME.
+HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 
 
 def _checked(check, value, message=None):

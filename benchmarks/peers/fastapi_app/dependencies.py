@@ -6,7 +6,6 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-import argon2
 import jwt
 from fastapi import Depends, HTTPException
 from fastapi.security import OAuth2PasswordBearer
@@ -31,7 +30,6 @@ engine = create_async_engine(
     max_overflow=0,
 )
 new_session = async_sessionmaker(engine, expire_on_commit=False)
-hasher = argon2.PasswordHasher(time_cost=2, memory_cost=102_400, parallelism=8)
 bearer = OAuth2PasswordBearer(tokenUrl="api/auth/login/")
 
 

@@ -9,9 +9,9 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import selectinload
 
-from benchmarks.peers import cursors
+from benchmarks.peers import cursors, rules
 from benchmarks.peers.fastapi_app import schemas
-from benchmarks.peers.fastapi_app.dependencies import CurrentUser, Session, hasher, issue, unauthorized
+from benchmarks.peers.fastapi_app.dependencies import CurrentUser, Session, issue, unauthorized
 from benchmarks.peers.fastapi_app.models import Doctor, Mapping, Patient, PatientVersion, User
 
 app = FastAPI()
@@ -46,7 +46,7 @@ async def login(credentials: schemas.Credentials, session: Session):
     try:
         # In a thread, so that the event loop is not blocked.
         await run_in_threadpool(
-            hasher.verify, user.password.removeprefix("argon2") if user else "", credentials.password
+            rules.HASHER.verify, user.password.removeprefix("argon2") if user else "", credentials.password
         )
     except (argon2.exceptions.VerifyMismatchError, argon2.exceptions.InvalidHash):
         user = None

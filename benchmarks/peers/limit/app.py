@@ -24,7 +24,6 @@ RULES = {"name": rules.line, "age": rules.age, "gender": rules.gender}
 OPTIONAL = {"phone": rules.phone, "address": rules.address, "email": rules.email}
 STATUS = {200: "200 OK", 201: "201 Created", 400: "400 Bad Request", 401: "401 Unauthorized", 404: "404 Not Found"}
 BEARER = [("WWW-Authenticate", 'Bearer realm="api"')]
-hasher = argon2.PasswordHasher(time_cost=2, memory_cost=102_400, parallelism=8)
 thread = threading.local()
 
 
@@ -90,7 +89,7 @@ def login(environ):
     sql = "SELECT id, password, is_active FROM accounts_user WHERE lower(email) = lower(%s)"
     for user, kept, active in rows(sql, email):
         try:
-            hasher.verify(kept.removeprefix("argon2"), password)
+            rules.HASHER.verify(kept.removeprefix("argon2"), password)
         except argon2.exceptions.VerifyMismatchError:
             break
         if active:
@@ -188,7 +187,7 @@ INSERT_WITH_HISTORY = f"""
 
 
 def create(environ, user):
-    body = {"address": "", "email": "", **patient_of(environ)}
+    body = {"phone": "", "address": "", "email": "", **patient_of(environ)}
     sql = INSERT_WITH_HISTORY if environ["QUERY_STRING"] == "history=1" else INSERT
     found = rows(sql, *(body[name] for name in COLUMNS[1:7]), user)
     return 201, represent(COLUMNS, found[0]), []
