@@ -30,6 +30,7 @@ LONGEST_ADDRESS = 1000
 SEPARATOR_CATEGORIES = {"Zs", "Pd", "Cf"}
 # In ASCII, and the minus sign and hyphen bullet, which are in other categories.
 SEPARATORS = frozenset(" -.\u2212\u2043")
+ASCII_SEPARATORS = str.maketrans("", "", " -.")
 PARENTHESES = str.maketrans("", "", "()")
 # The national prefix that is not dialled behind a country code: +44 (0)20 is +4420.
 TRUNK_PREFIX = re.compile(r"^(\+[0-9]{1,3})\(0\)")
@@ -96,7 +97,10 @@ def plain_phone(value: str) -> str:
     """
     if SPREADSHEET_NUMBER.fullmatch(value) or SCIENTIFIC_NUMBER.fullmatch(value):
         return value
-    joined = "".join(character for character in value if not is_separator(character))
+    if value.isascii():
+        joined = value.translate(ASCII_SEPARATORS)
+    else:
+        joined = "".join(character for character in value if not is_separator(character))
     return TRUNK_PREFIX.sub(r"\1", joined).translate(PARENTHESES)
 
 

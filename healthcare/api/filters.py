@@ -70,7 +70,7 @@ class OrderingFilter(drf_filters.OrderingFilter):
     """
 
     def get_ordering(self, request: Request, queryset: QuerySet, view: Any) -> list[str]:
-        wanted = request.query_params.get(self.ordering_param, "id")
+        wanted = request.query_params.get(self.ordering_param, "id") if request.META.get("QUERY_STRING") else "id"
         if wanted.removeprefix("-") not in view.ordering_fields:
             names = ", ".join(view.ordering_fields)
             raise ValidationError({self.ordering_param: [f"Must be one of {names}, with - for descending."]})

@@ -7,7 +7,7 @@ memory does not grow with its rows, the database holds no cursor open, and a poo
 import base64
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlencode
 
@@ -80,9 +80,10 @@ class KeysetPagination(BasePagination):
     def read_query(self, request: Request, queryset: QuerySet | None, view: Any) -> None:
         """Read the limit, the order and the cursor; raise ValidationError (400) that names the wrong one."""
         self.request = request
-        parameters = request.query_params
+        # An empty query string needs no parsing.
+        parameters = request.query_params if request.META.get("QUERY_STRING") else {}
         self.order = Order.of(view.queryset.model, self.get_ordering(request, queryset, view), view)
-        self.limit = self._limit(parameters.get(self.limit_query_param))
+        self.limit = self._limit(parameters)
         self.after = self._after(parameters.get(self.cursor_query_param))
         self.next_key: After | None = None
 
@@ -135,10 +136,11 @@ class KeysetPagination(BasePagination):
         url = f"{self.request.scheme}://{self.request.get_host()}{self.request.path}?{query}"
         return {"Link": f'<{url}>; rel="next"'}
 
-    def _limit(self, given: str | None) -> int | None:
+    def _limit(self, parameters: Mapping[str, str]) -> int | None:
         name = self.limit_query_param
+        given = parameters.get(name)
         if given is None:
-            if self.request.query_params.get(self.cursor_query_param):
+            if parameters.get(self.cursor_query_param):
                 raise ValidationError({name: ["A cursor needs the limit it came with."]})
             return None
         if not re.fullmatch(r"[0-9]{1,9}", given) or not 1 <= int(given) <= self.max_limit:

@@ -104,7 +104,9 @@ class Serializer(serializers.Serializer):
 
 def prefers_strict(request: Any) -> bool:
     """Tell whether a request says `Prefer: handling=strict` (RFC 7240, section 4.4)."""
-    header = request.META.get("HTTP_PREFER", "") if request else ""
+    header = request.META.get("HTTP_PREFER") if request else None
+    if not header:
+        return False
     preferences = (preference.partition(";")[0] for preference in header.split(","))
     return any(re.fullmatch(r'handling\s*=\s*"?strict"?', text.strip(), re.IGNORECASE) for text in preferences)
 
@@ -130,13 +132,13 @@ class ModelSerializer(Serializer, serializers.ModelSerializer):
         fields = BindingDict(self)
         for name, field in template.items():
             copy = object.__new__(type(field))
-            copy.__dict__ = {**field.__dict__, "parent": self, "_validators": field.validators[:]}
+            copy.__dict__ = {**field.__dict__, "parent": self, "_validators": field._validators[:]}
             fields.fields[name] = copy
         return fields
 
     @classmethod
     @cache
-    def template(cls) -> dict[str, serializers.Field] | None:
+    def template(cls) -> dict[str, Any] | None:
         """Return the fields to copy, or None where they may differ from request to request."""
         shape = [name for name in dir(serializers.ModelSerializer) if name.startswith(("get_", "build_", "include_"))]
         if overridden(cls, ModelSerializer, ["__init__", *shape]):
@@ -148,6 +150,9 @@ class ModelSerializer(Serializer, serializers.ModelSerializer):
             serializers.DictField,
             serializers.ManyRelatedField,
         )
+        for field in fields.values():
+            # DRF would do so for each copy.
+            field.validators = field.validators[:]
         return None if any(isinstance(field, nested) for field in fields.values()) else fields
 
     def get_validators(self) -> list[Any]:

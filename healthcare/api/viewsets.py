@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -103,7 +103,7 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
             return type(cls.__name__, (cls,), attributes).as_view(actions, **initkwargs)  # type: ignore[attr-defined]
         return super().as_view(actions, **initkwargs)
 
-    @property
+    @cached_property
     def compiled(self) -> CompiledPath:
         # Decided again once a signal has another receiver.
         return self.compiled_path(*[len(signal.receivers) for signal in SIGNALS])
