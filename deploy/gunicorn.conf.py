@@ -1,4 +1,4 @@
-"""How gunicorn serves the project: https://gunicorn.org/reference/settings/."""
+"""gunicorn settings: https://gunicorn.org/reference/settings/."""
 
 import select
 import sys
@@ -8,39 +8,39 @@ from socket import socket
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-# How many seconds a thread waits for the next request of its client, and thus another client for a thread.
-LINGER = 0.01
+# Seconds that a thread waits for the next request on a connection before it returns the connection to the main thread.
+LINGER_SECONDS = 0.01
 MALFORMED = '{"detail":"The request is malformed, or its address or headers are too long."}'
 FAILED = '{"detail":"A server error occurred."}'
 
 
 class Worker(ThreadWorker):
-    """Change how gunicorn's threaded worker reuses a thread, shuts down, and answers requests Django never sees."""
+    """gunicorn's threaded worker, with changed thread reuse, shutdown and error responses."""
 
     def handle(self, conn: TConn) -> object:
-        """Answer a request, and on the same thread those that follow within LINGER, unless a client waits for a thread.
+        """Serve further requests of the connection on the same thread, unless another connection waits for a thread.
 
-        The stock worker passes the connection to its main thread and back after each answer, which costs more.
+        The stock worker returns the connection to its main thread after each response, which takes more CPU time.
         """
-        kept = super().handle(conn)
-        while kept is True and self.busy() <= self.cfg.threads and has_next_request(conn):
-            kept = super().handle(conn)
-        return kept
+        keep_alive = super().handle(conn)
+        while keep_alive is True and self.busy() <= self.cfg.threads and has_next_request(conn):
+            keep_alive = super().handle(conn)
+        return keep_alive
 
     def busy(self) -> int:
-        """Return how many connections have a thread or wait for one; other threads may be changing the number."""
+        """Return the number of connections that have or wait for a thread; other threads may change it."""
         return self.nr_conns - len(self.keepalived_conns) - len(self.pending_conns)
 
     def is_parent_alive(self) -> bool:
-        """Also stop the threads after the master was killed; the stock worker stops only its main thread."""
+        """Also stop the threads if the master was killed; the stock worker stops only its main thread."""
         if not super().is_parent_alive():
             self.alive = False
         return self.alive
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """At shutdown, accept every connection in the listener's queue before closing it.
+        """At shutdown, accept the connections in the listener's queue before closing it.
 
-        The stock worker leaves the listener open until it exits, and the kernel then resets what is in the queue.
+        The stock worker leaves the listener open until it exits; the kernel then resets queued connections.
         """
         super().set_accept_enabled(enabled)
         if not self.alive:
@@ -50,7 +50,7 @@ class Worker(ThreadWorker):
                 listener.close()
 
     def handle_error(self, req: object, client: socket, addr: object, error: Exception) -> None:
-        """Answer in JSON, and log only the error's type: gunicorn's message quotes the URL, which may hold names."""
+        """Respond in JSON and log only the error's type: gunicorn's message quotes the URL, which may contain names."""
         malformed = isinstance(error, ParseException)
         status, body = ("400 Bad Request", MALFORMED) if malformed else ("500 Internal Server Error", FAILED)
         self.log.error("%s: %s", status, type(error).__name__, exc_info=None if malformed else error)
@@ -63,40 +63,39 @@ class Worker(ThreadWorker):
 
 
 def has_next_request(conn: TConn) -> bool:
-    """Wait up to LINGER for the next request of the client."""
+    """Wait up to LINGER_SECONDS for the next request of the client."""
     if conn.parser.unreader.buf.getvalue():
         return True
     poller = select.poll()
     poller.register(conn.sock, select.POLLIN)
-    return bool(poller.poll(LINGER * 1000))
+    return bool(poller.poll(LINGER_SECONDS * 1000))
 
 
 worker_class = Worker
-# A long list occupies a thread until the client, or nginx in front, has read it.
+# A streamed list occupies a thread until the client, or nginx, has read it.
 threads = 16
-# Seconds after which a thread that computes hands over to one that waits (Python's own default is 0.005), so that long
-# lists delay other requests less.
+# Shorter than Python's default of 0.005, so that threads that encode long lists delay other requests less.
 sys.setswitchinterval(0.001)
-# Load the project before the port opens, so that no client waits for it.
+# Load the project before opening the port, so that no client waits for it.
 preload_app = True
-# Longer than the 60 s for which nginx keeps its connections, so that gunicorn never closes one that nginx still uses.
+# Longer than nginx's 60 s for upstream connections, so that gunicorn never closes one that nginx is about to use.
 keepalive = 75
-# Seconds after SIGTERM for requests in flight.
+# Seconds after SIGTERM to complete requests in flight.
 graceful_timeout = 30
-# X-Forwarded-* is Django's to read, by TRUSTED_PROXIES; gunicorn would trust every client on this machine.
+# Django reads X-Forwarded-* according to TRUSTED_PROXIES; gunicorn would trust every client on this machine.
 forwarded_allow_ips = ""
-# The limit of nginx.
+# The same limit as nginx.
 limit_request_line = 8190
-# Signals are the only way to control it.
+# Controlled by signals only.
 control_socket_disable = True
-# The lines of the project's own log, and no text of exceptions, which may quote a record.
+# Use the project's log format, without exception messages, which may quote records.
 logconfig_dict = {
     "formatters": {"json": {"()": "healthcare.logs.JSONFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         "gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
-        # It warns of every HEAD, as Django leaves the body of the answer to the server to drop.
+        # It warns at every HEAD request, because Django leaves it to the server to drop the body.
         "gunicorn.http.wsgi": {"level": "ERROR"},
     },
 }

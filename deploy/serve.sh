@@ -1,9 +1,9 @@
 #!/bin/sh
-# Serve as in production; `make serve`, the image and its hosts start this. Needs `python`, with the requirements, on the PATH.
+# Serve as in production. Started by `make serve`, the image and systemd; needs `python` with the requirements on the PATH.
 set -eu
 cd "$(dirname "$0")/.."
 python manage.py migrate --check || {
-  echo "error: not started, for the reason above; where none is given, a migration is missing: manage.py migrate" >&2
+  echo "error: not started, for the reason above; if there is none, run manage.py migrate: a migration is missing" >&2
   exit 1
 }
 exec python -m gunicorn --config deploy/gunicorn.conf.py --bind "${HOST:-127.0.0.1}:${PORT:-8000}" --workers "${WORKERS:-2}" \

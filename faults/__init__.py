@@ -1,4 +1,4 @@
-"""What a unit test cannot show: the real server, nginx and PostgreSQL, killed, frozen, filled up and raced.
+"""Fault injection: kill, freeze, fill up and race the real server, nginx and PostgreSQL.
 
-`make faults` runs it; every fault is a function whose docstring says what is done and what must be.
+Run by `make faults`. Each fault is a function; its docstring states the fault and the expected outcome.
 """

@@ -28,30 +28,33 @@ FAULTS = {
     "postgresql-log": (logs.postgresql_log, LIVE),
     "terminated": (shutdown.terminated, BOTH),
     "terminated-nginx": (shutdown.terminated_behind_nginx, (SQLITE,)),
-    "refused-by-nginx": (proxy.refused_by_nginx, (SQLITE,)),
+    "rejected-by-nginx": (proxy.rejected_by_nginx, (SQLITE,)),
     "writes-sent-once": (repeats.writes_sent_once, BOTH),
     "slow-clients": (proxy.slow_clients, (SQLITE,)),
     "slow-readers": (readers.slow_readers, LIVE),
     "memory": (memory.listed, BOTH),
     "races": (races.raced, BOTH),
     "pooler": (poolers.pooled, LIVE),
-    "pooler-time-out": (poolers.limited, LIVE),
+    "pooler-time-out": (poolers.timed_out, LIVE),
     "log-ins": (pressure.log_ins, BOTH),
     "searches": (pressure.searches, BOTH),
-    "redis": (caches.redis_away, (SQLITE,)),
+    "redis": (caches.redis_unavailable, (SQLITE,)),
 }
 
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
     parser.add_argument(
-        "--rounds", type=int, default=1, help="how many kills and outages; of each race 20 times as many, or 10"
+        "--rounds",
+        type=int,
+        default=1,
+        help="number of kills and outages; each race runs 20 times as often, or 10 times",
     )
     parser.add_argument("--only", nargs="+", choices=FAULTS, default=FAULTS, metavar="NAME", help=", ".join(FAULTS))
-    parser.add_argument("--without", nargs="+", choices=FAULTS, default=(), metavar="NAME", help="leave these out")
-    parser.add_argument("--port", type=int, default=8400, help="the first of the ports that may be used")
+    parser.add_argument("--without", nargs="+", choices=FAULTS, default=(), metavar="NAME", help="faults to skip")
+    parser.add_argument("--port", type=int, default=8400, help="lowest port to use")
     options = parser.parse_args()
-    # Ended from outside, too, nothing of ours stays.
+    # Clean up on SIGTERM, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started, rows = time.monotonic(), []
     print(*heading(), sep="\n", flush=True)
@@ -62,21 +65,21 @@ def main():
                 rows.append(run(fault, world, kind))
                 print(*rows[-1].lines(), sep="\n", flush=True)
     failed = [row for row in rows if row.failed]
-    left_out = [row for row in rows if row.left_out]
-    print(f"{len(rows)} rows in {time.monotonic() - started:.0f} s: {len(failed)} failed, {len(left_out)} skipped.")
-    return bool(failed or (left_out and os.environ.get("REQUIRE_ALL")))
+    skipped = [row for row in rows if row.skipped]
+    print(f"{len(rows)} rows in {time.monotonic() - started:.0f} s: {len(failed)} failed, {len(skipped)} skipped.")
+    return bool(failed or (skipped and os.environ.get("REQUIRE_ALL")))
 
 
 def run(fault, world, kind):
-    """Run one fault on one database; an unexpected exception makes a broken row, and the run continues."""
+    """Run one fault on one database; an unexpected exception makes a failed row, and the run continues."""
     row, started = Row(fault.__doc__.partition("\n")[0].rstrip(".:"), kind), time.monotonic()
     try:
         fault(world, row, kind)
     except MissingToolError as missing:
-        row.left_out = str(missing)
+        row.skipped = str(missing)
     except Exception as error:
         traceback.print_exc()
-        row.broken.append(f"{type(error).__name__}: {error}")
+        row.violations.append(f"{type(error).__name__}: {error}")
     row.seconds = time.monotonic() - started
     return row
 

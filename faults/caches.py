@@ -1,4 +1,4 @@
-"""Redis: counters across the workers, and what happens without it."""
+"""Redis: counters shared by the workers, and operation without Redis."""
 
 import signal
 import subprocess
@@ -12,14 +12,14 @@ from faults.client import concurrently, patient, tally, user
 FAILURES = 10
 GUESSES = 30
 MANY = 40
-# A time-out of the app for Redis is 0.25 s; the rest is for a busy machine.
+# The app's time-out for Redis is 0.25 s; the rest is margin for a busy machine.
 FROZEN_SECONDS = 5
-# How long the app leaves Redis alone after a failure.
+# Longer than the app's pause before it retries Redis.
 PAUSE_SECONDS = 6
 
 
 class Redis:
-    """A redis-server that keeps nothing on disk."""
+    """A redis-server without persistence."""
 
     def __init__(self, world):
         self.folder, self.port, self.process = world.new_folder(), world.port(), None
@@ -31,7 +31,7 @@ class Redis:
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
-        processes.wait_until(lambda: processes.listening(self.port), 10, "Redis does not start")
+        processes.wait_until(lambda: processes.listening(self.port), 10, "Redis did not start")
 
     def stop(self):
         self.process.kill()
@@ -48,12 +48,12 @@ def redis(world):
         server.stop()
 
 
-def redis_away(world, row, kind):
-    """Redis counts, stops, freezes and comes back.
+def redis_unavailable(world, row, kind):
+    """Redis runs, stops, freezes and recovers.
 
-    Thirty concurrent wrong passwords against two workers: exactly LOGIN_FAILURES are tried. With Redis stopped every
-    answer is the usual one, log-ins are counted in the database, and the app starts. With Redis frozen, each of eighty
-    concurrent requests is answered as usual, the slowest after one time-out.
+    Thirty concurrent wrong passwords against two workers: exactly LOGIN_FAILURES are checked. With Redis stopped, every
+    response is unchanged, log-ins are counted in the database, and the app starts. With Redis frozen, eighty concurrent
+    requests succeed, the slowest after one time-out.
     """
     with (
         redis(world) as server,
@@ -61,14 +61,14 @@ def redis_away(world, row, kind):
             kind,
             CACHE_URL=f"redis://127.0.0.1:{server.port}/0",
             LOGIN_FAILURES=str(FAILURES),
-            # One window for the whole run.
+            # A single window that outlasts the run.
             LOGIN_FAILURE_SECONDS="100000000",
         ) as app,
     ):
         client, victim = user(app.port), user(app.port)
-        row.answered = f"counted: {tally(guess(row, victim))}"
+        row.responses = f"counted: {tally(guess(row, victim))}"
         server.stop()
-        row.answered += f"; stopped: {tally(ask(row, client, 'stopped'))}, {tally(guess(row, user(app.port)))}"
+        row.responses += f"; stopped: {tally(ask(row, client, 'stopped'))}, {tally(guess(row, user(app.port)))}"
         server.start()
         time.sleep(PAUSE_SECONDS)
         server.process.send_signal(signal.SIGSTOP)
@@ -77,39 +77,39 @@ def redis_away(world, row, kind):
             slowest = max(answer.seconds for answer in answers)
             row.require({answer.status for answer in answers} == {200}, f"Redis frozen: {tally(answers)}")
             row.require(slowest < FROZEN_SECONDS, f"Redis frozen: {slowest:.1f} s")
-            row.answered += f"; frozen: {tally(answers)} in {slowest:.1f} s, {tally(ask(row, client, 'frozen'))}"
+            row.responses += f"; frozen: {tally(answers)} in {slowest:.1f} s, {tally(ask(row, client, 'frozen'))}"
         finally:
             server.process.send_signal(signal.SIGCONT)
         time.sleep(PAUSE_SECONDS)
-        row.answered += f"; back: {tally(ask(row, client, 'back'))}"
+        row.responses += f"; recovered: {tally(ask(row, client, 'recovered'))}"
         server.stop()
         app.kill()
         app.start()
-        row.answered += f"; started without: {tally(ask(row, client, 'absent at the start'))}"
-        row.require(not app.errors(), f"{len(app.errors())} answers were 500")
-        row.sent = f"{GUESSES} concurrent wrong passwords, twice; {MANY * 2} concurrent requests"
+        row.responses += f"; app started without it: {tally(ask(row, client, 'absent at the start'))}"
+        row.require(not app.errors(), f"{len(app.errors())} responses were 500")
+        row.requests = f"{GUESSES} concurrent wrong passwords, twice; {MANY * 2} concurrent requests"
 
 
 def guess(row, victim):
-    """Try many passwords concurrently; exactly FAILURES may be checked."""
+    """Log in concurrently with wrong passwords; require that exactly FAILURES are checked."""
     wrong = {**victim.account, "password": "not this one"}
     answers = concurrently(*[partial(victim.post, "/api/auth/login/", wrong)] * GUESSES)
     answers += [victim.post("/api/auth/login/", wrong) for _ in range(FAILURES)]
     checked = [answer for answer in answers if answer.status == 401]
     others = [answer for answer in answers if answer.status != 401]
     row.require(len(checked) == FAILURES, f"guesses: {tally(answers)}")
-    row.require(all(answer.status == 429 or answer.promised_503 for answer in others), f"guesses: {tally(others)}")
+    row.require(all(answer.status == 429 or answer.documented_503 for answer in others), f"guesses: {tally(others)}")
     return answers
 
 
 def ask(row, client, state):
-    """Make every kind of request while Redis is unavailable."""
+    """Make every kind of request; require that each gets its normal response in time."""
     calls = [partial(client.get, path) for path in ("/api/patients/", "/healthz", "/readyz")]
     calls += [partial(client.post, "/api/auth/login/", client.account)]
     calls += [partial(client.post, "/api/patients/", patient(number)) for number in range(3)]
     answers = [call() for call in calls]
     for answer in answers:
-        seen = f"Redis {state}: {answer.name} after {answer.seconds:.1f} s {answer.body[:100]!r}"
-        row.require(answer.status in {200, 201, 400}, seen)
-        row.require(answer.seconds < FROZEN_SECONDS, seen)
+        message = f"Redis {state}: {answer.name} after {answer.seconds:.1f} s {answer.body[:100]!r}"
+        row.require(answer.status in {200, 201, 400}, message)
+        row.require(answer.seconds < FROZEN_SECONDS, message)
     return answers

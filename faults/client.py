@@ -1,4 +1,4 @@
-"""Clients of the API: over real HTTP, many concurrently, recording every answer."""
+"""HTTP clients of the API that record every response."""
 
 import json
 import ssl
@@ -16,7 +16,7 @@ _accounts = count(1)
 
 
 class Answer(NamedTuple):
-    """What came back. `status` 0: nothing did, and `error` says why. `at` is when, on the monotonic clock."""
+    """A response. `status` is 0 if there was none; `error` then names the exception. `at` is a monotonic timestamp."""
 
     status: int
     headers: Message
@@ -33,17 +33,17 @@ class Answer(NamedTuple):
         return str(self.status or self.error)
 
     @property
-    def promised_503(self):
-        """Tell whether it is the 503 the API promises: a sentence in JSON, and when to come again."""
+    def documented_503(self):
+        """Return whether it is a 503 as documented: JSON with a `detail`, and a Retry-After header."""
         try:
-            said = self.status == 503 and isinstance(self.json()["detail"], str)
+            well_formed = self.status == 503 and isinstance(self.json()["detail"], str)
         except (ValueError, KeyError, TypeError):
             return False
-        return said and self.headers.get("Retry-After", "").isdecimal()
+        return well_formed and self.headers.get("Retry-After", "").isdecimal()
 
 
 class Api:
-    """A client: one request a connection, so that no answer hangs on what went before."""
+    """An API client that opens a new connection per request, so that requests do not affect each other."""
 
     def __init__(self, port, token=None, tls=False):
         self.port, self.token, self.tls = port, token, tls
@@ -53,7 +53,7 @@ class Api:
         options = {"timeout": SECONDS, "source_address": (source, 0)}
         if not self.tls:
             return HTTPConnection("127.0.0.1", self.port, **options)
-        # The certificate is made for the run.
+        # The certificate is self-signed.
         return HTTPSConnection("127.0.0.1", self.port, context=ssl._create_unverified_context(), **options)
 
     def headers(self, more):
@@ -89,9 +89,9 @@ class Api:
 
 
 def must(answer, status):
-    """Return what the answer says; raise RuntimeError where its status is another than the scene needs."""
+    """Return the response's JSON; raise RuntimeError unless it has the status that the setup needs."""
     if answer.status != status:
-        raise RuntimeError(f"setting the scene: {answer.name} {answer.body[:300]!r} instead of {status}")
+        raise RuntimeError(f"setup failed: {answer.name} {answer.body[:300]!r} instead of {status}")
     return answer.json()
 
 
@@ -109,7 +109,7 @@ def account():
 
 
 def user(port, tls=False):
-    """Register and log in somebody new; return their client, with their `id`, `account` and token `pair`."""
+    """Register and log in a new user; return a client with its `id`, `account` and token `pair`."""
     api = Api(port, tls=tls)
     api.account = account()
     api.id = must(api.post("/api/auth/register/", api.account), 201)["id"]
@@ -119,14 +119,14 @@ def user(port, tls=False):
 
 
 def concurrently(*calls):
-    """Make the calls at the same moment, each on a thread; return their results, in their order."""
+    """Make the calls concurrently, each on its own thread; return their results in order."""
     barrier, results = threading.Barrier(len(calls)), [None] * len(calls)
 
-    def one(index, call):
+    def run(index, call):
         barrier.wait()
         results[index] = call()
 
-    threads = [threading.Thread(target=one, args=item, daemon=True) for item in enumerate(calls)]
+    threads = [threading.Thread(target=run, args=item, daemon=True) for item in enumerate(calls)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -135,6 +135,6 @@ def concurrently(*calls):
 
 
 def tally(answers):
-    """Return how often each status came, as words: `201 x40, 503 x3`."""
+    """Return the number of responses per status, such as `201 x40, 503 x3`."""
     counted = sorted(Counter(answer.name for answer in answers).items())
     return ", ".join(f"{name} x{number}" for name, number in counted)

@@ -1,4 +1,4 @@
-"""Test databases: SQLite in a copy of the project, PostgreSQL in a cluster of its own."""
+"""Test databases: SQLite in a copy of the project, PostgreSQL on a separate server."""
 
 import os
 import shutil
@@ -33,20 +33,20 @@ class SQLite:
             return connection.execute(sql).fetchall()
 
     def damage(self):
-        """Return what SQLite finds wrong with its own file."""
+        """Return the errors that `PRAGMA integrity_check` finds."""
         return [found for (found,) in self.rows("PRAGMA integrity_check") if found != "ok"]
 
 
 class PostgreSQL:
-    """One database of our cluster."""
+    """One database of a `Cluster`."""
 
     name = "PostgreSQL"
 
     def __init__(self, cluster, database):
         self.cluster, self.database = cluster, database
-        self.environment = self.reached_at(cluster.port)
+        self.environment = self.environment_for(cluster.port)
 
-    def reached_at(self, port):
+    def environment_for(self, port):
         return {
             "DB_LIVE": "True",
             "DB_NAME": self.database,
@@ -61,7 +61,7 @@ class PostgreSQL:
             return cursor.fetchall()
 
     def damage(self):
-        """Return what `pg_amcheck` finds wrong with every table and index."""
+        """Return the errors that `pg_amcheck` finds in tables and indexes."""
         checked = subprocess.run(
             [
                 *(self.cluster.bin / "pg_amcheck", "--install-missing", "--heapallindexed"),
@@ -75,9 +75,9 @@ class PostgreSQL:
 
 
 class Cluster:
-    """A PostgreSQL server in a folder of its own, optionally with its WAL in another, started with `options`.
+    """A PostgreSQL server with its data in `folder` and optionally its WAL in `wal`, started with `options`.
 
-    Its signals are those that `pg_ctl stop` sends.
+    FAST and IMMEDIATE are the signals that `pg_ctl stop` sends.
     """
 
     FAST, IMMEDIATE, KILL = signal.SIGINT, signal.SIGQUIT, signal.SIGKILL
@@ -91,7 +91,7 @@ class Cluster:
         self.data.mkdir(mode=0o700)
         for path in filter(None, [self.data, wal] if self.owner else []):
             shutil.chown(path, "postgres", "postgres")
-        # Segments of 1 MB, so that they soon fill a small disk.
+        # Small segments fill a small disk quickly.
         waldir = ["--waldir", wal, "--wal-segsize", "1"] if wal else []
         initdb = [self.bin / "initdb", "--pgdata", self.data, "--username", "postgres", "--auth", "trust"]
         subprocess.run(
@@ -103,7 +103,7 @@ class Cluster:
             conf.write("shared_buffers = 64MB\n")
 
     def start(self):
-        """Start the server and wait until it takes connections, however long its recovery takes."""
+        """Start the server, wait until it accepts connections, and return a monotonic timestamp."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [self.bin / "postgres", "-D", self.data, *self.options],
@@ -113,7 +113,7 @@ class Cluster:
                 stderr=log,
                 start_new_session=True,
             )
-        processes.wait_until(self.answers, BOOT_SECONDS, "PostgreSQL does not start", self.log)
+        processes.wait_until(self.accepts_connections, BOOT_SECONDS, "PostgreSQL did not start", self.log)
         return time.monotonic()
 
     def connect(self, database="postgres"):
@@ -123,7 +123,7 @@ class Cluster:
         connection.autocommit = True
         return connection
 
-    def answers(self):
+    def accepts_connections(self):
         try:
             self.connect().close()
         except psycopg2.OperationalError:
@@ -137,15 +137,15 @@ class Cluster:
         return processes.tree(self.process.pid)
 
     def freeze(self):
-        """Suspend every process of the server: sockets stay open, but nothing answers."""
-        # The postmaster first, so that it makes no new ones.
+        """Suspend every process of the server: sockets stay open but nothing responds."""
+        # The postmaster comes first, so that it starts no new processes.
         processes.kill(self.pids(), signal.SIGSTOP)
 
     def thaw(self):
         processes.kill(self.pids(), signal.SIGCONT)
 
     def stop(self, how=IMMEDIATE):
-        """End the server: FAST and IMMEDIATE ask the postmaster, KILL ends each process immediately."""
+        """Stop the server: FAST and IMMEDIATE signal the postmaster, KILL kills every process."""
         if self.ended():
             return
         pids = self.pids()
@@ -158,12 +158,12 @@ class Cluster:
             self.process.wait(BOOT_SECONDS)
         finally:
             processes.kill(pids)
-        # Its port is free only when its children are gone as well.
-        processes.wait_until(lambda: not any(map(processes.alive, pids)), BOOT_SECONDS, "PostgreSQL does not end")
+        # The port is free only once its child processes have ended, too.
+        processes.wait_until(lambda: not any(map(processes.alive, pids)), BOOT_SECONDS, "PostgreSQL did not end")
 
 
 def binaries():
-    """Return the folder of PostgreSQL's server programs; raise MissingToolError where it is not installed."""
+    """Return the folder of PostgreSQL's server programs; raise MissingToolError if they are not installed."""
     for path in [*sorted(Path("/usr/lib/postgresql").glob("*/bin")), *map(Path, os.get_exec_path())][::-1]:
         if (path.resolve() / "initdb").exists() and (path.resolve() / "postgres").exists():
             return (path / "initdb").resolve().parent

@@ -1,4 +1,4 @@
-"""What PostgreSQL writes to its own log when it refuses or ends a statement of ours."""
+"""What PostgreSQL writes to its log when it rejects or cancels a statement."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +14,8 @@ from faults.world import ROOT
 
 PERSON = {"name": "Canary Name", "age": 41, "gender": "female", "phone": "4159265358", "address": "Canary Street 7"}
 CANARIES = ("canary", "4159265358", "argon2")
-# What the server must have logged, or the scene was not set.
-REFUSALS = (
+# Messages that the server must have logged; otherwise the fault did not occur.
+REJECTIONS = (
     "duplicate key value violates unique constraint",
     "violates foreign key constraint",
     "deadlock detected",
@@ -28,11 +28,11 @@ SESSIONS = (
 
 
 def postgresql_log(world, row, kind):
-    """PostgreSQL refuses writes and ends statements, with the settings of deploy/compose.yaml.
+    """PostgreSQL rejects writes and cancels statements, with the settings of deploy/compose.yaml.
 
-    Accounts, patients and doctors that exist already; a row that another refers to; a deadlock; writes that wait for a
-    lock until they time out; sessions that are terminated. The server logs each of them, and no name, phone, address,
-    e-mail or hash of a password.
+    Duplicate accounts, patients and doctors; a row that another references; a deadlock; writes that time out waiting
+    for a lock; terminated sessions. The server logs each of them, but no name, phone, address, e-mail or password
+    hash.
     """
     compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
     options = compose["services"]["database"]["command"][1:]
@@ -50,7 +50,7 @@ def postgresql_log(world, row, kind):
         answers += [client.post("/api/patients/", PERSON), client.post("/api/doctors/", treating)]
         with closing(cluster.connect("healthcare")) as connection, connection.cursor() as cursor:
             deadlock(cluster, stored, assigned)
-            refuse(cursor, f"DELETE FROM patients_patient WHERE id = {stored} AND name = '{PERSON['name']}'")
+            run_rejected(cursor, f"DELETE FROM patients_patient WHERE id = {stored} AND name = '{PERSON['name']}'")
             for end in (None, SESSIONS):
                 cursor.execute("BEGIN; LOCK TABLE patients_patient IN EXCLUSIVE MODE")
                 with ThreadPoolExecutor(1) as pool:
@@ -61,29 +61,31 @@ def postgresql_log(world, row, kind):
                     answers.append(late.result())
                 cursor.execute("ROLLBACK")
         log = cluster.log.read_text()
-        for refusal in REFUSALS:
-            row.require(refusal in log, f"the scene was not set, not logged: {refusal}")
+        for rejection in REJECTIONS:
+            row.require(rejection in log, f"the fault did not occur: {rejection!r} was not logged")
         for canary in CANARIES:
             found = [line for line in log.splitlines() if canary in line.lower()]
             row.require(not found, f"PostgreSQL logged {found[:1]}")
-        row.require(not app.errors(), f"{len(app.errors())} answers were 500")
-        row.sent = f"{len(answers)} writes of what exists or is locked; a deadlock; a row that another refers to"
-        row.answered = f"{tally(answers)}; {len(log.splitlines())} lines of log"
+        row.require(not app.errors(), f"{len(app.errors())} responses were 500")
+        row.requests = f"{len(answers)} duplicate or blocked writes; a deadlock; a referenced row deleted"
+        row.responses = f"{tally(answers)}; {len(log.splitlines())} log lines"
 
 
 def deadlock(cluster, patient, doctor):
-    """Have two sessions wait for each other, with names in their statements."""
+    """Cause a deadlock of two sessions whose statements contain names."""
     change = "UPDATE patients_patient SET address = 'Canary Lane' WHERE id = {}"
     other = "UPDATE doctors_doctor SET address = 'Canary Lane' WHERE id = {}"
     with closing(cluster.connect("healthcare")) as one, closing(cluster.connect("healthcare")) as two:
         first, second = one.cursor(), two.cursor()
         first.execute("BEGIN; " + change.format(patient))
         second.execute("BEGIN; " + other.format(doctor))
-        concurrently(partial(refuse, first, other.format(doctor)), partial(refuse, second, change.format(patient)))
+        concurrently(
+            partial(run_rejected, first, other.format(doctor)), partial(run_rejected, second, change.format(patient))
+        )
 
 
-def refuse(cursor, statement):
-    """Run a statement that the server may refuse."""
+def run_rejected(cursor, statement):
+    """Run a statement that the server may reject."""
     try:
         cursor.execute(statement)
     except psycopg2.Error:

@@ -1,4 +1,4 @@
-"""A user with 100,000 patients lists them, ten times concurrently: memory and time to the first byte."""
+"""Memory and time to first byte of long lists: a user lists 100,000 patients, ten times concurrently."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ LISTS = 10
 GROWTH_MEGABYTES = 50
 FIRST_BYTE_SECONDS = 1
 PIECE = 256 * 1024
-# What a slow reader reads a second.
+# Pieces that a slow reader reads per second.
 SLOW_PIECES = 16
 SEED = """
 from accounts.models import User
@@ -27,12 +27,12 @@ Patient.objects.bulk_create(
 """
 # Python expressions of the patient's number.
 ORDINARY = {"name": "f'Patient {n}'", "address": "'12 Long Street, Somewhere'"}
-# The longest values, of characters that take four bytes: 4.6 KB a record.
+# The longest values, in four-byte characters: 4.6 KB per record.
 MAXIMAL = {"name": "f'{n:\U0001d7f6>100}'", "address": "'\U0001d4d0' * 1000"}
 
 
 def seed(app, owner, number, values=ORDINARY):
-    """Store so many patients of `owner`, in bulk and without history."""
+    """Store `number` patients of `owner`, in bulk and without history."""
     code = SEED.format(email=owner.account["email"], number=number, **values)
     shell = [sys.executable, "manage.py", "shell", "--verbosity", "0", "--command", code]
     subprocess.run(shell, cwd=app.folder, env=app.environment, check=True)
@@ -41,8 +41,8 @@ def seed(app, owner, number, values=ORDINARY):
 def listed(world, row, kind):
     """A user with 100,000 patients lists them.
 
-    Twice alone, ten times concurrently, and ten times concurrently by slow readers. The first byte comes
-    within a second, every list is whole, and no worker grows by 50 MB over its size after ordinary work.
+    Twice alone, ten times concurrently, and ten times concurrently by slow readers. The first byte arrives within a
+    second, every list is complete, and no worker's memory grows by 50 MB or more.
     """
     with world.app(kind) as app:
         owner = user(app.port)
@@ -50,26 +50,26 @@ def listed(world, row, kind):
         warm(owner)
         workers = app.workers()
         for pid in workers:
-            processes.forget_peak(pid)
+            processes.reset_peak(pid)
         before = {pid: processes.memory(pid, "VmRSS") for pid in workers}
         whole = must(owner.get("/api/patients/"), 200)
         alone = [read(owner) for _ in range(2)]
-        together = concurrently(*[partial(read, owner)] * LISTS)
-        slowly = concurrently(*[partial(read, owner, PIECE, 1 / SLOW_PIECES)] * LISTS)
+        concurrent = concurrently(*[partial(read, owner)] * LISTS)
+        slow = concurrently(*[partial(read, owner, PIECE, 1 / SLOW_PIECES)] * LISTS)
         row.require(app.workers() == workers, "a worker was restarted")
         growth = max(processes.memory(pid, "VmHWM") - before[pid] for pid in workers)
         row.require(growth < GROWTH_MEGABYTES, f"a worker grew by {growth:.0f} MB, the limit is {GROWTH_MEGABYTES}")
-        sizes = {size for _, size in [*alone, *together, *slowly]}
+        sizes = {size for _, size in [*alone, *concurrent, *slow]}
         row.require(
-            len(whole) == PATIENTS and len(sizes) == 1, f"a list was not whole: {len(whole)} rows, {sizes} bytes"
+            len(whole) == PATIENTS and len(sizes) == 1, f"a list was incomplete: {len(whole)} rows, {sizes} bytes"
         )
-        firsts = {"alone": alone, "ten": together, "ten slow": slowly}
-        slowest = {name: max(first for first, _ in lists) for name, lists in firsts.items()}
+        lists = {"alone": alone, "ten": concurrent, "ten slow": slow}
+        slowest = {name: max(first for first, _ in results) for name, results in lists.items()}
         for name, seconds in slowest.items():
-            row.require(seconds < FIRST_BYTE_SECONDS, f"{name}: the first byte came after {seconds:.1f} s")
-        row.require(not app.errors(), f"{len(app.errors())} answers were 500")
-        row.sent = f"the list of {PATIENTS:,} patients: 2 alone, {LISTS} concurrently, {LISTS} read slowly"
-        row.answered = (
+            row.require(seconds < FIRST_BYTE_SECONDS, f"{name}: the first byte arrived after {seconds:.1f} s")
+        row.require(not app.errors(), f"{len(app.errors())} responses were 500")
+        row.requests = f"the list of {PATIENTS:,} patients: 2 alone, {LISTS} concurrently, {LISTS} read slowly"
+        row.responses = (
             f"{max(sizes) / 1e6:.0f} MB each; first byte "
             + ", ".join(f"{seconds:.2f} s ({name})" for name, seconds in slowest.items())
             + f"; a worker grew by {growth:.0f} MB, from {max(before.values()):.0f}"
@@ -77,7 +77,7 @@ def listed(world, row, kind):
 
 
 def warm(client):
-    """Let every thread of every worker do ordinary work: log-ins, pages, single records."""
+    """Make every thread of every worker serve ordinary requests."""
     for path in ("/api/patients/?limit=1000", "/api/doctors/", "/api/auth/me/"):
         for _ in range(5):
             answers = concurrently(*[partial(client.get, path)] * 16)
@@ -86,7 +86,7 @@ def warm(client):
 
 
 def read(client, piece=1 << 20, pause=0):
-    """Read the whole list; return the seconds until its first byte, and its length."""
+    """Read the whole list; return the seconds to its first byte, and its size in bytes."""
     connection = client.connect()
     started = time.monotonic()
     connection.request("GET", "/api/patients/", headers=client.headers({}))

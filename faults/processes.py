@@ -1,4 +1,4 @@
-"""Processes by their id: started, found, measured, ended."""
+"""Find, measure, signal and wait for processes."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from faults.report import MissingToolError
 
 
 def program(name):
-    """Return the path of a program; raise MissingToolError where it is not installed."""
+    """Return the path of a program; raise MissingToolError if it is not installed."""
     path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if path is None:
         raise MissingToolError(f"{name} is not on this machine")
@@ -27,7 +27,7 @@ def children(pid):
 
 
 def tree(pid):
-    """Return the process and everything below it, parents first."""
+    """Return the PIDs of the process and its descendants, parents first."""
     return [pid, *(below for child in children(pid) for below in tree(child))]
 
 
@@ -39,7 +39,7 @@ def command(pid):
 
 
 def alive(pid):
-    """Tell whether the process exists and is not merely waiting to be buried."""
+    """Return whether the process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -57,30 +57,30 @@ def listening(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def memory(pid, line):
-    """Return a line of /proc/PID/status (VmRSS: memory held now, VmHWM: at most so far), in MB."""
+def memory(pid, field):
+    """Return a field of /proc/PID/status in MB, such as VmRSS (current memory) or VmHWM (peak)."""
     status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition(f"{line}:")[2].split()[0]) / 1024
+    return int(status.partition(f"{field}:")[2].split()[0]) / 1024
 
 
-def proportion(pid):
-    """Return the memory a process holds, in MB, shared pages divided by those who share them."""
+def proportional_memory(pid):
+    """Return the proportional set size of a process (Pss in /proc/PID/smaps_rollup) in MB."""
     with suppress(FileNotFoundError, ProcessLookupError):
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
         return int(rollup.partition("\nPss:")[2].split()[0]) / 1024
     return 0
 
 
-def forget_peak(pid):
+def reset_peak(pid):
     """Reset VmHWM (https://docs.kernel.org/filesystems/proc.html, clear_refs)."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
-def wait_until(condition, seconds, otherwise, log=None):
-    """Wait until `condition()` holds; raise TimeoutError that says `otherwise`, with the end of `log`."""
+def wait_until(condition, seconds, message, log=None):
+    """Wait until `condition()` is true; after `seconds`, raise TimeoutError with `message` and the end of `log`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             tail = log.read_text()[-1500:] if log else ""
-            raise TimeoutError(f"{otherwise} within {seconds} s. {tail}")
+            raise TimeoutError(f"{message} within {seconds} s. {tail}")
         time.sleep(0.02)

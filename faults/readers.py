@@ -1,4 +1,4 @@
-"""Clients that read long lists slowly through nginx, and what others notice of them."""
+"""Clients that read long lists slowly through nginx, and their effect on other clients."""
 
 import multiprocessing
 import time
@@ -13,10 +13,10 @@ from faults.proxy import Nginx
 
 ROWS = 24_000
 READERS = 70
-# One address is allowed fewer requests at a time than there are readers.
+# nginx allows one address fewer concurrent requests than there are readers.
 ADDRESSES = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
 BYTES_PER_SECOND = 128 * 1024
-BESIDE_SECONDS = 15
+LOADED_SECONDS = 15
 QUIET_SECONDS = 10
 TIMES = 3
 
@@ -24,9 +24,9 @@ TIMES = 3
 def slow_readers(world, row, kind):
     """70 clients read a list of maximal records slowly, through nginx.
 
-    24,000 records of 4.6 KB, at 128 KB/s each, over TLS: first from one address, then from three. Those beyond the
-    limits of nginx get 429. A client of another address that reads one patient again and again always gets it, and its
-    p99 stays within three times of what it is without them.
+    24,000 records of 4.6 KB, at 128 KB/s each, over TLS: first from one address, then from three. Requests over nginx's
+    limits get 429. A client at another address that reads one patient repeatedly always gets a 200, and its p99 is at
+    most three times the p99 without readers.
     """
     with world.app(kind, TRUSTED_PROXIES="1") as app, Nginx(world, app.port) as nginx:
         reader, bystander = user(nginx.port, tls=True), user(nginx.port, tls=True)
@@ -35,22 +35,22 @@ def slow_readers(world, row, kind):
         measured = [p99(row, bystander, path, QUIET_SECONDS)]
         for name, addresses in (("one address", ADDRESSES[:1]), ("three addresses", ADDRESSES)):
             with reading(reader, addresses) as statuses:
-                beside = p99(row, bystander, path, BESIDE_SECONDS)
+                loaded = p99(row, bystander, path, LOADED_SECONDS)
             measured.append(p99(row, bystander, path, QUIET_SECONDS))
-            # Before and after, as others may be using this machine.
+            # The slower of before and after: other programs may be using this machine.
             quiet = max(measured[-2:])
             row.require(
-                beside <= TIMES * quiet, f"{name}: p99 {beside * 1e3:.0f} ms, {quiet * 1e3:.0f} without readers"
+                loaded <= TIMES * quiet, f"{name}: p99 {loaded * 1e3:.0f} ms, {quiet * 1e3:.0f} ms without readers"
             )
             row.require(set(statuses) <= {200, 429}, f"{name}: {dict(statuses)}")
-            row.answered += f"{name}: " + ", ".join(f"{status} x{n}" for status, n in sorted(statuses.items()))
-            row.answered += f", p99 {beside * 1e3:.0f} ms, {quiet * 1e3:.0f} without readers; "
-        row.require(not app.errors(), f"{len(app.errors())} answers were 500")
-        row.sent = f"{READERS} lists of {ROWS:,} maximal records at 128 KB/s each, twice; one patient again and again"
+            row.responses += f"{name}: " + ", ".join(f"{status} x{n}" for status, n in sorted(statuses.items()))
+            row.responses += f", p99 {loaded * 1e3:.0f} ms, {quiet * 1e3:.0f} ms without readers; "
+        row.require(not app.errors(), f"{len(app.errors())} responses were 500")
+        row.requests = f"{READERS} lists of {ROWS:,} maximal records at 128 KB/s each, twice; one patient repeatedly"
 
 
 def p99(row, client, path, seconds):
-    """Read the path again and again over one connection for so long; return the p99 of the seconds it took."""
+    """Read `path` repeatedly over one connection for `seconds`; return the p99 of the response time in seconds."""
     taken, connection, until = [], client.connect(), time.monotonic() + seconds
     while time.monotonic() < until:
         started = time.monotonic()
@@ -66,27 +66,27 @@ def p99(row, client, path, seconds):
 
 @contextmanager
 def reading(client, addresses):
-    """Let READERS clients read the list of all patients slowly while the block runs; yield the status that each got.
+    """Run READERS clients that read the list of all patients slowly; yield a Counter of their statuses, filled on exit.
 
-    They run in a process of their own, so as not to delay the client that is measured.
+    They run in another process, so that they do not delay the measured client.
     """
-    answered, statuses = multiprocessing.Queue(), Counter()
-    process = multiprocessing.get_context("fork").Process(target=read_all, args=(client, addresses, answered))
+    queue, statuses = multiprocessing.Queue(), Counter()
+    process = multiprocessing.get_context("fork").Process(target=read_all, args=(client, addresses, queue))
     process.start()
     try:
         yield statuses
     finally:
-        statuses.update(answered.get(timeout=10) for _ in range(READERS))
+        statuses.update(queue.get(timeout=10) for _ in range(READERS))
         process.kill()
         process.join()
 
 
-def read_all(client, addresses, answered):
+def read_all(client, addresses, queue):
     def read(address):
         connection = client.connect(address)
         connection.request("GET", "/api/patients/", headers=client.headers({}))
         response = connection.getresponse()
-        answered.put(response.status)
+        queue.put(response.status)
         while response.read(BYTES_PER_SECOND // 4):
             time.sleep(0.25)
 

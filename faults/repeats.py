@@ -1,4 +1,4 @@
-"""A worker dies while it holds a write from nginx: the write must not be sent a second time."""
+"""A worker is killed while it processes a write from nginx: nginx must not send the write again."""
 
 import sqlite3
 import time
@@ -17,11 +17,11 @@ VERSIONS = "SELECT count(*) FROM patients_historicalpatient"
 
 
 def writes_sent_once(world, row, kind):
-    """A worker dies while it holds a write from nginx.
+    """A worker is killed while it processes a write.
 
-    The table of patients is locked; a POST, PUT, PATCH or DELETE comes through a connection that nginx has kept open,
-    and waits; every worker is killed (kill -9), and a second later the lock is released. The client gets 503, and the
-    write was carried out once or not at all.
+    The table of patients is locked; a POST, PUT, PATCH or DELETE arrives on a keep-alive connection from nginx and
+    waits for the lock; every worker is killed (kill -9), and a second later the lock is released. The client gets 503,
+    and the write was executed at most once.
     """
     with world.app(kind, TRUSTED_PROXIES="1") as app, Nginx(world, app.port) as nginx:
         client, answers, effects = user(nginx.port, tls=True), [], 0
@@ -37,18 +37,18 @@ def writes_sent_once(world, row, kind):
                 ((before,),) = app.database.rows(VERSIONS)
                 answer = interrupted(app, client, partial(client.request, method, path, body))
                 ((after,),) = app.database.rows(VERSIONS)
-                row.require(answer.promised_503, f"{method}: {answer.name} {answer.body[:100]!r}")
-                row.require(after - before <= 1, f"{method}: carried out {after - before} times")
+                row.require(answer.documented_503, f"{method}: {answer.name} {answer.body[:100]!r}")
+                row.require(after - before <= 1, f"{method}: executed {after - before} times")
                 answers.append(answer)
                 effects += after - before
-        row.require(not app.errors(), f"{len(app.errors())} answers were 500")
-        row.sent = f"{len(answers)} writes, each to a worker that was killed while it waited for a lock"
-        row.answered = f"{tally(answers)}; {effects} of them carried out"
+        row.require(not app.errors(), f"{len(app.errors())} responses were 500")
+        row.requests = f"{len(answers)} writes, each to a worker killed while waiting for a lock"
+        row.responses = f"{tally(answers)}; {effects} of them executed"
 
 
 def interrupted(app, client, write):
-    """Send a write that has to wait, kill the workers, release the lock; return the answer of the write."""
-    # nginx keeps these connections, and sends the write through one of them.
+    """Send a write that waits for a lock, kill the workers, release the lock; return the write's response."""
+    # Open keep-alive connections from nginx; the write uses one of them.
     concurrently(*[partial(client.get, "/api/patients/?limit=1")] * 16)
     workers = app.workers()
     with ThreadPoolExecutor(1) as pool:
@@ -59,13 +59,13 @@ def interrupted(app, client, write):
             processes.wait_until(lambda: len({*app.workers()} - {*workers}) == len(workers), 30, "no new workers")
             time.sleep(HELD_SECONDS)
         answer = waiting.result()
-    processes.wait_until(lambda: client.get("/readyz").status == 200, 30, "the app does not come back", app.log)
+    processes.wait_until(lambda: client.get("/readyz").status == 200, 30, "the app did not recover", app.log)
     return answer
 
 
 @contextmanager
 def locked(database):
-    """Keep every other connection from writing to the table of patients."""
+    """Block writes to the table of patients by other connections."""
     if database.name == SQLite.name:
         connection = sqlite3.connect(database.path, timeout=20, isolation_level=None)
         connection.execute("BEGIN IMMEDIATE")
@@ -80,7 +80,7 @@ def locked(database):
 
 def wait_for_lock(database):
     if database.name == SQLite.name:
-        # SQLite does not say who waits for it.
+        # SQLite does not report waiting connections.
         time.sleep(0.5)
     else:
-        processes.wait_until(lambda: database.rows(WAITING), 5, "the write does not wait for the lock")
+        processes.wait_until(lambda: database.rows(WAITING), 5, "the write did not wait for the lock")

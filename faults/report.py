@@ -1,49 +1,49 @@
-"""What was found: one row a fault and database."""
+"""The results table: one row per fault and database."""
 
 import textwrap
 from collections import Counter
 from dataclasses import dataclass, field
 
-HEADINGS = ("fault", "database", "what was sent", "what was answered", "lost", "s")
+HEADINGS = ("fault", "database", "requests", "responses", "lost", "s")
 WIDTHS = (30, 10, 46, 62, 4, 4)
 
 
 class MissingToolError(Exception):
-    """A tool or a right that the fault needs is missing on this machine."""
+    """A tool or privilege that the fault needs is missing on this machine."""
 
 
 @dataclass
 class Row:
-    """One fault on one database: what happened, how much was lost, and which rules were broken."""
+    """The result of one fault on one database: traffic, lost writes and violated expectations."""
 
     fault: str
     database: str
-    sent: str = ""
-    answered: str = ""
+    requests: str = ""
+    responses: str = ""
     lost: int = 0
     seconds: float = 0
-    broken: list = field(default_factory=list)
-    left_out: str = ""
+    violations: list = field(default_factory=list)
+    skipped: str = ""
 
-    def require(self, held, rule):
-        """Note `rule` as broken unless it `held`."""
-        if not held:
-            self.broken.append(rule)
+    def require(self, condition, message):
+        """Record `message` as a violation unless `condition` holds."""
+        if not condition:
+            self.violations.append(message)
 
     @property
     def failed(self):
-        return bool(self.lost or self.broken)
+        return bool(self.lost or self.violations)
 
     def lines(self):
-        """Return the row as the lines of a table, with the broken rules below it."""
-        answered = f"skipped: {self.left_out}" if self.left_out else self.answered
-        lost = "" if self.left_out else str(self.lost)
-        rows = lined_up(self.fault, self.database, self.sent, answered, lost, f"{self.seconds:.0f}")
-        return rows + [f"    BROKEN x{times}: {rule}" for rule, times in Counter(self.broken).items()]
+        """Return the row as lines of the table, followed by its violations."""
+        responses = f"skipped: {self.skipped}" if self.skipped else self.responses
+        lost = "" if self.skipped else str(self.lost)
+        rows = table_row(self.fault, self.database, self.requests, responses, lost, f"{self.seconds:.0f}")
+        return rows + [f"    FAILED x{times}: {message}" for message, times in Counter(self.violations).items()]
 
 
-def lined_up(*cells):
-    """Return cells side by side, each wrapped to the width of its column."""
+def table_row(*cells):
+    """Return the cells side by side as lines, each wrapped to the width of its column."""
     wrapped = [textwrap.wrap(cell, width) or [""] for cell, width in zip(cells, WIDTHS, strict=True)]
     height = max(map(len, wrapped))
     columns = [lines + [""] * (height - len(lines)) for lines in wrapped]
@@ -54,4 +54,4 @@ def lined_up(*cells):
 
 
 def heading():
-    return [*lined_up(*HEADINGS), "-+-".join("-" * width for width in WIDTHS)]
+    return [*table_row(*HEADINGS), "-+-".join("-" * width for width in WIDTHS)]

@@ -1,4 +1,4 @@
-"""SIGTERM while clients are being served: what is in flight is finished."""
+"""Graceful shutdown: after SIGTERM, requests in flight are completed."""
 
 import os
 import signal
@@ -20,8 +20,8 @@ LONG_LIST = 10_000
 RESET = {"ConnectionResetError", "RemoteDisconnected", "BrokenPipeError"}
 
 
-class Visitor(threading.Thread):
-    """Make one call after another until nobody listens any more."""
+class Client(threading.Thread):
+    """Make requests in a loop until the connection is refused."""
 
     def __init__(self, call):
         super().__init__(daemon=True)
@@ -34,8 +34,8 @@ class Visitor(threading.Thread):
                 return
 
 
-class KeptConnection:
-    """Read again and again over one connection, as clients with a pool do."""
+class KeepAliveReader:
+    """Read a page over one persistent connection, as clients with a connection pool do."""
 
     def __init__(self, api):
         self.api, self.connection = api, api.connect()
@@ -43,7 +43,7 @@ class KeptConnection:
     def __call__(self):
         started = time.monotonic()
         try:
-            # Reconnects only if the previous answer said "Connection: close".
+            # Reconnects only after a response with "Connection: close".
             headers = self.api.headers({"Connection": "keep-alive"})
             self.connection.request("GET", "/api/patients/?limit=5", headers=headers)
             response = self.connection.getresponse()
@@ -59,78 +59,78 @@ class KeptConnection:
 def terminated(world, row, kind):
     """SIGTERM under load.
 
-    Clients with new connections and with kept ones read, post, log in and fetch a long list concurrently. Every request
-    is answered completely, on either kind of connection, until the port is closed: then connections are refused.
-    One that is made at that instant may be reset, unread; more than one a SIGTERM may not. The app ends by itself
-    within the grace time.
+    Clients read, post, log in and fetch a long list concurrently, on new and on persistent connections. Every request
+    gets a complete response until the port is closed; then connections are refused. At most one connection per SIGTERM
+    may be reset unread, if it is opened just as the port closes. The app exits within the grace period.
     """
-    stopped(world, row, kind, through_nginx=False)
+    terminate_under_load(world, row, kind, through_nginx=False)
 
 
 def terminated_behind_nginx(world, row, kind):
     """SIGTERM under load, behind nginx.
 
-    The same clients through nginx: every answer is whole, or nginx's 503 with Retry-After.
+    The same clients through nginx: every response is complete, or nginx's 503 with Retry-After.
     """
-    stopped(world, row, kind, through_nginx=True)
+    terminate_under_load(world, row, kind, through_nginx=True)
 
 
-def stopped(world, row, kind, through_nginx):
+def terminate_under_load(world, row, kind, through_nginx):
     with world.app(kind) as app, Nginx(world, app.port) if through_nginx else nullcontext(app) as front:
         reader, *others = [user(front.port, tls=through_nginx) for _ in range(3)]
         writers = [Writer(other) for other in others]
         seed(app, reader, LONG_LIST)
-        calls = [partial(reader.get, "/api/auth/me/")] * 2 + [KeptConnection(reader) for _ in range(2)]
+        calls = [partial(reader.get, "/api/auth/me/")] * 2 + [KeepAliveReader(reader) for _ in range(2)]
         calls += [partial(reader.post, "/api/auth/login/", reader.account), partial(reader.get, "/api/patients/")]
         calls += [writer.create for writer in writers]
-        answers, late, longest = [], 0, 0
+        answers, in_flight, longest = [], 0, 0
         for _ in range(world.rounds):
-            visitors = [Visitor(call) for call in calls]
+            clients = [Client(call) for call in calls]
             served = app.served()
-            asked, ended = terminate(app, visitors)
+            signalled, exited = terminate(app, clients)
             served = app.served() - served
-            longest = max(longest, ended - asked)
-            received = [answer for visitor in visitors for answer in visitor.answers]
-            late += sum(
-                answer.at - answer.seconds < asked < answer.at for answer in received if answer.status in (200, 201)
+            longest = max(longest, exited - signalled)
+            received = [answer for client in clients for answer in client.answers]
+            in_flight += sum(
+                answer.at - answer.seconds < signalled < answer.at for answer in received if answer.status in (200, 201)
             )
-            wrong = [answer for answer in received if not legitimate(answer, asked, through_nginx)]
-            row.require(not wrong, f"not answered: {tally(wrong)}")
-            answered = sum(answer.status in (200, 201) for answer in received)
+            wrong = [answer for answer in received if not acceptable(answer, signalled, through_nginx)]
+            row.require(not wrong, f"unexpected responses: {tally(wrong)}")
+            completed = sum(answer.status in (200, 201) for answer in received)
             row.require(
-                len(served) == answered, f"{len(served)} requests reached the project, {answered} were answered"
+                len(served) == completed,
+                f"{len(served)} requests reached the application, {completed} got a response",
             )
             answers += received
             app.start()
             account_for(row, app.database, writers)
-        row.require(longest < GRACE_SECONDS, f"the app ended only after {longest:.0f} s")
+        row.require(longest < GRACE_SECONDS, f"the app exited only after {longest:.0f} s")
         reset = [answer for answer in answers if answer.error in RESET]
-        row.require(len(reset) <= world.rounds, f"reset instead of answered: {tally(reset)}")
-        row.require(late, "nothing was in flight at SIGTERM: the scene was not set")
-        row.require(not app.errors(), f"{len(app.errors())} answers were 500")
-        row.sent = f"{len(answers)} requests of {len(calls)} clients; {world.rounds} SIGTERMs"
-        row.answered = f"{tally(answers)}; {late} in flight at SIGTERM were answered; ended after {longest:.1f} s"
+        row.require(len(reset) <= world.rounds, f"connections reset: {tally(reset)}")
+        row.require(in_flight, "the fault did not occur: no request was in flight at SIGTERM")
+        row.require(not app.errors(), f"{len(app.errors())} responses were 500")
+        row.requests = f"{len(answers)} requests from {len(calls)} clients; {world.rounds} SIGTERMs"
+        row.responses = f"{tally(answers)}; {in_flight} in flight at SIGTERM completed; exited after {longest:.1f} s"
 
 
-def terminate(app, visitors):
-    """Let the visitors come, end the app under them; return when it was asked to end, and when it had."""
-    for visitor in visitors:
-        visitor.start()
+def terminate(app, clients):
+    """Start the clients and send SIGTERM to the app; return the timestamps of the signal and of the exit."""
+    for client in clients:
+        client.start()
     time.sleep(LOAD_SECONDS)
-    asked = time.monotonic()
+    signalled = time.monotonic()
     os.kill(app.master(), signal.SIGTERM)
     app.process.wait(GRACE_SECONDS + 5)
-    ended = time.monotonic()
-    for visitor in visitors:
-        visitor.stopping.set()
-    for visitor in visitors:
-        visitor.join()
-    return asked, ended
+    exited = time.monotonic()
+    for client in clients:
+        client.stopping.set()
+    for client in clients:
+        client.join()
+    return signalled, exited
 
 
-def legitimate(answer, asked, through_nginx):
-    """Tell whether a request may end so: answered, or turned away after the app was asked to end."""
+def acceptable(answer, signalled, through_nginx):
+    """Return whether a request succeeded, or was rejected after the signal."""
     if answer.status in (200, 201):
         return True
-    turned_away = answer.promised_503 if through_nginx else answer.error in {"ConnectionRefusedError", *RESET}
-    return turned_away and answer.at > asked
+    rejected = answer.documented_503 if through_nginx else answer.error in {"ConnectionRefusedError", *RESET}
+    return rejected and answer.at > signalled

@@ -19,7 +19,7 @@ from faults.databases import Cluster, PostgreSQL, SQLite
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOT_SECONDS = 60
-# Long runs take more than the fifteen minutes of a token.
+# Long runs outlast the default token lifetime of 15 minutes.
 ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "HOME": "/nonexistent",
@@ -30,7 +30,7 @@ ENVIRONMENT = {
 
 
 class World:
-    """Everything one run uses. Leaving it ends every process and removes every file."""
+    """The resources of one run. On exit, every process is stopped and every file removed."""
 
     def __init__(self, rounds, first_port):
         self.rounds = rounds
@@ -39,7 +39,7 @@ class World:
 
     def __enter__(self):
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-")))
-        # PostgreSQL and nginx run as users of their own.
+        # PostgreSQL and nginx run as other users and must be able to enter it.
         self.folder.chmod(0o755)
         return self
 
@@ -47,7 +47,7 @@ class World:
         return self._stack.__exit__(*error)
 
     def port(self):
-        """Return the next port nobody listens on. Below 32768, where the kernel takes the clients' own ports from."""
+        """Return the next free port. Start below 32768, where the ephemeral range begins."""
         for port in self._ports:
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -64,7 +64,7 @@ class World:
         return folder
 
     def copy(self, within=None):
-        """Return a copy of the project's files: with a database, a key and a log of its own."""
+        """Copy the project's files to a new folder, so that it has its own database, key and log."""
         folder = self.new_folder(within)
         listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         for name in subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0"):
@@ -86,7 +86,7 @@ class World:
 
     @cached_property
     def cluster(self):
-        """The PostgreSQL of this run, with a migrated database to copy."""
+        """The PostgreSQL server of this run, with a migrated template database."""
         cluster = Cluster(self.new_folder(), self.port())
         self._stack.callback(cluster.stop)
         cluster.start()
@@ -101,7 +101,7 @@ class World:
 
     @contextmanager
     def app(self, kind, within=None, database=None, start=True, **environment):
-        """Serve a copy of the project on an empty database of `kind`; end it afterwards."""
+        """Serve a copy of the project on an empty database of `kind`; stop it on exit."""
         folder = self.copy(within)
         if kind == SQLite.name:
             database = SQLite(folder / "db.sqlite3")
@@ -118,7 +118,7 @@ class World:
 
 
 class App:
-    """`make serve` in one folder, on one database."""
+    """A process group of `make serve`, in one folder and on one database."""
 
     def __init__(self, folder, log, port, database, environment):
         self.folder, self.log, self.port, self.database = folder, log, port, database
@@ -126,7 +126,7 @@ class App:
         self.process = None
 
     def start(self):
-        """Start it, and wait until it is ready and has its workers."""
+        """Start the app and wait until it is ready with both workers."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 ["make", "serve", f"PORT={self.port}"],
@@ -136,30 +136,30 @@ class App:
                 stderr=log,
                 start_new_session=True,
             )
-        processes.wait_until(self._up, BOOT_SECONDS, "the app does not start", self.log)
+        processes.wait_until(self._up, BOOT_SECONDS, "the app did not start", self.log)
 
     def _up(self):
         if self.process.poll() is not None:
-            raise RuntimeError(f"the app ended: {self.log.read_text()[-1500:]}")
+            raise RuntimeError(f"the app exited: {self.log.read_text()[-1500:]}")
         return len(self.workers()) == 2 and Api(self.port).get("/readyz").status == 200
 
     def master(self):
-        """Return the id of gunicorn's main process."""
+        """Return the PID of gunicorn's master process."""
         return next((pid for pid in processes.tree(self.process.pid)[1:] if "gunicorn" in processes.command(pid)), None)
 
     def workers(self):
         return processes.children(self.master() or 0)
 
     def kill(self):
-        """Kill every process of its group, as a power cut would."""
+        """Kill the process group, simulating a power failure."""
         if self.process and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
     def served(self):
-        """Return the ids of the requests that reached the project."""
+        """Return the ids of the requests that reached the application."""
         return set(re.findall(r'"request_id":"(\w+)"', self.log.read_text(errors="replace")))
 
     def errors(self):
-        """Return the log's lines of answers with 500."""
+        """Return the log lines of responses with status 500."""
         return [line for line in self.log.read_text(errors="replace").splitlines() if '"status":500' in line]

@@ -1,4 +1,4 @@
-"""Clients that write without pause and note what was acknowledged, and the comparison with what is stored."""
+"""Clients that write continuously and record acknowledged writes, and the comparison with the database."""
 
 import random
 import threading
@@ -9,19 +9,19 @@ from faults.client import patient, tally, user
 
 
 class Writer(threading.Thread):
-    """Post patients and change them, one request after another, and note what was acknowledged."""
+    """Create and change patients in a loop, and record which writes were acknowledged."""
 
     def __init__(self, api):
         super().__init__(daemon=True)
         self.api, self.stopping = api, threading.Event()
-        # {id: the addresses that may be stored: the acknowledged one, then those asked for since without an answer}
+        # {id: addresses that may be stored: the last acknowledged one, then those of unacknowledged requests since}
         self.allowed = {}
         self.versions = set()
         self.answers = []
         self.number = 0
 
-    def restarted(self):
-        """Return a writer that goes on where this one was stopped."""
+    def successor(self):
+        """Return a new writer that continues where this one stopped."""
         after = Writer(self.api)
         after.allowed, after.versions, after.number = self.allowed, self.versions, self.number
         return after
@@ -38,7 +38,7 @@ class Writer(threading.Thread):
         body = patient(self.number, address="as created")
         answer = self.api.post("/api/patients/", body)
         if answer.status == 201:
-            self.note(answer.json()["id"], body["address"])
+            self.acknowledge(answer.json()["id"], body["address"])
         return answer
 
     def change(self):
@@ -48,25 +48,25 @@ class Writer(threading.Thread):
         self.allowed[chosen].append(body["address"])
         answer = self.api.put(f"/api/patients/{chosen}/", body)
         if answer.status == 200:
-            self.note(chosen, body["address"])
+            self.acknowledge(chosen, body["address"])
         return answer
 
-    def note(self, pk, address):
+    def acknowledge(self, pk, address):
         self.allowed[pk] = [address]
         self.versions.add((pk, address))
 
-    def acknowledged(self):
+    def acknowledged_count(self):
         return len(self.versions)
 
     def lost(self):
-        """Return how many acknowledged writes the API does not show any more."""
+        """Return how many acknowledged writes the API no longer returns."""
         shown = {row["id"]: row["address"] for row in self.api.get("/api/patients/").json()}
         return sum(shown.get(pk) not in addresses for pk, addresses in self.allowed.items())
 
 
 @contextmanager
 def writing(writers):
-    """Let the writers write while the block runs; on leaving it, wait for their last answers."""
+    """Run the writers during the block; on exit, wait for their last responses."""
     for writer in writers:
         writer.start()
     try:
@@ -83,26 +83,26 @@ def new_writers(port, number=4):
 
 
 def account_for(row, database, writers):
-    """Add to `row` what was acknowledged and is gone: records, versions in their history, one without the other."""
+    """Add to `row` acknowledged writes that are missing, and records stored without history or the reverse."""
     stored = set(database.rows("SELECT id, address FROM patients_historicalpatient"))
     lost = sum(writer.lost() for writer in writers)
     unrecorded = sum(len(writer.versions - stored) for writer in writers)
     row.lost += lost + unrecorded
-    row.require(not lost, f"{lost} acknowledged writes are gone")
+    row.require(not lost, f"{lost} acknowledged writes are missing")
     row.require(not unrecorded, f"{unrecorded} acknowledged writes have no version in the history")
-    theirs = f"user_id IN ({', '.join(str(writer.api.id) for writer in writers)})"
+    condition = f"user_id IN ({', '.join(str(writer.api.id) for writer in writers)})"
     records, recorded = (
-        set(database.rows(f"SELECT id FROM {table} WHERE {theirs}"))
+        set(database.rows(f"SELECT id FROM {table} WHERE {condition}"))
         for table in ("patients_patient", "patients_historicalpatient")
     )
-    halves = len(records ^ recorded)
-    row.require(not halves, f"{halves} writes were stored by halves: a record without its history, or the reverse")
+    incomplete = len(records ^ recorded)
+    row.require(not incomplete, f"{incomplete} writes were stored partially: a record without history, or the reverse")
 
 
-def sent_by(writers, occasion):
-    """Return the `what was sent` of writers: how much of it was acknowledged."""
-    return f"{sum(writer.acknowledged() for writer in writers)} acknowledged POSTs and PUTs of patients; {occasion}"
+def describe_writes(writers, fault):
+    """Return the `requests` cell: the number of acknowledged writes and the fault."""
+    return f"{sum(writer.acknowledged_count() for writer in writers)} acknowledged POSTs and PUTs of patients; {fault}"
 
 
-def answered(writers):
+def response_counts(writers):
     return tally([answer for writer in writers for answer in writer.answers])

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Issue the certificate of one machine: certificates.sh FOLDER NAME ADDRESS...
-# The first call makes the authority: ca.crt goes to every machine, ca.key to none.
+# The first call creates the certificate authority: copy ca.crt to every machine, ca.key to none.
 set -eu
 folder=$1 name=$2
 shift 2
@@ -12,7 +12,7 @@ if [ ! -e ca.key ]; then
     -addext keyUsage=critical,keyCertSign,cRLSign -keyout ca.key -out ca.crt 2>/dev/null
 fi
 
-# Every machine is a server to some and a client to others.
+# Every machine is both a TLS server and a TLS client.
 extensions=$(printf '%s\n' basicConstraints=critical,CA:FALSE keyUsage=critical,digitalSignature \
   extendedKeyUsage=serverAuth,clientAuth authorityKeyIdentifier=keyid \
   "subjectAltName=DNS:$name,IP:127.0.0.1$(printf ',IP:%s' "$@")")

@@ -1,4 +1,4 @@
-"""What is done to the cluster: each fault ends with everything running again."""
+"""The faults of the cluster; each ends with every process running again."""
 
 import time
 
@@ -24,7 +24,7 @@ def node_killed(cluster):
     old = cluster.leader()
     with cluster.unplugged(old):
         old.kill()
-        cluster.wait_for_another(old)
+        cluster.wait_for_failover(old)
     old.boot()
 
 
@@ -38,7 +38,7 @@ def node_frozen(cluster):
     freeze(cluster.leader(), FROZEN_SECONDS)
 
 
-def switched_over(cluster):
+def switchover(cluster):
     """patronictl switchover"""
     cluster.patronictl("switchover", "--leader", cluster.leader().name, "--force")
 
@@ -77,13 +77,13 @@ def app_frozen(cluster):
     freeze(cluster.apps[0], 20, "app")
 
 
-def rolled(cluster):
+def rolling_restart(cluster):
     """rolling restart of the apps"""
     roll(cluster, cluster.release)
 
 
-def released(cluster):
-    """a release with a migration, and back again"""
+def release_and_rollback(cluster):
+    """a release with a migration, and rollback"""
     old, new = cluster.release, cluster.new_release()
     settings, migrations = new / "healthcare/settings.py", new / "patients/migrations"
     settings.write_text(settings.read_text().replace('"VERSION": "1.0.0"', f'"VERSION": "{NEW}"'))
@@ -95,8 +95,8 @@ def released(cluster):
     served = {cluster.version(app) for app in cluster.apps}
     roll(cluster, old)
     if served != {NEW} or {cluster.version(app) for app in cluster.apps} == {NEW}:
-        raise RuntimeError(f"the releases were not served: {served}")
-    # For the next round.
+        raise RuntimeError(f"unexpected versions were served: {served}")
+    # Undo the migration for the next round.
     cluster.sql("ALTER TABLE patients_patient DROP COLUMN released")
     cluster.sql("DELETE FROM django_migrations WHERE name = '9999_release'")
 
@@ -131,11 +131,11 @@ def cut(cluster, machine, others):
 
 
 def roll(cluster, release):
-    """Have one app after the other serve a release, as README.md says."""
+    """Restart the apps one after the other with `release`, as deploy/cluster/README.md describes."""
     for app in cluster.apps:
         app.terminate("app")
         app.boot_app(release)
-        cluster.wait_until_well()
+        cluster.wait_until_healthy()
 
 
 def freeze(machine, seconds, *programs):

@@ -1,4 +1,4 @@
-"""The whole cluster: started in order, asked how it is, stopped."""
+"""Start, inspect and stop the whole cluster."""
 
 import json
 import ssl
@@ -17,7 +17,7 @@ BOOT_SECONDS = 180
 
 
 class Cluster:
-    """Three databases, one etcd, two apps, nginx. Leaving it ends every process; `world` removes the files."""
+    """Three databases, one etcd, two apps and nginx. On exit, every process is killed; `world` removes the files."""
 
     ETCD, WEB = 41, 30
 
@@ -53,13 +53,12 @@ class Cluster:
         processes.wait_until(self.leader, BOOT_SECONDS, "no primary", self.databases[0].folder / "patroni.log")
         self.sql("CREATE ROLE healthcare LOGIN PASSWORD %s", [PASSWORD], "postgres")
         self.sql("CREATE DATABASE healthcare OWNER healthcare", database="postgres")
-        # Until HAProxy has seen the primary, and while a commit waits for the first standby.
-        # The first standby to come acknowledges the first commit, and HAProxy has to see the primary.
-        processes.wait_until(lambda: self.migrated(), BOOT_SECONDS, "the database is not migrated")
+        # Retry until HAProxy has found the primary and a standby acknowledges commits.
+        processes.wait_until(self.migrated, BOOT_SECONDS, "the database could not be migrated")
         for app in self.apps:
             app.boot_app(self.release)
         self.web.boot()
-        self.wait_until_well(BOOT_SECONDS)
+        self.wait_until_healthy(BOOT_SECONDS)
 
     def new(self, kind, *arguments):
         machine = kind(self, *arguments)
@@ -67,7 +66,7 @@ class Cluster:
         return machine
 
     def new_release(self):
-        """Return a copy of the project, with what `collectstatic` makes."""
+        """Return a copy of the project with collected static files."""
         release = self.world.copy()
         self.manage(release, "collectstatic", "--noinput", "--verbosity", "0")
         return release
@@ -85,12 +84,12 @@ class Cluster:
         return subprocess.run(command, cwd=release, env=environment, capture_output=True, check=True)
 
     def version(self, app):
-        """Return the version that an app says it serves."""
+        """Return the version in the app's OpenAPI document."""
         headers = {"Accept": "application/json", "X-Forwarded-Proto": "https"}
         return json.loads(ask(app.address, 8000, "/api/schema/", seconds=10, **headers)[1])["info"]["version"]
 
     def members(self):
-        """Return what the cluster knows of its databases, by name: of the first node of Patroni that answers."""
+        """Return {name: member} from the first Patroni node that responds."""
         for database in self.databases:
             status, body = ask(database.address, 8008, "/cluster", tls=True)
             if status == 200:
@@ -98,23 +97,23 @@ class Cluster:
         return {}
 
     def leader(self):
-        """Return the machine that says of itself that it is the primary; None while there is none."""
+        """Return the machine that reports itself as the primary, or None."""
         for database in self.databases:
             if ask(database.address, 8008, "/primary", tls=True)[0] == 200:
                 return database
         return None
 
     def standby(self):
-        """Return a machine that is a standby."""
+        """Return a synchronous standby."""
         members = self.members()
-        return next(one for one in self.databases if members[one.name]["role"] == "quorum_standby")
+        return next(machine for machine in self.databases if members[machine.name]["role"] == "quorum_standby")
 
     def ready(self, app):
-        """Tell whether an app serves, and reaches the primary."""
+        """Return whether an app responds and reaches the primary."""
         return ask(app.address, 8000, "/readyz")[0] == 200
 
-    def well(self):
-        """Tell whether there are a primary and two standbys that count for a commit, and everything serves."""
+    def healthy(self):
+        """Return whether there are a primary and two synchronous standbys, and both apps and nginx are ready."""
         members = self.members().values()
         roles = sorted(member["role"] for member in members)
         states = {member["state"] for member in members}
@@ -125,29 +124,29 @@ class Cluster:
             and ask(self.web.address, HTTPS, "/readyz", tls=True)[0] == 200
         )
 
-    def wait_until_well(self, seconds=120):
-        """Wait until it is well, and stays so for as long as HAProxy needs to notice."""
+    def wait_until_healthy(self, seconds=120):
+        """Wait until the cluster has been healthy for 3 s, as HAProxy notices a change with a delay."""
         deadline, since = time.monotonic() + seconds, None
         while since is None or time.monotonic() < since + 3:
-            since = (since or time.monotonic()) if self.well() else None
+            since = (since or time.monotonic()) if self.healthy() else None
             if time.monotonic() > deadline:
-                raise TimeoutError(f"the cluster is not well within {seconds} s: {self.members()}")
+                raise TimeoutError(f"the cluster was not healthy within {seconds} s: {self.members()}")
             time.sleep(0.3)
 
     def machines(self):
         return [self.etcd, *self.databases, *self.apps, self.web]
 
     def memory(self):
-        """Return how many MB all processes hold, what several share counted once."""
-        return sum(processes.proportion(pid) for machine in self.machines() for pid in machine.pids())
+        """Return the memory of all processes in MB, counting shared pages once."""
+        return sum(processes.proportional_memory(pid) for machine in self.machines() for pid in machine.pids())
 
-    def wait_for_another(self, old):
+    def wait_for_failover(self, old):
         """Wait until another machine is the primary."""
-        processes.wait_until(lambda: self.leader() not in (None, old), 60, f"nobody takes over from {old.name}")
+        processes.wait_until(lambda: self.leader() not in (None, old), 60, f"no standby was promoted after {old.name}")
 
     @contextmanager
     def unplugged(self, machine):
-        """Cut a machine off while the block runs, where the network can: its connections end without notice."""
+        """Disconnect a machine during the block, if the network supports it: its packets are dropped."""
         if self.network.can_cut:
             self.network.cut(machine, [other for other in self.machines() if other is not machine])
         try:
@@ -157,11 +156,11 @@ class Cluster:
                 self.network.heal()
 
     def patronictl(self, *arguments):
-        """Run patronictl as an operator does, on the first database machine."""
+        """Run patronictl on the first database machine."""
         machine = self.databases[0]
         command = [PATRONI / "patronictl", "-c", machine.folder / "etc/patroni/patroni.yml", *arguments]
-        done = subprocess.run([*self.network.inside(machine), *command], capture_output=True, text=True, check=True)
-        return done.stdout
+        result = subprocess.run([*self.network.inside(machine), *command], capture_output=True, text=True, check=True)
+        return result.stdout
 
     def sql(self, statement, parameters=(), database="healthcare"):
         """Run a statement as superuser on the primary; return its rows."""
@@ -174,7 +173,7 @@ class Cluster:
 
 
 def ask(address, port, path, tls=False, seconds=1, **headers):
-    """Return status and body of what answers there in time; 0 where nothing does."""
+    """Return the status and body of the response; the status is 0 if there is none."""
     kind, options = (HTTPSConnection, {"context": ssl._create_unverified_context()}) if tls else (HTTPConnection, {})
     connection = kind(address, port, timeout=seconds, **options)
     try:

@@ -1,4 +1,4 @@
-"""A steady load with contents of its own, and what became of each request."""
+"""A steady load with unique contents, and the comparison of its responses with the database."""
 
 import random
 import threading
@@ -24,7 +24,7 @@ class Site(Api):
         self.address = address
 
     def connect(self):
-        # The certificate is made for the run.
+        # The certificate is self-signed.
         return HTTPSConnection(self.address, HTTPS, timeout=SECONDS, context=_create_unverified_context())
 
     def register(self):
@@ -35,49 +35,49 @@ class Site(Api):
 
 
 class Client(threading.Thread):
-    """Send one request after another until it is stopped, and keep every answer."""
+    """Send requests in a loop until stopped, and record every response."""
 
     def __init__(self, api):
         super().__init__(daemon=True)
         self.api, self.stopping = api, threading.Event()
-        self.answers, self.wrong = [], []
+        self.answers, self.unexpected = [], []
 
     def run(self):
         while not self.stopping.is_set():
-            self.turn()
+            self.cycle()
             time.sleep(PAUSE_SECONDS)
 
     def send(self, method, path, expected, body=None):
-        """Return the answer; note it as wrong if it is neither what is expected nor the promised 503."""
+        """Return the response; record it as unexpected unless it has the expected status or is the documented 503."""
         answer = self.api.request(method, path, body)
         self.answers.append((method, answer, answer.status == expected))
-        if answer.status != expected and not answer.promised_503:
-            self.wrong.append(f"{method}: {answer.name} {answer.body[:120]!r}")
+        if answer.status != expected and not answer.documented_503:
+            self.unexpected.append(f"{method}: {answer.name} {answer.body[:120]!r}")
         return answer
 
 
 class Reader(Client):
-    def turn(self):
+    def cycle(self):
         self.send("GET", "/api/patients/?limit=10", 200)
 
 
 class Writer(Client):
-    """Create, read back, change and delete patients. An address is sent once only, so it tells which request stored it.
+    """Create, read back, change and delete patients. Each address is sent only once, so it identifies its request.
 
-    What was not acknowledged is not touched again: an app that was frozen may store it much later.
+    A record with an unacknowledged request is not used again: a frozen app may execute the request much later.
     """
 
     def __init__(self, api):
         super().__init__(api)
-        self.kept, self.deleted = {}, []  # {id: address}, [id]: acknowledged
-        self.acknowledged = []  # [(id, address)], of creates and changes
-        self.refused, self.undeleted = [], []  # [address], [id]: not acknowledged
-        self.uncertain = {}  # {id: addresses that it may have}
+        self.current, self.deleted = {}, []  # {id: address}, [id]: acknowledged
+        self.acknowledged = []  # [(id, address)] of creates and changes
+        self.rejected, self.undeleted = [], []  # [address], [id]: not acknowledged
+        self.uncertain = {}  # {id: addresses that may be stored}
         self.stale = 0
 
-    def turn(self):
+    def cycle(self):
         self.create()
-        if len(self.kept) > 5:
+        if len(self.current) > 5:
             self.change()
             self.delete()
 
@@ -85,7 +85,7 @@ class Writer(Client):
         mark = new_mark()
         answer = self.send("POST", "/api/patients/", 201, patient(next(_marks), address=mark))
         if answer.status != 201:
-            self.refused.append(mark)
+            self.rejected.append(mark)
             return
         pk = answer.json()["id"]
         self.acknowledge(pk, mark)
@@ -93,18 +93,18 @@ class Writer(Client):
         self.stale += read.status == 404 or (read.status == 200 and read.json()["address"] != mark)
 
     def change(self):
-        pk, mark = random.choice(list(self.kept)), new_mark()  # noqa: S311, nothing secret
+        pk, mark = random.choice(list(self.current)), new_mark()  # noqa: S311, nothing secret
         answer = self.send("PUT", f"/api/patients/{pk}/", 200, patient(next(_marks), address=mark))
         if answer.status == 200:
             self.acknowledge(pk, mark)
         else:
-            self.refused.append(mark)
-            self.uncertain[pk] = {self.kept.pop(pk), mark}
+            self.rejected.append(mark)
+            self.uncertain[pk] = {self.current.pop(pk), mark}
 
     def delete(self):
-        pk = next(iter(self.kept))
+        pk = next(iter(self.current))
         answer = self.send("DELETE", f"/api/patients/{pk}/", 200)
-        address = self.kept.pop(pk)
+        address = self.current.pop(pk)
         if answer.status == 200:
             self.deleted.append(pk)
         else:
@@ -112,7 +112,7 @@ class Writer(Client):
             self.uncertain[pk] = {address, None}
 
     def acknowledge(self, pk, mark):
-        self.kept[pk] = mark
+        self.current[pk] = mark
         self.acknowledged.append((pk, mark))
 
 
@@ -121,7 +121,7 @@ def new_mark():
 
 
 class Load:
-    """Writers and readers, each a user of its own, while the block runs."""
+    """Writers, each with its own user, and readers that run during the block."""
 
     def __init__(self, address):
         self.writers = [Writer(Site(address).register()) for _ in range(WRITERS)]
@@ -152,14 +152,14 @@ class Load:
         return sum(not expected for _, _, expected in self.answers(self.clients))
 
     def gap(self, clients, *methods):
-        """Return the longest time, in seconds, in which no such request of these clients succeeded."""
+        """Return the longest time in seconds without a successful request of these clients and methods."""
         answers = self.answers(clients)
         times = sorted(answer.at for method, answer, expected in answers if expected and method in methods)
         return max((after - before for before, after in pairwise(times)), default=float("inf"))
 
 
 class Outcome:
-    """What the database holds of what these writers sent."""
+    """The writes of these writers, compared with the database."""
 
     def __init__(self, writers, sql):
         users = [tuple(writer.api.id for writer in writers)]
@@ -168,15 +168,15 @@ class Outcome:
         stored = Counter((pk, address) for pk, address, kind in versions if kind != "-")
         marks = {address for _, address in stored}
         deletions = Counter(pk for pk, _, kind in versions if kind == "-")
-        self.acknowledged = self.lost = self.stored_though_refused = 0
+        self.acknowledged = self.lost = self.stored_despite_error = 0
         for writer in writers:
             self.acknowledged += len(writer.acknowledged) + len(writer.deleted)
             self.lost += sum(version not in stored for version in writer.acknowledged)
-            self.lost += sum(present.get(pk) != address for pk, address in writer.kept.items())
+            self.lost += sum(present.get(pk) != address for pk, address in writer.current.items())
             self.lost += sum(present.get(pk) not in allowed for pk, allowed in writer.uncertain.items())
             self.lost += sum(pk in present or pk not in deletions for pk in writer.deleted)
-            self.stored_though_refused += sum(mark in marks for mark in writer.refused)
-            self.stored_though_refused += sum(pk in deletions for pk in writer.undeleted)
+            self.stored_despite_error += sum(mark in marks for mark in writer.rejected)
+            self.stored_despite_error += sum(pk in deletions for pk in writer.undeleted)
         # The first version of a patient has the address of its POST, and each later one that of its PUT.
-        self.twice = sum(times - 1 for times in [*stored.values(), *deletions.values()])
-        self.halves = len(set(present) ^ ({pk for pk, _ in stored} - set(deletions)))
+        self.duplicated = sum(times - 1 for times in [*stored.values(), *deletions.values()])
+        self.partial = len(set(present) ^ ({pk for pk, _ in stored} - set(deletions)))

@@ -1,4 +1,4 @@
-"""The machines of the cluster: each with its folder, its files from `deploy`, and its processes."""
+"""The machines of the cluster: each has a folder, configuration files from deploy/, and processes."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ HTTPS, HTTP = 8443, 8080
 
 
 class Machine:
-    """A machine. `example` is the one whose name and address stand in the files of `deploy` that differ by machine."""
+    """A machine. `example` is the name and address that the per-machine files in deploy/ use."""
 
     example = ("", "")
     owner = None
@@ -40,23 +40,23 @@ class Machine:
             shutil.copy(cluster.folder / f"tls/{name}.{end}", tls / f"node.{end}")
 
     def file(self, name, place):
-        """Write a file of `deploy` to its place in /etc, as it is on this machine; return its path."""
+        """Write a file of deploy/ to the machine's etc folder, adapted to this machine; return its path."""
         path = self.folder / "etc" / place
         path.parent.mkdir(exist_ok=True)
         path.write_text(self.text(name))
         return path
 
     def text(self, name):
-        found = (DEPLOY / name).read_text()
+        text = (DEPLOY / name).read_text()
         if name.endswith(".env"):
-            documented, address = self.example
-            found = found.replace(f"={documented}", f"={self.name}").replace(address, f"10.0.0.{self.number}")
-        for documented, ours in self.substitutions().items():
-            found = found.replace(documented, ours)
-        return found
+            name_in_file, address = self.example
+            text = text.replace(f"={name_in_file}", f"={self.name}").replace(address, f"10.0.0.{self.number}")
+        for original, replacement in self.substitutions().items():
+            text = text.replace(original, replacement)
+        return text
 
     def substitutions(self):
-        """Return what stands in our files for each address, folder and secret of those in `deploy`, in this order."""
+        """Return {original: replacement} for addresses, folders and secrets in deploy/; the order matters."""
         return {
             "10.0.0.0/24": self.network.clients,
             "10.0.0.": self.network.prefix,
@@ -73,12 +73,12 @@ class Machine:
         }
 
     def environment(self, name):
-        """Return a file of environment variables as a dictionary."""
+        """Return a file of environment variables as a dict."""
         lines = [line.partition("=") for line in self.text(name).splitlines() if line and not line.startswith("#")]
         return {key: value for key, _, value in lines}
 
     def start(self, name, command, folder="/", **environment):
-        """Start a program of this machine, as the user it runs as."""
+        """Start a program of this machine as its user."""
         demoted = ["setpriv", "--reuid", self.owner, "--regid", self.owner, "--init-groups"]
         with (self.folder / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
@@ -92,18 +92,18 @@ class Machine:
             )
 
     def pids(self, *names):
-        """Return the processes of the named programs, or of all, parents first."""
+        """Return the PIDs of the named programs, or of all programs, parents first."""
         programs = [self.running[name] for name in names or self.running if name in self.running]
         return [pid for program in programs if program.poll() is None for pid in processes.tree(program.pid)]
 
     def kill(self, *names):
-        """End the programs as a power cut would, and wait until their ports are free."""
+        """Kill the programs, simulating a power failure, and wait until their ports are free."""
         pids = self.pids(*names)
         processes.kill(pids)
         self.wait_until_ended(*names, pids=pids)
 
     def terminate(self, *names, seconds=40):
-        """End the programs as systemd does: SIGTERM to the first process, SIGKILL to what is left after a while."""
+        """Stop the programs as systemd does: SIGTERM to the main process, SIGKILL to the rest after `seconds`."""
         pids = self.pids(*names)
         for name in names or self.running:
             if name in self.running:
@@ -114,9 +114,7 @@ class Machine:
             processes.kill(pids)
 
     def wait_until_ended(self, *names, pids, seconds=20):
-        processes.wait_until(
-            lambda: not any(map(processes.alive, pids)), seconds, f"{self.name} {names} does not end", None
-        )
+        processes.wait_until(lambda: not any(map(processes.alive, pids)), seconds, f"{self.name} {names} did not end")
         for name in names or list(self.running):
             if name in self.running:
                 self.running.pop(name).wait()
@@ -133,7 +131,7 @@ def certify(folder, name, address):
 
 
 class Etcd(Machine):
-    """The only member, where production has three."""
+    """A single etcd member; production has three."""
 
     example = ("db1", "10.0.0.11")
 
@@ -144,7 +142,7 @@ class Etcd(Machine):
 
 
 class Database(Machine):
-    """PostgreSQL, run by Patroni."""
+    """PostgreSQL, managed by Patroni."""
 
     example = ("db1", "10.0.0.11")
     owner = "postgres"
@@ -162,7 +160,7 @@ class Database(Machine):
         return {hosts: etcd, "mode: required": "mode: 'off'"} | super().substitutions()
 
     def postmaster(self):
-        """Return the first process of PostgreSQL; Patroni starts it apart from itself."""
+        """Return the PID of the postmaster, which Patroni starts as a separate process tree."""
         try:
             pid = int((self.folder / "var/lib/postgresql/healthcare/postmaster.pid").read_text().split()[0])
         except (FileNotFoundError, IndexError):
@@ -171,12 +169,12 @@ class Database(Machine):
 
     def pids(self, *names):
         chosen = names or ("patroni", "postgresql")
-        below = processes.tree(self.postmaster()) if "postgresql" in chosen and self.postmaster() else []
-        return [*super().pids(*[name for name in chosen if name == "patroni"] or ["none"]), *below]
+        postgresql = processes.tree(self.postmaster()) if "postgresql" in chosen and self.postmaster() else []
+        return [*super().pids(*[name for name in chosen if name == "patroni"] or ["none"]), *postgresql]
 
 
 class App(Machine):
-    """The app, HAProxy in front of it, and HAProxy between it and the primary."""
+    """The app, with HAProxy in front of it and between it and the primary."""
 
     example = ("app1", "10.0.0.21")
 
@@ -191,13 +189,13 @@ class App(Machine):
         self.start("haproxy", command, **self.environment("cluster/haproxy.env"))
 
     def boot_app(self, release=None):
-        """Start `release`, a copy of the project, or the one it ran before."""
+        """Start `release`, a copy of the project; by default the one it ran last."""
         self.release = release or self.release
         self.start("app", [self.release / "deploy/serve.sh"], self.release, **self.app_environment())
 
     def app_environment(self):
         path = f"{sys.prefix}/bin:{os.environ['PATH']}"
-        # The load comes from one address, and its tokens outlive a long run.
+        # The load comes from one address, and a long run outlasts the default token lifetime.
         load = {"RATE_USER": "1000000/minute", "RATE_ANONYMOUS": "1000000/minute", "RATE_REGISTER": "1000000/minute"}
         own = {"PATH": path, "ACCESS_TOKEN_MINUTES": "1000", "DOTENV": os.devnull}
         return self.environment("cluster/app.env") | load | own
@@ -216,13 +214,16 @@ class Web(Machine):
         command = ["sed", "-f", script, self.file("nginx.conf", "nginx/single.conf")]
         configuration.write_text(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         tls.mkdir(exist_ok=True)
-        for name, ours in {"fullchain.pem": "node.crt", "privkey.pem": "node.key"}.items():
-            shutil.copy(self.folder / "etc/healthcare/tls" / ours, tls / name)
+        for name, source in {"fullchain.pem": "node.crt", "privkey.pem": "node.key"}.items():
+            shutil.copy(self.folder / "etc/healthcare/tls" / source, tls / name)
         root = "user root;" if os.geteuid() == 0 else ""
         options = f"daemon off; pid {self.folder}/run/nginx.pid; {root}"
         self.start("nginx", [processes.program("nginx"), "-p", self.folder, "-c", configuration, "-g", options])
 
     def substitutions(self):
-        ports = {f"listen {port} ": f"listen {self.address}:{ours} " for port, ours in ((80, HTTP), (443, HTTPS))}
+        ports = {
+            f"listen {port} ": f"listen {self.address}:{replacement} "
+            for port, replacement in ((80, HTTP), (443, HTTPS))
+        }
         folders = {"http {": f"http {{ client_body_temp_path {self.folder}/body; proxy_temp_path {self.folder}/proxy;"}
         return ports | folders | super().substitutions()

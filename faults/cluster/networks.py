@@ -1,15 +1,15 @@
-"""How the machines reach each other: by loopback addresses, or each in a network namespace, which can be cut off."""
+"""The network of the machines: loopback addresses, or network namespaces, which can be disconnected."""
 
 import os
 import shutil
 import subprocess
 
-# A machine with this address has no packets: what is sent there is lost in silence, as on a cut cable.
+# No machine has this link-layer address: packets sent to it are dropped, as on a disconnected cable.
 NOBODY = "02:00:00:00:00:01"
 
 
 class Loopback:
-    """Every machine is an address of this one. Works without root, but nothing can be cut."""
+    """Every machine is a loopback address. Works without root, but machines cannot be disconnected."""
 
     prefix, clients = "127.16.0.", "127.0.0.0/8"
     can_cut = False
@@ -36,7 +36,7 @@ class Namespaces:
     can_cut = True
 
     def __init__(self):
-        # The range for tests of networks, RFC 2544.
+        # The range that RFC 2544 reserves for network tests.
         self.prefix = f"198.18.{os.getpid() % 250}."
         self.clients = f"{self.prefix}0/24"
         self.bridge, self.machines = f"hc{os.getpid()}", []
@@ -73,10 +73,10 @@ class Namespaces:
         return "127.0.0.1"
 
     def cut(self, machine, others):
-        """Lose every packet between the machine and the others, in both directions."""
-        for one, other in [(machine, other) for other in others] + [(other, machine) for other in others]:
-            neighbour = ["replace", other.address, "lladdr", NOBODY, "nud", "permanent", "dev", "eth0"]
-            ip("-n", self.namespace(one), "neighbour", *neighbour)
+        """Drop every packet between the machine and the others, in both directions."""
+        for source, target in [(machine, other) for other in others] + [(other, machine) for other in others]:
+            neighbour = ["replace", target.address, "lladdr", NOBODY, "nud", "permanent", "dev", "eth0"]
+            ip("-n", self.namespace(source), "neighbour", *neighbour)
 
     def heal(self):
         for machine in self.machines:
@@ -88,7 +88,7 @@ def ip(*arguments):
 
 
 def best():
-    """Return the network that can do more: namespaces where this process may make them."""
+    """Return Namespaces if this process may create them, else Loopback."""
     if os.geteuid() or not shutil.which("ip"):
         return Loopback()
     probe = f"hc{os.getpid()}"

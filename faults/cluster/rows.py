@@ -1,4 +1,4 @@
-"""The table: what each fault did to the load, beside what it may do."""
+"""The results table: the effect of each fault on the load, and its limits."""
 
 import statistics
 import time
@@ -10,15 +10,15 @@ from typing import NamedTuple
 from faults.cluster import breaking
 from faults.cluster.load import Load, Outcome
 
-# DB_TIMEOUT, or HAProxy's `timeout server`, and the way there and back.
+# DB_TIMEOUT or HAProxy's `timeout server`, plus the network round trip.
 LONGEST_ANSWER = 10.5
 BEFORE_SECONDS, AFTER_SECONDS = 2, 2
 
 
 class Fault(NamedTuple):
-    """A fault, and for how many seconds writes and reads may be interrupted by it."""
+    """A fault, and the seconds for which it may interrupt writes and reads."""
 
-    play: Callable
+    run: Callable
     write_gap: float
     read_gap: float
     errors: bool = True
@@ -27,24 +27,24 @@ class Fault(NamedTuple):
 
     @property
     def name(self):
-        return self.play.__name__.replace("_", "-")
+        return self.run.__name__.replace("_", "-")
 
 
-# A machine that falls silent costs Patroni's `ttl` of 20 s; a process that ends is seen immediately. Where nothing is
-# interrupted, 3 s are allowed, as all machines share the cores of this one.
+# Failover from an unresponsive machine takes Patroni's `ttl` of 20 s; an exited process is noticed immediately. Faults
+# that should interrupt nothing are allowed 3 s, as all machines share the cores of one.
 FAULTS = [
     Fault(breaking.postgresql_killed, 6, 6, short=True),
     Fault(breaking.node_killed, 25, 25),
     Fault(breaking.postgresql_frozen, 27, 27, short=True),
     Fault(breaking.node_frozen, 27, 27),
-    Fault(breaking.switched_over, 9, 9, short=True),
+    Fault(breaking.switchover, 9, 9, short=True),
     Fault(breaking.standby_killed, 3, 3),
     Fault(breaking.standby_frozen, 3, 3, short=True),
     Fault(breaking.etcd_killed, 3, 3, short=True),
     Fault(breaking.app_killed, 3, 3),
     Fault(breaking.app_frozen, 3, 3, short=True),
-    Fault(breaking.rolled, 3, 3, errors=False),
-    Fault(breaking.released, 3, 3, errors=False, short=True),
+    Fault(breaking.rolling_restart, 3, 3, errors=False),
+    Fault(breaking.release_and_rollback, 3, 3, errors=False, short=True),
     Fault(breaking.haproxy_killed, 3, 3),
     Fault(breaking.cut_from_cluster, 27, 27, cuts=True),
     Fault(breaking.cut_from_all, 27, 27, cuts=True),
@@ -53,96 +53,103 @@ FAULTS = [
 
 @dataclass
 class Row:
-    """One fault, as often as it was played."""
+    """The results of all runs of one fault."""
 
     fault: Fault
     acknowledged: int = 0
     lost: int = 0
-    twice: int = 0
-    stored_though_refused: int = 0
-    refused: int = 0
-    wrong: list = field(default_factory=list)
-    broken: list = field(default_factory=list)
+    duplicated: int = 0
+    stored_despite_error: int = 0
+    errors: int = 0
+    unexpected: list = field(default_factory=list)
+    violations: list = field(default_factory=list)
     longest: float = 0
     write_gaps: list = field(default_factory=list)
     read_gaps: list = field(default_factory=list)
-    left_out: str = ""
+    skipped: str = ""
 
     def add(self, load, outcome):
         self.acknowledged += outcome.acknowledged
         self.lost += outcome.lost
-        self.twice += outcome.twice
-        self.stored_though_refused += outcome.stored_though_refused
-        self.refused += load.errors()
-        self.wrong += [wrong for client in load.clients for wrong in client.wrong]
+        self.duplicated += outcome.duplicated
+        self.stored_despite_error += outcome.stored_despite_error
+        self.errors += load.errors()
+        self.unexpected += [answer for client in load.clients for answer in client.unexpected]
         self.longest = max(self.longest, load.longest_answer())
         self.write_gaps.append(load.gap(load.writers, "POST", "PUT", "DELETE"))
         self.read_gaps.append(load.gap(load.readers, "GET"))
         stale = sum(writer.stale for writer in load.writers)
-        self.require(not stale, f"{stale} reads did not show the write before them")
-        self.require(not outcome.halves, f"{outcome.halves} writes were stored without their history, or the reverse")
+        self.require(not stale, f"{stale} reads did not return the preceding write")
+        self.require(not outcome.partial, f"{outcome.partial} writes were stored without their history, or the reverse")
 
     def judge(self):
         self.require(not self.lost, f"{self.lost} acknowledged writes are lost")
-        self.require(not self.twice, f"{self.twice} writes were done twice")
-        self.require(not self.wrong, f"{len(self.wrong)} wrong answers, the first {self.wrong[:1]}")
-        self.require(self.longest <= LONGEST_ANSWER, f"an answer took {self.longest:.1f} s")
-        self.require(self.fault.errors or not self.refused, f"{self.refused} requests failed")
+        self.require(not self.duplicated, f"{self.duplicated} writes were executed twice")
+        self.require(not self.unexpected, f"{len(self.unexpected)} unexpected responses, first {self.unexpected[:1]}")
+        self.require(self.longest <= LONGEST_ANSWER, f"a response took {self.longest:.1f} s")
+        self.require(self.fault.errors or not self.errors, f"{self.errors} requests failed")
         for name, gaps, limit in (
             ("writes", self.write_gaps, self.fault.write_gap),
             ("reads", self.read_gaps, self.fault.read_gap),
         ):
             longest = max(gaps, default=0)
-            self.require(longest <= limit, f"no {name} for {longest:.1f} s, where {limit} are allowed")
+            self.require(longest <= limit, f"no {name} for {longest:.1f} s, the limit is {limit}")
 
-    def require(self, held, rule):
-        if not held:
-            self.broken.append(rule)
+    def require(self, condition, message):
+        if not condition:
+            self.violations.append(message)
 
     def lines(self):
-        name = self.fault.play.__doc__
-        if self.left_out:
-            return [f"{name:<56} left out: {self.left_out}"]
-        counts = (self.acknowledged, self.lost, self.twice, self.refused, self.stored_though_refused, len(self.wrong))
+        name = self.fault.run.__doc__
+        if self.skipped:
+            return [f"{name:<56} skipped: {self.skipped}"]
+        counts = (
+            self.acknowledged,
+            self.lost,
+            self.duplicated,
+            self.errors,
+            self.stored_despite_error,
+            len(self.unexpected),
+        )
         gaps = (spread(self.write_gaps, self.fault.write_gap), spread(self.read_gaps, self.fault.read_gap))
-        cells = (name, *counts, f"{self.longest:.1f}", *gaps)
-        return [lined_up(cells), *(f"    BROKEN: {rule}" for rule in self.broken)]
+        cells = (name, *counts, len(self.unexpected), f"{self.longest:.1f}", *gaps)
+        return [table_row(cells), *(f"    FAILED: {message}" for message in self.violations)]
 
 
 def spread(gaps, limit):
-    """Return the median and the longest, and what is allowed."""
+    """Return the median, the maximum and the limit."""
     return f"{statistics.median(gaps):.1f} / {max(gaps):.1f} ({limit})" if gaps else "-"
 
 
-HEADINGS = ("fault", "acked", "lost", "twice", "503", "stored", "wrong", "longest", "no writes s", "no reads s")
+HEADINGS = ("fault", "acked", "lost", "twice", "503", "stored", "other", "longest", "no writes s", "no reads s")
 WIDTHS = (56, 6, 4, 5, 5, 6, 5, 7, 16, 16)
 
 
-def lined_up(cells):
+def table_row(cells):
     return " | ".join(str(cell).ljust(width) for cell, width in zip(cells, WIDTHS, strict=True)).rstrip()
 
 
 def heading():
-    return [lined_up(HEADINGS), "-+-".join("-" * width for width in WIDTHS)]
+    return [table_row(HEADINGS), "-+-".join("-" * width for width in WIDTHS)]
 
 
-def play(cluster, fault, rounds):
-    """Play a fault so many times under load; return its row."""
+def run(cluster, fault, rounds):
+    """Run a fault `rounds` times under load; return its row."""
     row = Row(fault)
     if fault.cuts and not cluster.network.can_cut:
-        row.left_out = "needs network namespaces: root, and iproute2"
+        row.skipped = "needs network namespaces: root, and iproute2"
         return row
     try:
         for _ in range(rounds):
-            cluster.wait_until_well()
+            cluster.wait_until_healthy()
             with Load(cluster.web.address) as load:
                 time.sleep(BEFORE_SECONDS)
-                fault.play(cluster)
-                cluster.wait_until_well()
+                fault.run(cluster)
+                cluster.wait_until_healthy()
                 time.sleep(AFTER_SECONDS)
             row.add(load, Outcome(load.writers, cluster.sql))
     except Exception as error:
         traceback.print_exc()
-        row.broken.append(f"{type(error).__name__}: {error}")
+        row.violations.append(f"{type(error).__name__}: {error}")
     row.judge()
     return row

@@ -42,7 +42,7 @@ def broken():
 # The project's configuration, with more time than a test needs.
 CONFIGURATION = """
 exec(open("deploy/gunicorn.conf.py").read())
-LINGER, threads = 5, {threads}
+LINGER_SECONDS, threads = 5, {threads}
 """
 
 
