@@ -7,11 +7,11 @@ from benchmarks import bench, layers, scale
 
 def main():
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("what", choices=["bench", "scale", "layers"])
+    parser.add_argument("benchmark", choices=["bench", "scale", "layers"])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3, help="of one measurement, without its warm-up")
+    parser.add_argument("--seconds", type=int, default=3, help="duration of one measurement, without warm-up")
     arguments = parser.parse_args()
-    module = {"bench": bench, "scale": scale, "layers": layers}[arguments.what]
+    module = {"bench": bench, "scale": scale, "layers": layers}[arguments.benchmark]
     module.run(arguments.rounds, arguments.seconds)
 
 

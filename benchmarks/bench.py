@@ -1,4 +1,4 @@
-"""Measure the project and other implementations in turns, on the same data and with the same answers."""
+"""Measure the project and other implementations in turn, on the same data and with the same responses."""
 
 import os
 from concurrent.futures import ProcessPoolExecutor
@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from benchmarks import load, report, seed
 from benchmarks.cases import CASES, PER_SECOND, one
-from benchmarks.compare import same_answers
+from benchmarks.compare import require_equal_responses
 from benchmarks.report import say
 from benchmarks.servers import WORKERS, all_servers, environment
 
@@ -30,22 +30,22 @@ def run(rounds, seconds):
         for server in servers:
             say(f"Starting {server.title} at port {server.port} ...")
             stack.enter_context(server)
-        compared = same_answers(servers)
-        say(f"{compared} requests, valid and invalid: all servers give the same answers.")
-        measured, crowded, hashes = rounds_of(servers, rounds, seconds)
-    say("\n" + report.bench(servers, measured, crowded, hashes, compared, rounds, seconds, busy))
+        compared = require_equal_responses(servers)
+        say(f"{compared} requests, valid and invalid: all servers give the same responses.")
+        measured, loaded, hashes = rounds_of(servers, rounds, seconds)
+    say("\n" + report.bench(servers, measured, loaded, hashes, compared, rounds, seconds, busy))
 
 
 def rounds_of(servers, rounds, seconds):
-    """Measure all cases on all servers; return the measurements of every round.
+    """Measure all cases on all servers in each round. Return three values:
 
-    {case: {server: [Measured]}}, {server: [Measured at 100 connections]}, [hashes a second].
+    {case: {server: [Measured]}}, {server: [Measured at 100 connections]}, [hashes per second].
     """
     measured = {case.name: {s.name: [] for s in servers if s.name not in case.without} for case in CASES}
-    crowded, hashes = {server.name: [] for server in servers}, []
+    loaded, hashes = {server.name: [] for server in servers}, []
     for turn in range(rounds):
-        say(f"\nRound {turn + 1} of {rounds}, requests a second" + "".join(f"{s.title:>16}" for s in servers))
-        # Rotate, so that no server is always the first.
+        say(f"\nRound {turn + 1} of {rounds}, requests per second" + "".join(f"{s.title:>16}" for s in servers))
+        # Rotate the order, so that no server is always first.
         order = servers[turn % len(servers) :] + servers[: turn % len(servers)]
         for case in CASES:
             for server in order:
@@ -57,19 +57,19 @@ def rounds_of(servers, rounds, seconds):
                 hashes.append(hashes_alone(seconds))
                 say(f"{'  the password hash alone':<39}{hashes[-1]:>16,.0f}")
         for server in order:
-            crowded[server.name].append(load.send(server.port, one(0, 0), seconds, MANY_CONNECTIONS))
-    return measured, crowded, hashes
+            loaded[server.name].append(load.send(server.port, one(0, 0), seconds, MANY_CONNECTIONS))
+    return measured, loaded, hashes
 
 
 def measure(server, case, seconds):
-    """Warm the server up and measure one case, after resetting what earlier writes left."""
+    """Reset the rows of earlier writes, warm up, and measure one case."""
     seconds *= case.longer
     if case.writes:
         seed.reset(server.database, PER_SECOND * (WARM_UP + seconds) if case.disposable else 0)
     for start, duration in ((0, WARM_UP), (PER_SECOND * WARM_UP, seconds)):
         requests = case.requests(start, PER_SECOND * duration)
         if server.name == "project":
-            # The project always writes history, and refuses unknown query parameters.
+            # The project always records history and rejects unknown query parameters.
             requests = [request._replace(path=request.path.removesuffix("?history=1")) for request in requests]
         before = server.settle()
         try:
@@ -80,11 +80,11 @@ def measure(server, case, seconds):
     if case.name == "history" and (missing := seed.unversioned(server.database)):
         raise RuntimeError(f"{server.title} left {missing} patients without history")
     if not measured.rate:
-        raise RuntimeError(f"{server.title}, {case.title}: no answer within {seconds} s; raise SECONDS")
+        raise RuntimeError(f"{server.title}, {case.title}: no response within {seconds} s; increase SECONDS")
     return measured._replace(cpu=spent / measured.requests * 1e6)
 
 
 def hashes_alone(seconds):
-    """Return how many passwords WORKERS processes verify in a second."""
+    """Return how many passwords WORKERS processes verify per second."""
     with ProcessPoolExecutor(WORKERS) as pool:
         return sum(pool.map(seed.hashes_per_second, [seconds] * WORKERS))

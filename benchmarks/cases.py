@@ -1,4 +1,4 @@
-"""The cases that are measured, and the requests of each."""
+"""The measured cases and their requests."""
 
 import json
 from collections.abc import Callable
@@ -8,12 +8,12 @@ from benchmarks import seed
 from benchmarks.compare import cursor
 from benchmarks.load import CONNECTIONS, Request
 
-# Bodies prepared for each second of a measurement: every write needs a new one.
+# Requests prepared per second of a measurement, as every write needs a different one.
 PER_SECOND = 6_000
 
 
 class Case(NamedTuple):
-    """One case; `requests(start, count)` returns those of one measurement, and a write never repeats a number."""
+    """A case. `requests(start, count)` returns the requests of one measurement; writes use each number only once."""
 
     name: str
     title: str
@@ -94,7 +94,7 @@ def assign(start, count):
 
 
 CASES = [
-    # A process computes as many hashes as it has cores, and refuses log-ins beyond a short queue.
+    # Few connections, because log-ins beyond a short queue are rejected.
     Case("login", "log-in", login, writes=True, connections=4, longer=3),
     Case("one", "one patient", one),
     Case("list", "list of 100", everything),

@@ -1,4 +1,4 @@
-"""Draw results.svg: bars of requests a second, one panel a case, for light and dark pages."""
+"""Draw results.svg: requests per second as bars, with one panel per case, for light and dark pages."""
 
 from html import escape
 
@@ -17,13 +17,13 @@ text { font: 12px system-ui, sans-serif; fill: #1f2328 }
 
 
 def draw(servers, rates, path):
-    """Write the chart of `rates`, {case: {server: requests a second}}; the bars of a panel share one scale."""
+    """Write the chart of `rates`, {case: {server: requests per second}}; each panel has its own scale."""
     cases = [case for case in CASES if case.name in SHOWN]
     rows = -(-len(cases) // COLUMNS)
     height = rows * PANEL + MARGIN
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
-        "<title>Requests a second: this project and other implementations</title>",
+        "<title>Requests per second: this project and other implementations</title>",
         f"<style>{STYLE}</style>",
     ]
     for index, case in enumerate(cases):

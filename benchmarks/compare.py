@@ -1,7 +1,7 @@
-"""Compare the answers of all servers: speed gained by leaving something out would not count.
+"""Compare the responses of all servers, so that no server is faster because it does less.
 
-Successful answers are compared byte by byte, except for new ids and timestamps; those of a log-in by their keys; errors
-by status and keys, as their messages differ. A number as a name is not sent, because DRF converts it to text.
+Successful responses are compared byte by byte, except for new ids and timestamps; log-in responses by their keys;
+errors by status and keys, as their messages differ. No number is sent as a name, because DRF converts it to text.
 """
 
 import json
@@ -20,11 +20,11 @@ PATIENT = {
 }
 PATIENTS, MAPPINGS = "/api/patients/", "/api/mappings/"
 WRITERS_PATIENT = f"{PATIENTS}{seed.WRITERS[0]}/"
-MADE_NOW = re.compile(rb'"id":\d+|"(?:created_at|assigned_at)":"[^"]*"')
+GENERATED = re.compile(rb'"id":\d+|"(?:created_at|assigned_at)":"[^"]*"')
 
 
 def probes():
-    """Yield (method, path, token, body) of every compared request, in the order of sending."""
+    """Yield (method, path, token, body) of every compared request, in order."""
     few, writer = seed.token(seed.FEW), seed.token(seed.WRITER)
     long_ago = datetime(2020, 1, 1, tzinfo=UTC)
     bad_tokens = [
@@ -96,27 +96,27 @@ def probes():
 
 
 def cursor(last_id):
-    """Return the project's cursor of the page after `last_id`."""
+    """Return the project's cursor for the page after `last_id`."""
     from benchmarks.peers.cursors import link
 
     return re.search(r"cursor=([^>]+)", link("", 1, last_id))[1]
 
 
-def asked(server, method, path, token, body):
+def comparable_response(server, method, path, token, body):
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     sent = body if body is None or isinstance(body, str) else json.dumps(body)
     status, headers, answer = server.request(method, path, sent, headers)
     link = re.sub(r"^.*\?", "", headers.get("Link", ""))
     if status >= 400 or path == "/api/auth/login/":
         return status, sorted(json.loads(answer))
-    return status, MADE_NOW.sub(b"", answer) if status == 201 else answer, link
+    return status, GENERATED.sub(b"", answer) if status == 201 else answer, link
 
 
-def same_answers(servers):
-    """Return how many requests were compared; raise RuntimeError if a server answers differently from the first."""
+def require_equal_responses(servers):
+    """Return the number of compared requests; raise RuntimeError if a response differs from the first server's."""
     count, different = 0, []
     for probe in probes():
-        expected, *others = (asked(server, *probe) for server in servers)
+        expected, *others = (comparable_response(server, *probe) for server in servers)
         different += [
             f"{probe[0]} {probe[1]} {probe[3]}\n  {servers[0].name}: {expected!s:.400}\n  {server.name}: {other!s:.400}"
             for server, other in zip(servers[1:], others, strict=True)
@@ -124,5 +124,5 @@ def same_answers(servers):
         ]
         count += 1
     if different:
-        raise RuntimeError("the answers differ:\n" + "\n".join(different))
+        raise RuntimeError("the responses differ:\n" + "\n".join(different))
     return count

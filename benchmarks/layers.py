@@ -1,4 +1,4 @@
-"""Profile the project's share of a request, layer by layer."""
+"""Profile a request by layer."""
 
 import cProfile
 import io
@@ -14,19 +14,19 @@ from benchmarks.servers import HOST, ROOT, environment
 
 USER, TIMES = 1, 500
 WAITING = "waiting for PostgreSQL"
-# The first match in a file's path below the project or site-packages wins; built-ins count towards their caller.
+# The first key found in a file's path below the project or site-packages applies; built-ins count towards their caller.
 LAYERS = {
     "healthcare/db": "SQL: compiled queries, Django's cursor",
     "django/db": "SQL: compiled queries, Django's cursor",
     "accounts/": "authentication",
     "rest_framework": "DRF: request, dispatch, validation",
-    "healthcare/logs": "the log",
-    "/logging/": "the log",
+    "healthcare/logs": "logging",
+    "/logging/": "logging",
     "healthcare/": "the project: middleware, viewset, throttle, JSON",
     "django/": "Django: handler, middleware, URLs, response",
     "asgiref/": "Django: handler, middleware, URLs, response",
 }
-OTHER = "the rest of Python"
+OTHER = "other Python code"
 BUILT_IN = "~"
 
 
@@ -52,21 +52,21 @@ def run(rounds, seconds):
 
 
 def requests(database):
-    """Return {title: function that makes the request}, each called often enough to fill all caches."""
+    """Return {title: function that makes the request}, with all caches warm."""
     os.environ.update(environment(database))
     from healthcare.wsgi import application
 
     logging.getLogger().handlers[0].setStream(io.StringIO())
     numbers = iter(range(10**6))
-    made = {
+    functions = {
         "one patient": lambda: send(application, "GET", "/api/patients/1/"),
         "list of 100": lambda: send(application, "GET", "/api/patients/"),
         "create": lambda: send(application, "POST", "/api/patients/", patient(next(numbers))),
     }
-    for request in made.values():
+    for request in functions.values():
         for _ in range(20):
             request()
-    return made
+    return functions
 
 
 def send(application, method, path, body=""):
@@ -142,10 +142,10 @@ def section(spent):
     return f"""
 ## Where a request's time goes
 
-`make bench-layers`: function calls in one request, and each layer's share of the time that the project's process is
-busy, without waiting for PostgreSQL. cProfile makes calls more expensive than they are: the shares are a rough guide.
+`make bench-layers`: function calls per request, and each layer's share of the process's time, excluding the wait for
+PostgreSQL. cProfile adds overhead to each call, so the shares are approximate.
 
 {report.table(head, rows)}
 
-In total: {", ".join(f"{title} {total:,.0f} calls" for title, total in totals.items())}.
+Total: {", ".join(f"{title} {total:,.0f} calls" for title, total in totals.items())}.
 """

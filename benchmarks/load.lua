@@ -1,4 +1,4 @@
--- Send the requests of a file in a cycle. Each line: method, path, token, body, separated by tabs.
+-- Send the requests of a file repeatedly. Each line: method, path, token, body, separated by tabs.
 
 local requests, sent = {}, 0
 

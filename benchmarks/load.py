@@ -1,4 +1,4 @@
-"""Measure with wrk (https://github.com/wg/wrk); a measurement with a failed request is an error."""
+"""Measure with wrk (https://github.com/wg/wrk); a failed request fails the measurement."""
 
 import json
 import shutil
@@ -21,9 +21,9 @@ class Request(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """One run of wrk: requests a second and in total, p50 and p99 in milliseconds.
+    """One run of wrk: requests per second and in total, p50 and p99 in milliseconds.
 
-    `cpu` is the CPU time of the server's own processes per request, in microseconds, where it was measured.
+    `cpu` is the CPU time of the server processes per request in microseconds, if it was measured.
     """
 
     rate: float
@@ -34,7 +34,7 @@ class Measured(NamedTuple):
 
 
 def send(port, requests, seconds, connections=CONNECTIONS):
-    """Send `requests` repeatedly for `seconds`; raise RuntimeError unless every answer is 2xx."""
+    """Send `requests` repeatedly for `seconds`; raise RuntimeError unless every response is 2xx."""
     with tempfile.NamedTemporaryFile("w", prefix="bench-", suffix=".tsv") as lines:
         lines.writelines("\t".join(request) + "\n" for request in requests)
         lines.flush()
@@ -43,10 +43,12 @@ def send(port, requests, seconds, connections=CONNECTIONS):
         run = subprocess.run([*command, lines.name], capture_output=True, text=True, check=False)  # noqa: S603, wrk, without a shell
     if run.returncode:
         raise RuntimeError(f"wrk failed: {run.stdout}{run.stderr}")
-    seen = json.loads(run.stdout.strip().splitlines()[-1])
-    if seen["failed"] or seen["broken"]:
-        raise RuntimeError(f"{seen['failed']} of {seen['requests']} answers were errors, {seen['broken']} incomplete")
-    return Measured(seen["requests"] / seen["seconds"], seen["requests"], seen["p50"], seen["p99"])
+    result = json.loads(run.stdout.strip().splitlines()[-1])
+    if result["failed"] or result["broken"]:
+        raise RuntimeError(
+            f"{result['failed']} of {result['requests']} responses were errors, {result['broken']} incomplete"
+        )
+    return Measured(result["requests"] / result["seconds"], result["requests"], result["p50"], result["p99"])
 
 
 def require_wrk():

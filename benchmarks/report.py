@@ -1,4 +1,4 @@
-"""Write RESULTS.md: three sections, of which each command replaces its own."""
+"""Write RESULTS.md: each command replaces its own section."""
 
 import os
 import platform
@@ -20,9 +20,9 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
 HEAD = """# Benchmark results
 
-Written by `make bench`, `make bench-scale` and `make bench-layers`. Only the ratios are comparable between machines.
+Written by `make bench`, `make bench-scale` and `make bench-layers`. Only ratios are comparable between machines.
 """
-PARTS = ("bench", "scale", "layers")
+SECTIONS = ("bench", "scale", "layers")
 PACKAGES = """
     Django djangorestframework djangorestframework-simplejwt psycopg2-binary orjson
     gunicorn fastapi SQLAlchemy asyncpg pydantic uvicorn uvloop httptools PyJWT argon2-cffi
@@ -34,12 +34,16 @@ def say(text):
     sys.stdout.flush()
 
 
-def write(part, text):
+def write(section, text):
     """Replace one section of RESULTS.md."""
     old = RESULTS.read_text() if RESULTS.exists() else ""
-    kept = {name: found[1] for name in PARTS if (found := re.search(_between(name), old, re.DOTALL))}
-    kept[part] = text.strip()
-    blocks = (f"<!-- {name} -->\n\n{kept[name].strip()}\n\n<!-- end of {name} -->\n" for name in PARTS if name in kept)
+    sections = {name: found[1] for name in SECTIONS if (found := re.search(_between(name), old, re.DOTALL))}
+    sections[section] = text.strip()
+    blocks = (
+        f"<!-- {name} -->\n\n{sections[name].strip()}\n\n<!-- end of {name} -->\n"
+        for name in SECTIONS
+        if name in sections
+    )
     RESULTS.write_text(HEAD + "\n" + "\n".join(blocks))
     return text
 
@@ -54,9 +58,9 @@ def table(head, rows):
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-def goals(checked):
+def goals(results):
     """Return the table of goals from (case, goal, measured, whether it is reached)."""
-    rows = [[what, wanted, got, "reached" if reached else "**not reached**"] for what, wanted, got, reached in checked]
+    rows = [[case, goal, got, "reached" if reached else "**not reached**"] for case, goal, got, reached in results]
     return table(["case", "goal", "measured", ""], rows)
 
 
@@ -82,7 +86,7 @@ def ratios(ours, theirs):
 
 
 def spread(values, unit="x"):
-    """Return the median of the rounds, with the lowest and the highest in brackets."""
+    """Return the median of the rounds, with the minimum and maximum in brackets."""
     if not values:
         return "-"
     if unit == "%":
@@ -90,7 +94,7 @@ def spread(values, unit="x"):
     return f"{median(values):.2f}{unit} ({min(values):.2f}-{max(values):.2f})"
 
 
-def bench(servers, measured, crowded, hashes, compared, rounds, seconds, busy):
+def bench(servers, measured, loaded, hashes, compared, rounds, seconds, busy):
     """Write the section of `make bench` and the chart; return the section."""
     peers = [server.name for server in servers[1:]]
     rates = {
@@ -110,13 +114,19 @@ def bench(servers, measured, crowded, hashes, compared, rounds, seconds, busy):
                 spread(against["limit"], "%"),
             ]
         )
-    head = ["requests a second", *(server.title for server in servers), "to usual DRF", "to FastAPI", "of the limit"]
-    tails = [
+    head = [
+        "requests per second",
+        *(server.title for server in servers),
+        "vs. plain DRF",
+        "vs. FastAPI",
+        "of the limit",
+    ]
+    latencies = [
         [
             server.title,
-            f"{median(run.p50 for run in crowded[server.name]):.1f}",
-            f"{median(run.p99 for run in crowded[server.name]):.1f}",
-            spread([run.p99 / run.p50 for run in crowded[server.name]]),
+            f"{median(run.p50 for run in loaded[server.name]):.1f}",
+            f"{median(run.p99 for run in loaded[server.name]):.1f}",
+            spread([run.p99 / run.p50 for run in loaded[server.name]]),
         ]
         for server in servers
     ]
@@ -130,65 +140,68 @@ def bench(servers, measured, crowded, hashes, compared, rounds, seconds, busy):
         ]
         for case in CASES
     ]
-    ceiling = {name: spread(ratios(measured[name]["limit"], measured[name]["fastapi"])) for name in ("one", "list")}
+    limit = {name: spread(ratios(measured[name]["limit"], measured[name]["fastapi"])) for name in ("one", "list")}
     chart.draw(servers, rates, HERE / "results.svg")
     return write(
         "bench",
         f"""
-## Compared with other implementations
+## Comparison with other implementations
 
 {machine(f"make bench ROUNDS={rounds} SECONDS={seconds}", busy)}
 
-![Requests a second: this project and other implementations](results.svg)
+![Requests per second: this project and other implementations](results.svg)
 
 {table(head, rows)}
 
-Medians of {rounds} rounds of {seconds} s after a warm-up; the order of the servers rotates. Ratios are taken within a
-round, with the lowest and the highest in brackets. {WORKERS} workers each, {CONNECTIONS} connections (log-in: 4, for
-three times as long); the load generator and PostgreSQL share the same cores. No answer was an error.
+Medians of {rounds} rounds of {seconds} s after a warm-up; the order of the servers rotates. Ratios are computed within
+each round, with the minimum and maximum in brackets. {WORKERS} workers each, {CONNECTIONS} connections (log-in: 4, for
+three times as long); the load generator and PostgreSQL share the same cores. No request failed.
 
-{goals(reached(measured, crowded, hashes))}
+{goals(results_of(measured, loaded, hashes))}
 
-The limit itself, with hardly any Python, reads one patient {ceiling["one"]} as often as FastAPI, and a list of 100
-{ceiling["list"]}: no application on this server can go beyond that.
+The limit, with almost no Python code, reads one patient {limit["one"]} as often as FastAPI, and a list of 100
+{limit["list"]}: the upper bound for an application on this server.
 
-CPU time of the server's own processes per request, in microseconds, which depends least on other load on the machine:
+CPU time of the server processes per request in microseconds, the measure least affected by other load on the machine:
 
 {table(["", *(server.title for server in servers)], costs)}
 
-One patient at 100 connections, in milliseconds:
+Latency of one patient at 100 connections, in milliseconds:
 
-{table(["", "p50", "p99", "p99 to p50"], tails)}
+{table(["", "p50", "p99", "p99 / p50"], latencies)}
 
-Each server works on the project's tables, created by its migrations, in a database of its own with the same rows: a
-user with 100 patients, one with 100,000, and {seed.DOCTORS:,} doctors. Before measuring, {compared} requests, valid and
-invalid, are sent to all servers, and the answers must be equal: byte for byte, and for errors in status and keys. All
-servers read the user's row at every request and check that the user is active and that the token belongs to the current
-password; all apply the same field rules, the same ownership and the same Argon2 parameters.
+Each server uses the project's tables, created by its migrations, in a separate database with the same rows: a user with
+100 patients, one with 100,000, and {seed.DOCTORS:,} doctors. Before measuring, {compared} valid and invalid requests
+are sent to all servers, and the responses must be identical, or for errors have the same status and keys. All servers
+read the user's row at every request and check that the user is active and that the token belongs to the current
+password; all apply the same field rules, access rules and Argon2 parameters.
 
-- **this project**: `make serve` with `PRODUCTION=True` and rates that are never reached. It alone writes every version
-  to the history, has an `ETag`, logs every request, counts requests and failed log-ins, and stores each refresh token.
-- **usual DRF** (`peers/drf`): ModelSerializer, ModelViewSet, SimpleJWT; gunicorn, sync workers, a connection a request.
-- **FastAPI** (`peers/fastapi_app`): SQLAlchemy 2's async ORM on asyncpg, a pool, pydantic; uvicorn, uvloop, httptools.
-- **limit** (`peers/limit`): plain WSGI on the same `make serve`, a connection a thread, manual SQL, PyJWT, orjson.
-- The peers write history only in "create, all with history".
+- **this project**: `make serve` with `PRODUCTION=True` and rate limits that are never reached. Only this one records
+  history, sends an `ETag`, logs every request, counts requests and failed log-ins, and stores each refresh token.
+- **plain DRF** (`peers/drf`): ModelSerializer, ModelViewSet, SimpleJWT; gunicorn, sync workers, new connection
+  per request.
+- **FastAPI** (`peers/fastapi_app`): SQLAlchemy 2's async ORM on asyncpg with a pool, pydantic; uvicorn, uvloop,
+  httptools.
+- **limit** (`peers/limit`): plain WSGI on the same `make serve`, a connection per thread, hand-written SQL, PyJWT,
+  orjson.
+- The other implementations record history only in "create, all with history".
 """,
     )
 
 
-def reached(measured, crowded, hashes):
+def results_of(measured, loaded, hashes):
     """Return the goals as (case, goal, measured, whether it is reached)."""
-    checked = []
-    wanted = (("one", 2, 0.65), ("list", 4, 0.6), ("create", 1.2, 0.35), ("history", 1.2, 0.35))
+    results = []
+    thresholds = (("one", 2, 0.65), ("list", 4, 0.6), ("create", 1.2, 0.35), ("history", 1.2, 0.35))
     titles = {case.name: case.title for case in CASES}
-    for name, fastapi, limit in wanted:
-        for peer, least, unit in (("fastapi", fastapi, "x"), ("limit", limit, "%")):
+    for name, fastapi, limit in thresholds:
+        for peer, minimum, unit in (("fastapi", fastapi, "x"), ("limit", limit, "%")):
             got = ratios(measured[name]["project"], measured[name][peer])
-            goal = f"≥ {least:.0%} of the limit" if unit == "%" else f"≥ {least}x FastAPI"
-            checked.append((titles[name], goal, spread(got, unit), median(got) >= least))
-    alone = [run.rate / hashed for run, hashed in zip(measured["login"]["project"], hashes, strict=True)]
-    rate = f"{spread(alone, '%')} of {median(hashes):.1f} a second"
-    checked.append(("log-in", "≥ 90% of the password hash alone", rate, median(alone) >= 0.9))
-    tail = [run.p99 / run.p50 for run in crowded["project"]]
-    checked.append(("p99 at 100 connections", "≤ 3x p50, no error", spread(tail), median(tail) <= 3))
-    return checked
+            goal = f"≥ {minimum:.0%} of the limit" if unit == "%" else f"≥ {minimum}x FastAPI"
+            results.append((titles[name], goal, spread(got, unit), median(got) >= minimum))
+    shares = [run.rate / hashed for run, hashed in zip(measured["login"]["project"], hashes, strict=True)]
+    rate = f"{spread(shares, '%')} of {median(hashes):.1f} per second"
+    results.append(("log-in", "≥ 90% of the password hash alone", rate, median(shares) >= 0.9))
+    tail = [run.p99 / run.p50 for run in loaded["project"]]
+    results.append(("p99 at 100 connections", "≤ 3x p50, no errors", spread(tail), median(tail) <= 3))
+    return results

@@ -1,4 +1,4 @@
-"""Measure the project at two sizes, on a long list, and at its start."""
+"""Measure the project with two sizes of database, a long list, and its start-up."""
 
 import json
 import os
@@ -14,14 +14,14 @@ from benchmarks.bench import WARM_UP
 from benchmarks.cases import patient
 from benchmarks.load import Request
 from benchmarks.report import say, spread
-from benchmarks.servers import FIRST_PORT, HOST, PROXY_HEADERS, environment, forget_peak, memory, project
+from benchmarks.servers import FIRST_PORT, HOST, PROXY_HEADERS, environment, memory, project, reset_peak
 
 # Users of 100 patients each, and doctors.
 SIZES = {"small": (10, 100), "large": (10_000, 100_000)}
 EACH = 100
 SAMPLE = 100
 CONNECTIONS = 4
-# One more user of the large database, with the long list.
+# An additional user of the large database, with the long list.
 MANY = SIZES["large"][0] + 1
 PAGE = 1_000
 LIMIT = 50
@@ -29,7 +29,7 @@ PER_SECOND = 3_000
 
 
 def fill(name, users, doctors):
-    """Fill a database; rows of different users are interleaved, as when all users work concurrently."""
+    """Fill a database; rows of different users are interleaved, as in concurrent use."""
     seed.run(
         name,
         seed.users(1, users),
@@ -53,8 +53,8 @@ def fill(name, users, doctors):
     )
 
 
-def questions(users, doctors, start, count):
-    """Return {title: requests} of users from all parts of the table; `start` makes created patients unique."""
+def requests_for(users, doctors, start, count):
+    """Return {title: requests} of a sample of users; `start` makes created patients unique."""
     chosen = random.Random(start).sample(range(1, users + 1), min(users, SAMPLE))  # noqa: S311, not a secret
     tokens = {user: seed.token(user) for user in chosen}
     own = [(user, (user - 1 or users) + k * users) for k in range(EACH) for user in chosen]
@@ -100,50 +100,52 @@ def run(rounds, seconds):
 
 def growth(servers, rounds, seconds):
     """Return {title: {size: [Measured]}}."""
-    seen = {}
+    measurements = {}
     for turn in range(rounds):
         say(f"\nRound {turn + 1} of {rounds}, p50 and p99 in ms{'small':>22}{'large':>18}")
-        # Warm up first, so that all threads have database connections; with other rows than those measured.
-        before, asked = (
-            {size: questions(*SIZES[size], start * 10**6, PER_SECOND * seconds) for size in servers}
+        # Warm up, so that all threads have database connections, but with other rows than those measured.
+        warm_up, requests = (
+            {size: requests_for(*SIZES[size], start * 10**6, PER_SECOND * seconds) for size in servers}
             for start in (2 * turn, 2 * turn + 1)
         )
-        for title in asked["small"]:
+        for title in requests["small"]:
             for size in sorted(servers, reverse=turn % 2 == 1):
-                load.send(servers[size].port, before[size][title], WARM_UP, CONNECTIONS)
-                measured = load.send(servers[size].port, asked[size][title], seconds, CONNECTIONS)
-                seen.setdefault(title, {}).setdefault(size, []).append(measured)
+                load.send(servers[size].port, warm_up[size][title], WARM_UP, CONNECTIONS)
+                measured = load.send(servers[size].port, requests[size][title], seconds, CONNECTIONS)
+                measurements.setdefault(title, {}).setdefault(size, []).append(measured)
                 servers[size].settle()
-            last = [seen[title][size][-1] for size in servers]
+            last = [measurements[title][size][-1] for size in servers]
             say(f"{title:<36}" + "".join(f"{run.p50:>11.1f} {run.p99:>6.1f}" for run in last))
-    return seen
+    return measurements
 
 
 def first_and_last(server, rounds, seconds):
-    """Return {page: [Measured]} of the first page of the long list, and of page PAGE."""
+    """Return {page: [Measured]} for page 1 and page PAGE of the long list."""
     token, path = seed.token(MANY), f"/api/patients/?limit={LIMIT}"
     paths = {1: path}
     for _ in range(PAGE - 1):
         _, headers, _ = server.request("GET", path, headers={"Authorization": f"Bearer {token}"})
         path = re.search(r"<https?://[^/]+([^>]+)>", headers["Link"])[1]
     paths[PAGE] = path
-    seen = {page: [] for page in paths}
+    measurements = {page: [] for page in paths}
     for turn in range(rounds):
         for page in sorted(paths, reverse=turn % 2 == 1):
-            seen[page].append(load.send(server.port, [Request("GET", paths[page], token)], seconds, CONNECTIONS))
-    return seen
+            measurements[page].append(
+                load.send(server.port, [Request("GET", paths[page], token)], seconds, CONNECTIONS)
+            )
+    return measurements
 
 
 def long_list(server, times):
-    """Read the list of 100,000 repeatedly; return [(MB a worker grew by, seconds to the first byte, to the last)]."""
+    """Read the list of 100,000 repeatedly; return [(growth in MB, seconds to first byte, seconds to last byte)]."""
     path, headers = "/api/patients/", {"Authorization": f"Bearer {seed.token(MANY)}", **PROXY_HEADERS}
     for _ in range(20):
         server.request("GET", f"{path}?limit=1", headers=headers)
-    seen = []
+    measurements = []
     for _ in range(times):
         before = {pid: memory(pid) for pid in server.workers()}
         for pid in before:
-            forget_peak(pid)
+            reset_peak(pid)
         connection = HTTPConnection(HOST, server.port, timeout=120)
         started = time.perf_counter()
         connection.request("GET", path, headers=headers)
@@ -155,65 +157,65 @@ def long_list(server, times):
         connection.close()
         if len(json.loads(body)) != seed.MANY_PATIENTS:
             raise RuntimeError("the long list is incomplete")
-        seen.append((max(memory(pid, "VmHWM") - before[pid] for pid in before), first, last))
-    return seen
+        measurements.append((max(memory(pid, "VmHWM") - before[pid] for pid in before), first, last))
+    return measurements
 
 
 def section(grown, pages, memories, starts, loaded, rounds, seconds, busy):
     """Return the section of RESULTS.md."""
-    checked, rows = [], []
+    results, rows = [], []
     for title, sizes in grown.items():
         cells = []
         for percentile in ("p50", "p99"):
             small, large = ([getattr(run, percentile) for run in sizes[size]] for size in ("small", "large"))
             ratio = [after / before for before, after in zip(small, large, strict=True)]
             cells += [f"{median(small):.1f}", f"{median(large):.1f}", spread(ratio)]
-            checked.append((f"{title}, {percentile}", "≤ 1.3x", spread(ratio), median(ratio) <= 1.3))
+            results.append((f"{title}, {percentile}", "≤ 1.3x", spread(ratio), median(ratio) <= 1.3))
         rows.append([title, *cells])
     far = [after.p50 / before.p50 for before, after in zip(pages[1], pages[PAGE], strict=True)]
     p50 = {page: median(run.p50 for run in runs) for page, runs in pages.items()}
     near = [long.p50 / short.p50 for long, short in zip(pages[1], grown["a page of a list"]["large"], strict=True)]
-    checked += [
-        (f"page 1 of {seed.MANY_PATIENTS:,}, p50", f"as that of {EACH} (≤ 1.3x)", spread(near), median(near) <= 1.3),
-        (f"page {PAGE:,} of them, p50", "as page 1 (≤ 1.1x)", spread(far), median(far) <= 1.1),
+    results += [
+        (f"page 1 of {seed.MANY_PATIENTS:,}, p50", f"≤ 1.3x that of {EACH}", spread(near), median(near) <= 1.3),
+        (f"page {PAGE:,} of {seed.MANY_PATIENTS:,}, p50", "≤ 1.1x page 1", spread(far), median(far) <= 1.1),
     ]
     megabytes, first, whole = zip(*memories, strict=True)
-    checked.append(
-        ("memory of a list of 100,000", "< 50 MB more a worker", f"{max(megabytes):.0f} MB", max(megabytes) < 50)
+    results.append(
+        ("memory for a list of 100,000", "< 50 MB growth per worker", f"{max(megabytes):.0f} MB", max(megabytes) < 50)
     )
-    checked.append(("its first byte", "< 1 s", f"{max(first):.2f} s", max(first) < 1))
+    results.append(("first byte of that list", "< 1 s", f"{max(first):.2f} s", max(first) < 1))
     start_rows = []
-    for what, unit in (("check", "s"), ("answer", "s"), ("memory", "MB")):
+    for what, unit in (("check", "s"), ("response", "s"), ("memory", "MB")):
         ours, empty = starts[what]["project"], starts[what]["empty"]
         ratio = [mine / other for mine, other in zip(ours, empty, strict=True)]
-        name = {"check": "manage.py check", "answer": "start to first answer", "memory": "memory of a worker"}[what]
+        name = {"check": "manage.py check", "response": "start to first response", "memory": "memory of a worker"}[what]
         digits = 2 if unit == "s" else 0
         start_rows.append([f"{name}, {unit}", *(f"{median(v):.{digits}f}" for v in (ours, empty)), spread(ratio)])
         if unit == "s":
-            checked.append((name, "≤ 1.5x an empty project's", spread(ratio), median(ratio) <= 1.5))
+            results.append((name, "≤ 1.5x the empty project", spread(ratio), median(ratio) <= 1.5))
     (small_users, small_doctors), (users, doctors) = SIZES.values()
     head = ["ms", *(f"{p} {n * EACH:,}" for p in ("p50", "p99") for n in (small_users, users))]
     head[3:3], head[6:6] = ["p50 ratio"], ["p99 ratio"]
     return f"""
-## By size
+## Scaling with the number of rows
 
 {report.machine(f"make bench-scale ROUNDS={rounds} SECONDS={seconds}", busy)}
 
 {report.table(head, rows)}
 
-{small_users * EACH:,} patients of {small_users} users and {small_doctors} doctors, against {users * EACH:,} of
+{small_users * EACH:,} patients of {small_users} users and {small_doctors} doctors, compared with {users * EACH:,} of
 {users:,} users ({EACH} each, and one user with {seed.MANY_PATIENTS:,}) and {doctors:,} doctors; with history rows.
 Requests of {SAMPLE} users in turn, {CONNECTIONS} connections, medians of {rounds} rounds of {seconds} s; ratios are
-taken within a round, with the lowest and the highest in brackets. A search finds one row. The directory's search is
-the worst case of a trigram index: all e-mails begin alike, so most of the searched text is in each.
+computed within each round, with the minimum and maximum in brackets. A search finds one row. The search of the
+directory is the worst case for a trigram index: all e-mails share a prefix, so most trigrams occur in every row.
 
 Page 1 of a list of {seed.MANY_PATIENTS:,} (`limit={LIMIT}`) takes {p50[1]:.1f} ms, page {PAGE:,} {p50[PAGE]:.1f} ms.
-The whole list, without `limit`: the first byte after {median(first):.2f} s, the last after {median(whole):.1f} s, and a
-worker grew by {median(megabytes):.0f} MB. At the end a worker used {loaded:.0f} MB.
+The complete list, without `limit`: first byte after {median(first):.2f} s, last byte after {median(whole):.1f} s,
+memory growth {median(megabytes):.0f} MB. At the end, a worker used {loaded:.0f} MB.
 
 {report.table(["", "this project", "empty project", "ratio"], start_rows)}
 
-The empty project (`peers/empty`) is Django, DRF and one view, on the same server.
+The empty project (`peers/empty`) has Django, DRF and one view, on the same server.
 
-{report.goals(checked)}
+{report.goals(results)}
 """

@@ -1,5 +1,5 @@
 """Create the databases of a run with the project's migrations and fill them by SQL, identically for every server."""
-# ruff: noqa: S608, what is put into the SQL comes from this package, not from outside
+# ruff: noqa: S608, the SQL contains no external input
 
 import hashlib
 import os
@@ -21,8 +21,8 @@ SERVER = {
     "DB_PASSWORD": os.environ.get("DB_PASSWORD", ""),
 }
 SECRET_KEY = secrets.token_urlsafe(50)
-PASSWORD = "correct horse battery"  # noqa: S105, of made-up users in a made-up database
-# A salt as long as Django's; otherwise the first log-in would hash again to upgrade it.
+PASSWORD = "correct horse battery"  # noqa: S105, of users in a test database
+# A salt of Django's length; otherwise Django would rehash the password at the first log-in.
 HASH = HASHER.hash(PASSWORD, salt=secrets.token_urlsafe(16).encode())
 
 # Users: FEW has 100 patients, MANY has 100,000, WRITER does all writes, DIRECTORY added the doctors.
@@ -30,10 +30,10 @@ FEW, MANY, WRITER, DIRECTORY = 1, 2, 3, 4
 LOGINS = range(5, 105)
 MANY_PATIENTS = 100_000
 DOCTORS = 1_000
-# Ids of WRITER's patients: 100 that stay, and from DISPOSABLE on those that a measurement deletes.
+# Ids of WRITER's patients: 100 that are updated, and from DISPOSABLE on those that are deleted.
 WRITERS = range(200_001, 200_101)
 DISPOSABLE = 1_000_001
-MADE = 10_000_000
+NEXT_ID = 10_000_000
 
 
 def database(name):
@@ -137,12 +137,12 @@ def history(table, where="true"):
     """
 
 
-def next_ids(table, value=MADE):
+def next_ids(table, value=NEXT_ID):
     return f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {value})"
 
 
 def fill(name):
-    """Fill the database that the project and its peers are measured on."""
+    """Fill the database on which all implementations are measured."""
     run(
         name,
         users(1, LOGINS[-1]),
@@ -199,7 +199,7 @@ def token(user, **claims):
 
 
 def hashes_per_second(seconds):
-    """Return how often one process verifies the password in a second."""
+    """Return how often one process verifies the password per second."""
     count, started = 0, time.perf_counter()
     while (passed := time.perf_counter() - started) < seconds:
         HASHER.verify(HASH, PASSWORD)

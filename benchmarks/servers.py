@@ -20,9 +20,9 @@ FIRST_PORT = int(os.environ.get("BENCH_PORT", "8600"))
 WORKERS = 2
 START_SECONDS = 90
 TICKS = os.sysconf("SC_CLK_TCK")
-# As behind deploy/nginx.conf. Every server gets them; only the project uses them.
+# As sent by deploy/nginx.conf. All servers receive them; only the project uses them.
 PROXY_HEADERS = {"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "https"}
-# PRODUCTION=True, with rates that no measurement reaches. `.env` is not read.
+# PRODUCTION=True, with rate limits that no measurement reaches. `.env` is not read.
 ENVIRONMENT = {
     "DOTENV": os.devnull,
     "PRODUCTION": "True",
@@ -43,7 +43,7 @@ ENVIRONMENT = {
 
 
 def environment(database):
-    # Keep compiled bytecode, or the start would measure the compiler.
+    # Keep compiled bytecode, so that the start-up time does not include compilation.
     return {**os.environ, **ENVIRONMENT, "DB_NAME": database, "PYTHONDONTWRITEBYTECODE": ""}
 
 
@@ -56,7 +56,7 @@ class Server:
     database: str
     command: list[str]
     port: int
-    # Requested until the server answers.
+    # Polled until the server responds.
     path: str = "/api/patients/"
     headers: dict = field(default_factory=dict)
     log: Path = field(default_factory=lambda: Path(tempfile.mkstemp(prefix="bench-", suffix=".log")[1]))
@@ -84,7 +84,7 @@ class Server:
         self.log.unlink(missing_ok=True)
 
     def wait(self):
-        """Wait until the server answers; raise RuntimeError with its log if it exits or takes too long."""
+        """Wait until the server responds; raise RuntimeError with its log if it exits or takes too long."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
@@ -94,7 +94,7 @@ class Server:
         raise RuntimeError(f"{self.name} did not start:\n{self.log.read_text()[-4000:]}")
 
     def request(self, method, path, body=None, headers=None):
-        """Return (status, headers, body) of one request on a connection of its own."""
+        """Make one request on a new connection; return (status, headers, body)."""
         connection = HTTPConnection(HOST, self.port, timeout=30)
         try:
             kind = {"Content-Type": "application/json"} if body is not None else {}
@@ -105,13 +105,13 @@ class Server:
             connection.close()
 
     def processes(self):
-        """Return {process id: seconds of CPU so far} of the server and its workers."""
+        """Return {PID: CPU seconds used so far} of the server and its workers."""
         stats = {path.name: _stat(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()}
         session = str(self.process.pid)
         return {pid: (int(stat[11]) + int(stat[12])) / TICKS for pid, stat in stats.items() if stat[3:4] == [session]}
 
     def settle(self):
-        """Wait until the server is idle; return its seconds of CPU so far."""
+        """Wait until the server is idle; return the CPU seconds used so far."""
         before = None
         while (now := self.processes()) != before:
             before = now
@@ -119,7 +119,7 @@ class Server:
         return sum(now.values())
 
     def workers(self):
-        """Return the process ids of the workers: the largest processes of the server that have no children."""
+        """Return the PIDs of the workers: the largest processes of the server without children."""
         parents = {_stat(pid)[1] for pid in self.processes()}
         return sorted(self.processes().keys() - parents, key=lambda pid: -memory(pid))[:WORKERS]
 
@@ -133,7 +133,7 @@ def _stat(pid):
 
 
 def memory(pid, key="VmRSS"):
-    """Return the resident memory of a process in MB, or with VmHWM its highest since `forget_peak`."""
+    """Return the resident memory of a process in MB; with VmHWM, its peak since `reset_peak`."""
     try:
         found = re.search(rf"^{key}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     except OSError:
@@ -141,7 +141,7 @@ def memory(pid, key="VmRSS"):
     return int(found[1]) / 1024 if found else 0.0
 
 
-def forget_peak(pid):
+def reset_peak(pid):
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
@@ -156,7 +156,7 @@ def project(database, port=FIRST_PORT):
 
 
 def all_servers():
-    """Return the project and the other implementations, each on a database of its own."""
+    """Return the project and the other implementations, each with its own database."""
     drf = f"{PEERS}/gunicorn --workers {WORKERS} --bind {HOST}:{{port}} benchmarks.peers.drf.wsgi:application"
     fastapi = (
         f"{PEERS}/uvicorn --workers {WORKERS} --loop uvloop --http httptools --no-access-log "
@@ -164,7 +164,7 @@ def all_servers():
     )
     return [
         project(seed.database("project")),
-        Server("drf", "usual DRF", seed.database("drf"), drf.split(), FIRST_PORT + 1),
+        Server("drf", "plain DRF", seed.database("drf"), drf.split(), FIRST_PORT + 1),
         Server("fastapi", "FastAPI", seed.database("fastapi"), fastapi.split(), FIRST_PORT + 2),
         Server(
             "limit", "limit", seed.database("limit"), serve("benchmarks.peers.limit.app:application"), FIRST_PORT + 3

@@ -1,4 +1,4 @@
-"""The project's keyset cursors, for lists in the order of their ids: base64 of `[id, id]`."""
+"""The project's keyset cursors for lists ordered by id: base64 of `[id, id]`."""
 
 import base64
 import json

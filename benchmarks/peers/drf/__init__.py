@@ -1,1 +1,1 @@
-"""The usual solution: ModelSerializer, ModelViewSet, SimpleJWT, gunicorn's sync workers, a connection a request."""
+"""Plain DRF: ModelSerializer, ModelViewSet, SimpleJWT, gunicorn's sync workers, a connection per request."""

@@ -51,7 +51,7 @@ class MappingSerializer(serializers.ModelSerializer):
         model = Mapping
         fields = ["id", "assigned_at", "patient", "doctor", "user"]
         read_only_fields = ["id", "assigned_at", "user"]
-        # The database constraint keeps the pair unique, as for every server here: one query fewer.
+        # The database constraint ensures uniqueness, as for the other servers; a validator would need another query.
         validators = []
 
     def validate_patient(self, patient):

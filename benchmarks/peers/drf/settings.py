@@ -1,4 +1,4 @@
-"""What `startproject` writes and the tutorials of DRF and SimpleJWT add."""
+"""The settings of `startproject` with the additions of the DRF and SimpleJWT tutorials."""
 
 import os
 from datetime import timedelta

@@ -11,7 +11,7 @@ from benchmarks.peers.drf.serializers import AssignedDoctorSerializer, MappingSe
 
 
 def exception_handler(error, context):
-    """Answer with the project's keys: a plain 404, and a 401 without SimpleJWT's extras."""
+    """Return errors with the project's keys: a plain 404, and a 401 without SimpleJWT's additional keys."""
     response = drf_exception_handler(exceptions.NotFound() if isinstance(error, Http404) else error, context)
     if response is not None and response.status_code == 401:
         response.data = {"detail": response.data["detail"]}
@@ -37,7 +37,7 @@ class KeysetPagination(pagination.BasePagination):
 
 
 class UniqueMixin:
-    """Store for the user; turn an IntegrityError into a 400."""
+    """Save with the user; turn an IntegrityError into a 400."""
 
     taken = "This exists already."
 

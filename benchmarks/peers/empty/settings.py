@@ -1,4 +1,4 @@
-"""What `startproject` writes, and DRF."""
+"""The settings of `startproject`, with DRF."""
 
 import os
 

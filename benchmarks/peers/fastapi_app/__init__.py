@@ -1,1 +1,1 @@
-"""FastAPI as its documentation teaches: SQLAlchemy's async ORM on asyncpg, pydantic models, dependencies."""
+"""FastAPI as its documentation recommends: SQLAlchemy's async ORM on asyncpg, pydantic models, dependencies."""

@@ -1,4 +1,4 @@
-"""The session, and the user of a valid access token."""
+"""The database session, and the user of a valid access token."""
 
 import hashlib
 import os
@@ -24,8 +24,8 @@ engine = create_async_engine(
         port=int(os.environ["DB_PORT"]),
         database=os.environ["DB_NAME"],
     ),
-    # The default of 5 would open and close connections under load. With more than this, all servers of the benchmark
-    # together would reach PostgreSQL's limit of 100.
+    # The default of 5 would open and close connections under load. With a larger pool, the servers of the benchmark
+    # together would exceed PostgreSQL's limit of 100 connections.
     pool_size=10,
     max_overflow=0,
 )

@@ -18,7 +18,7 @@ app = FastAPI()
 
 
 class Invalid(HTTPException):
-    """A 400 that names the field."""
+    """A 400 with an error on a field."""
 
     def __init__(self, field, message):
         super().__init__(400, {field: [message]})
@@ -26,7 +26,7 @@ class Invalid(HTTPException):
 
 @app.exception_handler(RequestValidationError)
 async def validation_error(request: Request, error: RequestValidationError):
-    """Answer as DRF does: 400, with the messages by field."""
+    """Respond as DRF does: a 400 with the messages by field."""
     fields = {}
     for problem in error.errors():
         where = problem["loc"][1:]
@@ -44,7 +44,7 @@ async def invalid(request: Request, error: Invalid):
 async def login(credentials: schemas.Credentials, session: Session):
     user = await session.scalar(select(User).where(func.lower(User.email) == credentials.email.lower()))
     try:
-        # In a thread, so that the event loop is not blocked.
+        # In a thread, so that it does not block the event loop.
         await run_in_threadpool(
             rules.HASHER.verify, user.password.removeprefix("argon2") if user else "", credentials.password
         )

@@ -1,1 +1,1 @@
-"""The limit: plain WSGI on the project's own server, hand-written SQL on one persistent connection a thread."""
+"""The limit: plain WSGI on the project's server, with hand-written SQL and one persistent connection per thread."""

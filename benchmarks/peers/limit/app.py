@@ -1,5 +1,5 @@
-"""No framework: a regular expression, psycopg2, PyJWT, orjson. Fast, and not maintainable."""
-# ruff: noqa: S608, what is put into the SQL are columns named in this file; values are parameters
+"""No framework: a regular expression, psycopg2, PyJWT, orjson. Fast, but not maintainable."""
+# ruff: noqa: S608, only column names of this file are interpolated; values are parameters
 
 import hashlib
 import os
@@ -27,7 +27,7 @@ BEARER = [("WWW-Authenticate", 'Bearer realm="api"')]
 thread = threading.local()
 
 
-class Refused(Exception):  # noqa: N818, an answer to send, not an error of ours
+class Refused(Exception):  # noqa: N818, a response, not an error
     def __init__(self, status, body, headers=()):
         self.status, self.body, self.headers = status, body, list(headers)
 
@@ -177,7 +177,7 @@ INSERT = f"""
     INSERT INTO patients_patient (name, age, gender, phone, address, email, created_at, user_id)
     VALUES (%s, %s, %s, %s, %s, %s, now(), %s) RETURNING {SELECTED}
 """
-# The record and its first version in one statement, so in one transaction.
+# One statement, and so one transaction, for the record and its first version.
 INSERT_WITH_HISTORY = f"""
     WITH made AS ({INSERT}), version AS (
         INSERT INTO patients_historicalpatient ({SELECTED}, history_date, history_type, history_user_id)
