@@ -199,7 +199,7 @@ REST_FRAMEWORK = {
     },
     "DEFAULT_PARSER_CLASSES": ["healthcare.api.json.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["healthcare.api.json.JSONRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "healthcare.api.json.AlwaysJSON",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "healthcare.api.negotiation.ContentNegotiation",
     "DEFAULT_METADATA_CLASS": None,
     # The renderer formats timestamps.
     "DATETIME_FORMAT": None,

@@ -182,6 +182,7 @@ class CompiledPath:
             key=lambda row: (row[value], row[pk]),
             id=itemgetter(pk),
             encode=lambda rows, number: encode_rows(self.columns or {}, rows[:number], self._timestamps),
+            objects=lambda rows, number: [dict(zip(self.columns or {}, row, strict=False)) for row in rows[:number]],
             largest=self._largest,
         )
 

@@ -71,11 +71,15 @@ class HistoryMixin:
             rows = stored.filter(history_id__lt=last_id) if last_id else stored
             return list(rows[offset : offset + number])
 
+        def objects(rows: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
+            return versions(rows[:number], names, *rows[number:])
+
         rows = Rows(
             fetch,
             key=lambda row: row["history_id"],
             id=lambda row: row["history_id"],
-            encode=lambda rows, number: encode(versions(rows[:number], names, *rows[number:])),
+            encode=lambda rows, number: encode(objects(rows, number)),
+            objects=objects,
             # Each version has the old and the new value.
             largest=2 * largest_row([tracked[name] for name in names]),
         )

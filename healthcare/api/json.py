@@ -9,8 +9,7 @@ from typing import IO, Any, NoReturn
 import orjson
 from django.conf import settings
 from django.http import HttpResponse
-from rest_framework import exceptions, negotiation, parsers, renderers
-from rest_framework.request import Request
+from rest_framework import exceptions, parsers, renderers
 
 from healthcare.api.exceptions import PayloadTooLarge
 
@@ -110,17 +109,3 @@ class JSONRenderer(renderers.BaseRenderer):
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
     ) -> bytes:
         return b"" if data is None else encode(data)
-
-
-class AlwaysJSON(negotiation.BaseContentNegotiation):
-    """Respond with JSON whatever `Accept` says: there is nothing else to choose from."""
-
-    def select_parser(self, request: Request, parsers: Iterable[parsers.BaseParser]) -> parsers.BaseParser | None:
-        # An exact match: DRF would also accept `*/*` as JSON.
-        media_type = request.content_type.partition(";")[0].strip().lower()
-        return next((parser for parser in parsers if parser.media_type == media_type), None)
-
-    def select_renderer(
-        self, request: Request, renderers: Any, format_suffix: str | None = None
-    ) -> tuple[renderers.BaseRenderer, str]:
-        return renderers[0], renderers[0].media_type

@@ -23,7 +23,10 @@ from rest_framework.fields import CharField, Field
 from rest_framework.request import Request
 
 from healthcare.api import errors
+from healthcare.api.csv import CSVEncoder, CSVRenderer
 from healthcare.api.exceptions import Conflict, DatabaseUnavailable, PayloadTooLarge, PreconditionFailed
+from healthcare.api.negotiation import FORMAT
+from healthcare.api.pagination import parameter
 from healthcare.api.permissions import IsCreatorOrHasModelPermission
 from healthcare.api.serializers import DetailSerializer
 
@@ -129,6 +132,12 @@ def finish(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         name: error_response(status, description, examples) for status, (name, description, examples) in ERRORS.items()
     }
     return result
+
+
+def csv_content(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the CSV of a list whose JSON is described by `content`."""
+    examples = {name: {"value": CSVEncoder()(item["value"]).decode()} for name, item in content["examples"].items()}
+    return {"schema": {"type": "string"}, "examples": examples}
 
 
 def error_response(status: int, description: str, examples: dict[str, Any]) -> dict[str, Any]:
@@ -248,6 +257,13 @@ class Schema(AutoSchema):
         paginator = super()._get_paginator() if self.action == "list" else None
         return paginator.get_schema_operation_parameters(self.view) if paginator else []
 
+    def _get_format_parameters(self) -> list[dict[str, Any]]:
+        formats = self.map_renderers("format")
+        schema = {"type": "string", "enum": formats}
+        # Importers send the example.
+        more = parameter(FORMAT, schema, "Instead of an `Accept` header.", example=formats[0])
+        return [more] if len(formats) > 1 else []
+
     def get_filter_backends(self) -> list[Any]:
         return self.view.filter_backends if self.action == "list" else []
 
@@ -279,6 +295,9 @@ class Schema(AutoSchema):
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
         for status in bodies.keys() & SUCCESS.keys():
             bodies[status]["description"] = SUCCESS[status]
+            content = bodies[status]["content"]
+            if CSVRenderer.media_type in content:
+                content[CSVRenderer.media_type] = csv_content(content["application/json"])
         for name, statuses in self._success_headers():
             for status in statuses & bodies.keys():
                 bodies[status].setdefault("headers", {})[name] = {"schema": {"type": "string"}}

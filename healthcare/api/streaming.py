@@ -1,6 +1,6 @@
-"""Respond with a JSON array of any length while little of it is in memory at a time.
+"""Respond with a list of any length while little of it is in memory at a time.
 
-The array is read and encoded in chunks of about CHUNK_BYTES, each when the client has taken the one before.
+It is read and encoded in chunks of about CHUNK_BYTES, each when the client has taken the one before.
 """
 
 import logging
@@ -10,10 +10,9 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 from django.db.models import Field, JSONField, TextField
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from rest_framework.request import Request
 
-from healthcare.api.json import json_response
 from healthcare.logs import log_access
 
 log = logging.getLogger("healthcare.lists")
@@ -35,10 +34,15 @@ class Rows(NamedTuple):
     fetch: Callable[[Any, int, int], list[Any]]
     key: Callable[[Any], Any]
     id: Callable[[Any], int]
-    # Return the first `number` of `rows` as a JSON array. One more may follow, which is not part of it.
+    # Return the first `number` of `rows` in the format of the response. One more may follow, which is not part of it.
     encode: Callable[[list[Any], int], bytes]
+    # Return the same rows as the dictionaries that the response shows.
+    objects: Callable[[list[Any], int], list[Any]]
     # Bytes of the largest row there may be.
     largest: int
+    content_type: str = "application/json"
+    # What `encode` begins and ends with, and what separates two chunks, which go without these.
+    brackets: tuple[bytes, bytes, bytes] = (b"[", b"]", b",")
 
 
 class Chunk(NamedTuple):
@@ -53,31 +57,34 @@ def respond(request: Request, rows: Rows, after: Any = None, limit: int | None =
     """Return (the response of up to `limit` rows behind `after`, the key of its last row where there are more)."""
     if request.method == "HEAD":
         # Without a Content-Length, nor the Link that takes reading rows (RFC 9110, section 9.3.2).
-        return StreamingHttpResponse((), content_type="application/json"), None
+        return StreamingHttpResponse((), content_type=rows.content_type), None
     chunks = read(rows, after, limit)
     first = next(chunks)
     log_access(request, first.ids)
     if first.next_key is None or first.number == limit:
-        return json_response(b"[" + first.data + b"]"), first.next_key
+        start, end, _ = rows.brackets
+        return HttpResponse(start + first.data + end, content_type=rows.content_type), first.next_key
     next_key = None
     if limit:
         # The headers come before the rows, so the last row of this page is looked up first.
         last = rows.fetch(first.next_key, 2, limit - first.number - 1)
         next_key = rows.key(last[0]) if len(last) > 1 else None
-    body = _body(request.id, first, chunks)  # type: ignore[attr-defined]  # of this project's middleware
-    return StreamingHttpResponse(body, content_type="application/json"), next_key
+    body = _body(request.id, rows.brackets, first, chunks)  # type: ignore[attr-defined]  # of this project's middleware
+    return StreamingHttpResponse(body, content_type=rows.content_type), next_key
 
 
 def read(rows: Rows, after: Any, limit: int | None) -> Iterator[Chunk]:
     """Return the chunks of a list, each read when it is asked for."""
     size = max(1, min(CHUNK_ROWS, FIRST_BYTES // rows.largest))
     left, waits = limit, False
+    start, end, _ = rows.brackets
     while True:
         number = size if left is None else min(size, left)
         with turn() if waits else nullcontext():
             found = rows.fetch(after, number + 1, 0)
             more, number = len(found) > number, min(len(found), number)
-            data = rows.encode(found, number)[1:-1]
+            data = rows.encode(found, number)
+            data = data[len(start) : len(data) - len(end)]
         after = rows.key(found[number - 1]) if more else None
         ids = [rows.id(row) for row in found[:number]]
         del found
@@ -101,21 +108,24 @@ def turn() -> Iterator[None]:
             _turn.release()
 
 
-def _body(request_id: str, first: Chunk, chunks: Iterator[Chunk]) -> Iterator[bytes]:
-    yield b"["
+def _body(
+    request_id: str, brackets: tuple[bytes, bytes, bytes], first: Chunk, chunks: Iterator[Chunk]
+) -> Iterator[bytes]:
+    start, end, separator = brackets
+    yield start
     yield first.data
     del first
     try:
         for chunk in chunks:
             log.info("list continued", extra={"data": {"request_id": request_id, "ids": chunk.ids}})
-            yield b","
+            yield separator
             yield chunk.data
             del chunk
     except Exception as error:
         # The status is already sent. Breaking the connection keeps a client from taking this part for the whole.
         log.error("list broken off", extra={"data": {"request_id": request_id}}, exc_info=error)
         raise ConnectionAbortedError("the list was broken off") from None
-    yield b"]"
+    yield end
 
 
 def largest_row(fields: list[Field]) -> int:

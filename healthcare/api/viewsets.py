@@ -11,15 +11,18 @@ from django.db.models import Model, QuerySet
 from django.http import HttpResponseNotModified
 from django.http.response import HttpResponseBase
 from rest_framework import exceptions, serializers, viewsets
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
 from healthcare.api.compiled import CompiledPath, fixed_shape
+from healthcare.api.csv import CSVRenderer
 from healthcare.api.exceptions import PreconditionFailed
 from healthcare.api.filters import FilterBackend, OrderingFilter, SearchFilter
 from healthcare.api.json import encode, json_response
+from healthcare.api.negotiation import FORMAT, select_format
 from healthcare.api.pagination import KeysetPagination
 from healthcare.api.requests import ApiRequest, check_query
 from healthcare.api.streaming import Rows, largest_row
@@ -32,6 +35,7 @@ from healthcare.logs import log_access
 ROUTER_KWARGS = {"basename", "description", "detail", "name", "schema", "suffix"}
 
 ORDER_AND_PAGE = {
+    FORMAT,
     OrderingFilter.ordering_param,
     KeysetPagination.limit_query_param,
     KeysetPagination.cursor_query_param,
@@ -78,6 +82,8 @@ class StrictQueryMixin(APIView):
         # A method that the path does not take is a 405, whatever the query.
         if request.META.get("QUERY_STRING") and request.method in self.allowed_methods:
             check_query(request, self.get_query_parameters())
+            if FORMAT in request.query_params:
+                select_format(request, self.get_renderers())
 
 
 class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
@@ -125,20 +131,33 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
     def _list_parameters(cls) -> set[str]:
         """Return the query parameters that the filters and the paginator document."""
         kinds = [*cls.filter_backends, *([cls.pagination_class] if cls.pagination_class else [])]
-        return {item["name"] for kind in kinds for item in kind().get_schema_operation_parameters(cls())}
+        return {FORMAT} | {item["name"] for kind in kinds for item in kind().get_schema_operation_parameters(cls())}
+
+    def get_renderers(self) -> list[BaseRenderer]:
+        """Return the renderers; those of a list include CSV."""
+        renderers = super().get_renderers()
+        return [*renderers, CSVRenderer()] if self.action == "list" else renderers
 
     # Read
 
     def list(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        renderer: Any = request.accepted_renderer
+        as_csv = isinstance(renderer, CSVRenderer)
         if self.compiled.pages:
             paginator: Any = self.paginator
-            return paginator.get_response(self._rows(paginator))
-        queryset = self.filter_queryset(self.get_queryset())
-        page = self.paginate_queryset(queryset)
-        records = list(queryset) if page is None else page
-        log_access(request, [record.pk for record in records])
-        data = self.get_serializer(records, many=True).data
-        return Response(data) if page is None else self.get_paginated_response(data)
+            rows = self._rows(paginator)
+            response = paginator.get_response(renderer.table(rows, self.get_serializer()) if as_csv else rows)
+        else:
+            queryset = self.filter_queryset(self.get_queryset())
+            page = self.paginate_queryset(queryset)
+            records = list(queryset) if page is None else page
+            log_access(request, [record.pk for record in records])
+            data = self.get_serializer(records, many=True).data
+            response = Response(data) if page is None else self.get_paginated_response(data)
+        if as_csv:
+            name = self.queryset.model._meta.model_name
+            response["Content-Disposition"] = f'attachment; filename="{name}s.csv"'
+        return response
 
     def _rows(self, paginator: KeysetPagination) -> Rows:
         """Return the rows of a list: by compiled SQL, else as columns, else as instances for the serializer."""
@@ -152,11 +171,16 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
         order = paginator.order
         if compiled.responds:
             return compiled.queryset_rows(order, queryset)
+
+        def objects(records: list[Any], number: int) -> list[Any]:
+            return self.get_serializer(records[:number], many=True).data
+
         return Rows(
             lambda after, number, offset: list(order.sort(queryset, after)[offset : offset + number]),
             order.key,
             lambda record: record.pk,
-            lambda records, number: encode(self.get_serializer(records[:number], many=True).data),
+            lambda records, number: encode(objects(records, number)),
+            objects,
             largest_row(queryset.model._meta.concrete_fields),
         )
 

@@ -185,7 +185,7 @@ def test_a_long_list_waits_for_its_turn_but_not_for_long(owner, people, monkeypa
 LIMIT = "Must be a whole number from 1 to 1000."
 CURSOR = "Not a cursor of this list: follow the Link header."
 ORDERING = "Must be one of id, name, age, created_at, with - for descending."
-UNKNOWN = "Unknown query parameter. Known here: age, age_max, age_min, cursor, gender, limit, ordering, search."
+UNKNOWN = "Unknown query parameter. Known here: age, age_max, age_min, cursor, format, gender, limit, ordering, search."
 
 
 def test_an_empty_cursor_is_the_first_page(owner, patient):
