@@ -1,4 +1,4 @@
-"""Fixtures every test shares: two users who know nothing of each other, staff, and what they own."""
+"""Fixtures shared by all tests: two unrelated users, a staff user, and their records."""
 
 import json
 import threading
@@ -16,7 +16,7 @@ from healthcare.api.throttling import ConcurrencyThrottle
 from mappings.models import Mapping
 from patients.models import Patient
 
-# What only one database has is tested where it is the database.
+# Tests of features that only one of the databases has.
 ONLY_POSTGRESQL = ("postgresql", "compiled_writes", "encodings", "tampered_dumps", "both_write_paths", "search_index")
 collect_ignore = [
     f"healthcare/tests/db/test_{name}.py" for name in (["sqlite"] if settings.DB_LIVE else ONLY_POSTGRESQL)
@@ -42,13 +42,13 @@ DOCTOR = {
 }
 
 
-def moment(value):
-    """Return a datetime as the API tells it."""
+def timestamp(value):
+    """Return a datetime in the format of the API."""
     return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class ApiClient:
-    """A client of the API as `user` (None: nobody): JSON in, `.status_code`, `.headers` and `.json()` out."""
+    """A JSON client of the API, authenticated as `user` unless None; returns Django's responses."""
 
     def __init__(self, user=None, token=None):
         self.user = user
@@ -80,18 +80,18 @@ class ApiClient:
 
 @pytest.fixture(autouse=True)
 def _settings_of_tests(settings, request):
-    """Start with nothing counted, bound no concurrent requests, and hash quickly except under `@pytest.mark.argon2`."""
+    """Reset all counters, lift the limit of concurrent requests, and hash fast except under `@pytest.mark.argon2`."""
     if not request.node.get_closest_marker("argon2"):
         settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     cache.clear()
-    # A test that does not read a stream to its end leaves its request open.
+    # Tests that do not read a stream to its end leave their request open.
     settings.USER_CONCURRENT_REQUESTS = 1_000_000
     ConcurrencyThrottle._at_work.clear()
 
 
 @pytest.fixture
 def make_user(db):
-    """Return a function that stores a user; the e-mail is made of the name."""
+    """Return a function that creates a user; the default e-mail is derived from the name."""
 
     def make(name, **fields):
         email = fields.pop("email", f"{name.replace(' ', '.').lower()}@example.com")
@@ -128,19 +128,19 @@ def patient(owner):
 
 @pytest.fixture
 def doctor(owner):
-    """A doctor whom the owner added."""
+    """A doctor created by the owner."""
     return Doctor.objects.create(user=owner.user, **DOCTOR)
 
 
 @pytest.fixture
 def mapping(patient, doctor):
-    """The owner's patient and doctor, assigned."""
+    """The assignment of the owner's doctor to the owner's patient."""
     return Mapping.objects.create(patient=patient, doctor=doctor, user=patient.user)
 
 
 @pytest.fixture
 def other_doctor(stranger):
-    """A doctor whom the stranger added."""
+    """A doctor created by the stranger."""
     return Doctor.objects.create(user=stranger.user, **{**DOCTOR, "email": "second@example.com"})
 
 
@@ -153,7 +153,7 @@ def others(stranger, doctor):
 
 @pytest.fixture
 def staff_browser(staff):
-    """A browser in which staff are logged in to the admin."""
+    """A client that is logged in to the admin as staff."""
     client = Client()
     client.force_login(staff.user)
     return client
@@ -161,13 +161,13 @@ def staff_browser(staff):
 
 @pytest.fixture
 def race(transactional_db):
-    """Return a function that makes calls at the same moment, each on its own connection, and returns their results."""
+    """Return a function that makes calls concurrently, each on its own connection, and returns their results."""
 
     def run(*calls):
         barrier = threading.Barrier(len(calls))
         results = [None] * len(calls)
 
-        def one(index, call):
+        def worker(index, call):
             barrier.wait()
             try:
                 results[index] = call()
@@ -176,7 +176,7 @@ def race(transactional_db):
             finally:
                 connections.close_all()
 
-        threads = [threading.Thread(target=one, args=item) for item in enumerate(calls)]
+        threads = [threading.Thread(target=worker, args=item) for item in enumerate(calls)]
         for thread in threads:
             thread.start()
         for thread in threads:

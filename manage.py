@@ -20,18 +20,18 @@ def main() -> None:
         if "--traceback" in sys.argv:
             raise
         if migration_is_missing(error) and sys.argv[1:2] != ["migrate"]:
-            sys.exit("error: a migration is missing in the database: run manage.py migrate")
+            sys.exit("error: the database is not migrated: run manage.py migrate")
         if not isinstance(error, OperationalError):
             raise
-        sys.exit(f"error: the database does not serve: {error}".strip())
+        sys.exit(f"error: the database is unavailable: {error}".strip())
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted.\n")
-        # As a shell tells the end by SIGINT.
+        # The exit status of a shell for SIGINT.
         sys.exit(130)
 
 
 def migration_is_missing(error: DatabaseError) -> bool:
-    """Tell whether a table or a column is not there (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
+    """Return whether a table or column does not exist (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
     undefined = getattr(error.__cause__, "pgcode", None) in {"42P01", "42703"}
     return undefined or bool(re.search("no such (table|column)|has no column", str(error)))
 

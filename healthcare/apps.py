@@ -16,18 +16,18 @@ class HealthcareConfig(AppConfig):
         register(redis_answers, Tags.caches)
         register(postgresql_is_unicode, Tags.database)
         register(postgresql_logs_no_contents, Tags.security, deploy=True)
-        # Before django-import-export asks which formats there are.
-        formats.registry.register("xlsx", LateXLSX())
+        # Before django-import-export lists the registered formats.
+        formats.registry.register("xlsx", LazyXLSX())
 
 
 class AdminConfig(admin.AdminConfig):
     default_site = "healthcare.admin.site.AdminSite"
-    # The app of this package is HealthcareConfig.
+    # HealthcareConfig is the default AppConfig of this package.
     default = False
 
 
-class LateXLSX:
-    """tablib's XLSX format, imported when a page of imports or exports is first opened: openpyxl takes long."""
+class LazyXLSX:
+    """tablib's XLSX format, imported when an import or export page is first opened, because openpyxl loads slowly."""
 
     def __getattr__(self, name: str) -> Any:
         from tablib.formats._xlsx import XLSXFormat

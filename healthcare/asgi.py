@@ -1,4 +1,4 @@
-"""The ASGI application, for hosts that speak nothing else. WSGI is the measured way to run this project."""
+"""The ASGI application, for servers without WSGI support. Benchmarks and load tests use WSGI."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""System checks beside Django's own: https://docs.djangoproject.com/en/5.2/ref/checks/."""
+"""System checks: https://docs.djangoproject.com/en/5.2/ref/checks/."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from django.db import connection, connections
 
 from healthcare.api.throttling import redis_client
 
-# The values with which PostgreSQL logs no contents of statements. A superuser may set them for one database.
+# Settings that keep the contents of statements out of PostgreSQL's log. A superuser can set them for one database.
 LOG_SETTINGS = {
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
@@ -24,7 +24,7 @@ LOG_SETTINGS = {
 
 
 def redis_answers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Warn if the Redis of CACHE_URL does not answer. The server starts and counts without it."""
+    """Warn if the Redis of CACHE_URL does not respond. The server also works without it."""
     if not settings.CACHE_URL:
         return []
     from redis.exceptions import RedisError
@@ -32,12 +32,12 @@ def redis_answers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     try:
         redis_client(settings.CACHE_URL).ping()
     except RedisError as error:
-        return [Warning(f"CACHE_URL names a Redis that does not answer: {error}", id="healthcare.W002")]
+        return [Warning(f"The Redis of CACHE_URL does not respond: {error}", id="healthcare.W002")]
     return []
 
 
 def postgresql_logs_no_contents(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[Warning]:
-    """Warn where the log of PostgreSQL gets names, e-mails or hashes of passwords; pass where it does not answer."""
+    """Warn if PostgreSQL's log may contain names, e-mails or password hashes; pass if the server does not respond."""
     if not settings.DB_LIVE:
         return []
     try:
@@ -52,7 +52,7 @@ def postgresql_logs_no_contents(app_configs: Sequence[AppConfig] | None, **kwarg
     statements = [f"ALTER DATABASE {database} SET {name} = '{LOG_SETTINGS[name]}';" for name in wrong]
     return [
         Warning(
-            f"PostgreSQL may write contents of records and hashes of passwords to its log, by: {', '.join(wrong)}.",
+            f"PostgreSQL may log contents of records and password hashes because of: {', '.join(wrong)}.",
             hint=f"As a superuser: {' '.join(statements)}",
             id="healthcare.W001",
         )
@@ -62,9 +62,9 @@ def postgresql_logs_no_contents(app_configs: Sequence[AppConfig] | None, **kwarg
 def postgresql_is_unicode(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[Error]:
-    """Refuse a database that cannot store every character, or in which lower-case forms end at ASCII.
+    """Refuse a database that is not UTF-8, or whose locale changes the case of ASCII letters only.
 
-    Searches would miss records, and names that differ in case alone would be stored twice.
+    Searches would miss records, and duplicates that differ only in case would be stored.
     """
     errors = []
     database: Any
@@ -75,7 +75,7 @@ def postgresql_is_unicode(
             cursor.execute("SHOW server_encoding")
             (found,) = cursor.fetchone()
             if found == "UTF8":
-                cursor.execute("SELECT CASE lower('É') WHEN 'é' THEN '' ELSE 'a locale that knows ASCII only' END")
+                cursor.execute("SELECT CASE lower('É') WHEN 'é' THEN '' ELSE 'a locale limited to ASCII' END")
                 (found,) = cursor.fetchone()
             else:
                 found = f"the encoding {found}"
@@ -87,7 +87,7 @@ def postgresql_is_unicode(
                     f"The database {name} has {found}.",
                     hint="Create a new one: "
                     f"CREATE DATABASE {name} ENCODING 'UTF8' {provider}LOCALE 'C.UTF-8' TEMPLATE template0; "
-                    "where the server has no C.UTF-8, use another locale for UTF-8, such as en_US.UTF-8.",
+                    "if the server has no C.UTF-8, use another UTF-8 locale, such as en_US.UTF-8.",
                     id="healthcare.E002",
                 )
             )

@@ -1,4 +1,4 @@
-"""Typed reading of the environment: a wrong value stops the start with a sentence that names the variable."""
+"""Read typed settings from environment variables; an invalid value is a startup error that names the variable."""
 
 import os
 import re
@@ -17,20 +17,20 @@ from django.core.exceptions import ImproperlyConfigured
 TRUE = {"true", "1", "yes", "on"}
 FALSE = {"false", "0", "no", "off"}
 SECRET_KEY_BYTES = 32
-THIS_MACHINE = {"", "localhost", "127.0.0.1", "::1"}
+LOCAL_HOSTS = {"", "localhost", "127.0.0.1", "::1"}
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 HOST = r"([a-z0-9.-]+|\[[0-9a-f:.]+\])"
 
 
 def text(name: str, default: str = "") -> str:
-    """Return the variable stripped of white space, or `default` where it is unset or empty."""
+    """Return the variable stripped of white space, or `default` if it is unset or empty."""
     return os.environ.get(name, "").strip() or default
 
 
 def load_dotenv(folder: Path) -> None:
-    """Add to the environment what the file that DOTENV names says, or `.env` in `folder`, which may be missing.
+    """Load the file named by DOTENV, or else `.env` in `folder` if it exists, into the environment.
 
-    The environment wins over the file. Raise ImproperlyConfigured where the file cannot be read.
+    Existing variables take precedence. Raises ImproperlyConfigured if the file cannot be read.
     """
     path = folder / text("DOTENV", ".env")
     if text("DOTENV") and not path.exists():
@@ -40,12 +40,12 @@ def load_dotenv(folder: Path) -> None:
     except OSError as error:
         raise ImproperlyConfigured(f"{path} cannot be read: {error.strerror}.") from None
     except ValueError:
-        # Bytes that are no UTF-8, or NUL characters: Windows' editors and shells also write UTF-16.
+        # Invalid UTF-8 or NUL characters: Windows editors and shells may write UTF-16.
         raise ImproperlyConfigured(f"{path} is not UTF-8 text: save it with the encoding UTF-8.") from None
 
 
 def boolean(name: str, default: bool = False) -> bool:
-    """Return the variable as a bool; raise ImproperlyConfigured for anything but a plain yes or no."""
+    """Return the variable as a bool; raise ImproperlyConfigured for any other value."""
     value = text(name).lower()
     if not value:
         return default
@@ -68,9 +68,9 @@ def names(name: str, default: Iterable[str] = ()) -> list[str]:
 
 
 def hosts(name: str, default: Iterable[str]) -> list[str]:
-    """Return a comma-separated variable as a list of host names, which a dot in front extends to their subdomains.
+    """Return a comma-separated variable as a list of host names; a leading dot includes subdomains.
 
-    Raise ImproperlyConfigured for a scheme, a port, a path or anything else that no Host header matches.
+    Raises ImproperlyConfigured for a scheme, a port, a path or anything else that no Host header can match.
     """
     for host in names(name):
         if not re.fullmatch(rf"\*|\.?{HOST}", host, re.IGNORECASE):
@@ -83,8 +83,8 @@ def hosts(name: str, default: Iterable[str]) -> list[str]:
 def origins(name: str, wildcard: bool = False) -> list[str]:
     """Return a comma-separated variable as a list of web origins (RFC 6454).
 
-    Raise ImproperlyConfigured for a path or anything else that no browser sends as its origin, and for a wildcard
-    (https://*.example.com) unless `wildcard`.
+    Raises ImproperlyConfigured for a path or anything else that browsers never send as an origin, and for a wildcard
+    (https://*.example.com) unless `wildcard` is true.
     """
     for origin in names(name):
         url = origin.replace("://*.", "://", 1) if wildcard else origin
@@ -94,7 +94,7 @@ def origins(name: str, wildcard: bool = False) -> list[str]:
 
 
 def time_zone(name: str, default: str) -> str:
-    """Return a variable such as `Europe/Warsaw`; raise ImproperlyConfigured for a name that tzdata does not have."""
+    """Return a time zone such as `Europe/Warsaw`; raise ImproperlyConfigured for a name that is not in tzdata."""
     value = text(name, default)
     try:
         ZoneInfo(value)
@@ -104,7 +104,7 @@ def time_zone(name: str, default: str) -> str:
 
 
 def redis_url(name: str) -> str:
-    """Return the URL of a Redis, empty where the variable is; raise ImproperlyConfigured for any other URL."""
+    """Return a Redis URL, or "" if the variable is unset; raise ImproperlyConfigured for any other URL."""
     url = text(name)
     if url:
         from redis import ConnectionPool
@@ -118,9 +118,9 @@ def redis_url(name: str) -> str:
 
 
 def postgresql_url(name: str) -> str:
-    """Return the URL of a PostgreSQL database, empty where the variable is; raise ImproperlyConfigured for any other.
+    """Return a PostgreSQL URL, or "" if the variable is unset; raise ImproperlyConfigured for any other URL.
 
-    Characters that end a part of a URL (RFC 3986, section 2.2) must be percent-encoded in a user name or password.
+    Reserved characters (RFC 3986, section 2.2) must be percent-encoded in a user name or password.
     """
     url = text(name)
     host = r"(\[[0-9a-fA-F:.]+\]|[^,:/?#@[\]]*)(:[0-9]{1,5})?"
@@ -135,7 +135,7 @@ def postgresql_url(name: str) -> str:
 
 
 def rate(name: str, default: str) -> str:
-    """Return a variable such as `20/hour`; raise ImproperlyConfigured for anything else."""
+    """Return a rate such as `20/hour`; raise ImproperlyConfigured for anything else."""
     value = text(name, default)
     if not re.fullmatch(r"[1-9][0-9]{0,8}/(second|minute|hour|day)", value):
         raise ImproperlyConfigured(f"{name} must be a rate such as 20/hour, not {value!r}.")
@@ -143,7 +143,7 @@ def rate(name: str, default: str) -> str:
 
 
 def choice(name: str, options: Sequence[str]) -> str:
-    """Return the variable, one of `options`, by default the first; raise ImproperlyConfigured for anything else."""
+    """Return one of `options`, the first by default; raise ImproperlyConfigured for anything else."""
     value = text(name, options[0]).lower()
     if value not in options:
         raise ImproperlyConfigured(f"{name} must be {' or '.join(options)}, not {value!r}.")
@@ -151,7 +151,7 @@ def choice(name: str, options: Sequence[str]) -> str:
 
 
 def url_template(name: str, placeholders: Sequence[str]) -> str:
-    """Return a web address with all of `placeholders`, such as {token}, or nothing; else raise ImproperlyConfigured."""
+    """Return a URL with all `placeholders`, such as {token}, or "" if unset; raise ImproperlyConfigured otherwise."""
     value, wanted = text(name), [f"{{{placeholder}}}" for placeholder in placeholders]
     if value and not (re.match("https?://", value) and sorted(re.findall(r"\{[^}]*\}?|\}", value)) == sorted(wanted)):
         raise ImproperlyConfigured(f"{name} must be a web address with {' and '.join(wanted)}, not {value!r}.")
@@ -159,10 +159,11 @@ def url_template(name: str, placeholders: Sequence[str]) -> str:
 
 
 def email(name: str, default: str) -> dict[str, Any]:
-    """Return Django's settings of e-mail for a variable such as `smtp://user:password@host:587?from=clinic@example.com`.
+    """Return Django's e-mail settings for a URL such as `smtp://user:password@host:587?from=clinic@example.com`.
 
-    smtps:// is TLS from the start; smtp:// is STARTTLS, to another machine always unless the URL says `tls=false`.
-    `console:` prints, and `default` names the backend without a variable. Raise ImproperlyConfigured for any other URL.
+    smtps:// uses implicit TLS. smtp:// uses STARTTLS by default for remote hosts; `tls=true` or `tls=false` overrides
+    that. `console:` prints e-mails; `default` is the backend if the variable is unset. Raises ImproperlyConfigured for
+    any other URL.
     """
     backend = "django.core.mail.backends.{}.EmailBackend".format
     value = text(name)
@@ -171,7 +172,7 @@ def email(name: str, default: str) -> dict[str, Any]:
     try:
         url = urlsplit(value)
         query = dict(parse_qsl(url.query, strict_parsing=bool(url.query)))
-        tls = {"true": True, "false": False}[query.pop("tls", str(url.hostname not in THIS_MACHINE)).lower()]
+        tls = {"true": True, "false": False}[query.pop("tls", str(url.hostname not in LOCAL_HOSTS)).lower()]
         sender = query.pop("from", "") or (unquote(url.username or "") if "%40" in (url.username or "") else "")
         if url.scheme not in ("smtp", "smtps") or not url.hostname or url.path.strip("/") or url.fragment or query:
             raise ValueError
@@ -194,14 +195,14 @@ def email(name: str, default: str) -> dict[str, Any]:
 
 
 def cores() -> int:
-    """Return how many cores this process may run on."""
+    """Return the number of cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def required(name: str, why: str) -> str:
-    """Return the variable; raise ImproperlyConfigured with the reason where it is missing."""
+    """Return the variable; raise ImproperlyConfigured with the reason if it is missing."""
     value = text(name)
     if not value:
         raise ImproperlyConfigured(f"{name} is not set: {why}.")
@@ -209,13 +210,13 @@ def required(name: str, why: str) -> str:
 
 
 def postgresql(production: bool, connect_timeout: int) -> dict[str, Any]:
-    """Return where the PostgreSQL is and how to reach it, as keys of DATABASES.
+    """Return the PostgreSQL connection settings as keys of DATABASES.
 
-    Read from DATABASE_URL or else from the five DB_* variables; DB_SSLMODE beats the URL's. Several hosts, separated by
-    commas, are those of which one takes writes. Raise ImproperlyConfigured where something is missing and, in
-    production, for less than TLS to another machine.
+    They come from DATABASE_URL or else the five DB_* variables; DB_SSLMODE overrides the URL's sslmode. Given several
+    hosts, separated by commas, libpq connects to the one that accepts writes. Raises ImproperlyConfigured for missing
+    or invalid values and, in production, for connections to another machine without TLS.
     """
-    # Here, as SQLite does not need it.
+    # Imported here because SQLite does not need it.
     import psycopg2
     from psycopg2.extensions import make_dsn
 
@@ -224,8 +225,8 @@ def postgresql(production: bool, connect_timeout: int) -> dict[str, Any]:
         database = _database_url(url)
     else:
         database = {
-            "NAME": required("DB_NAME", "DB_LIVE=True needs the name of a PostgreSQL database"),
-            "USER": required("DB_USER", "DB_LIVE=True needs a PostgreSQL user"),
+            "NAME": required("DB_NAME", "DB_LIVE=True requires the name of a PostgreSQL database"),
+            "USER": required("DB_USER", "DB_LIVE=True requires a PostgreSQL user"),
             "PASSWORD": text("DB_PASSWORD"),
             "HOST": ",".join(names("DB_HOST", ["localhost"])),
             "PORT": text("DB_PORT") if "," in text("DB_PORT") else integer("DB_PORT", 5432, minimum=1),
@@ -239,23 +240,23 @@ def postgresql(production: bool, connect_timeout: int) -> dict[str, Any]:
     # libpq also takes the host from the query string of the URL.
     hosts += [options.get("host", ""), options.get("hostaddr", "")]
     if any("," in host for host in hosts):
-        raise ImproperlyConfigured("DATABASE_URL must name several hosts in front of the database, not in its query.")
-    strict = production and not all(host in THIS_MACHINE or host.startswith("/") for host in hosts)
+        raise ImproperlyConfigured("DATABASE_URL must list several hosts before the database name, not in its query.")
+    strict = production and not all(host in LOCAL_HOSTS or host.startswith("/") for host in hosts)
     sslmode = text("DB_SSLMODE") or options.get("sslmode") or ("require" if strict else "prefer")
     if sslmode not in SSL_MODES:
         raise ImproperlyConfigured(f"DB_SSLMODE must be one of {', '.join(SSL_MODES)}, not {sslmode!r}.")
     if strict and sslmode in {"disable", "allow", "prefer"}:
-        raise ImproperlyConfigured(f"DB_SSLMODE is {sslmode!r}: PRODUCTION=True needs TLS to a database elsewhere.")
+        raise ImproperlyConfigured(f"DB_SSLMODE is {sslmode!r}: PRODUCTION=True requires TLS to a remote database.")
     options = {**options, "sslmode": sslmode, "connect_timeout": connect_timeout}
     try:
         make_dsn(**options)
     except psycopg2.ProgrammingError as error:
-        raise ImproperlyConfigured(f"DATABASE_URL has an option that libpq does not know: {error}".strip()) from None
+        raise ImproperlyConfigured(f"DATABASE_URL has an option unknown to libpq: {error}".strip()) from None
     return database | {"OPTIONS": options}
 
 
 def _database_url(url: str) -> dict[str, Any]:
-    """Return DATABASE_URL as keys of DATABASES; dj_database_url alone knows no more than one host."""
+    """Return DATABASE_URL as keys of DATABASES; dj_database_url supports one host only."""
     before, hosts, after = re.fullmatch(r"(\w+://(?:[^/?#]*@)?)([^/?#]*)(.*)", url).groups()  # type: ignore[union-attr]
     first, *others = hosts.split(",")
     database: dict[str, Any] = {**dj_database_url.parse(f"{before}{first}{after}")}
@@ -269,31 +270,31 @@ def _database_url(url: str) -> dict[str, Any]:
 
 
 def secret_key(production: bool, path: Path) -> str:
-    """Return SECRET_KEY; outside production make one at `path`, readable by its owner alone, and keep it.
+    """Return SECRET_KEY; outside production, create one at `path` that only the owner can read.
 
-    A key that outlives the process is what lets tokens outlive a restart. Raise ImproperlyConfigured for a key
-    under 32 bytes (RFC 7518, section 3.2: a key at least as long as the HS256 output) and, in production, for none.
+    It is stored so that tokens survive a restart. Raises ImproperlyConfigured for a key under 32 bytes (RFC 7518,
+    section 3.2: at least as long as the HS256 output) and, in production, for a missing or weak key.
     """
     key = text("SECRET_KEY")
     if not key and not production:
-        key = _kept_key(path)
+        key = _stored_key(path)
     if not key:
-        raise ImproperlyConfigured("SECRET_KEY is not set: PRODUCTION=True demands one of at least 32 bytes.")
+        raise ImproperlyConfigured("SECRET_KEY is not set: PRODUCTION=True requires at least 32 bytes.")
     if len(key.encode()) < SECRET_KEY_BYTES:
         raise ImproperlyConfigured(
-            f"SECRET_KEY is too short: {len(key.encode())} bytes, at least {SECRET_KEY_BYTES} are needed."
+            f"SECRET_KEY is too short: {len(key.encode())} bytes, at least {SECRET_KEY_BYTES} are required."
         )
     if production and (len(set(key)) < 12 or key.startswith("django-insecure-")):
-        raise ImproperlyConfigured("SECRET_KEY is weak: PRODUCTION=True demands a random one.")
+        raise ImproperlyConfigured("SECRET_KEY is weak: PRODUCTION=True requires a random one.")
     return key
 
 
-def _kept_key(path: Path) -> str:
+def _stored_key(path: Path) -> str:
     if not path.exists():
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_urlsafe(50))
-        # A link, not a rename: of several processes starting concurrently, the first one's key stays.
+        # Link instead of rename, so that of several processes starting concurrently the first one's key is used.
         with suppress(FileExistsError):
             os.link(draft, path)
         draft.unlink()

@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can serve: https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/."""
+"""Liveness and readiness probes: https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/."""
 
 from functools import cache
 
@@ -15,7 +15,7 @@ from healthcare.api.errors import json_error
 from healthcare.api.json import encode, json_response
 
 NO_STORE = {"Cache-Control": "no-store"}
-# On a standby, and where default_transaction_read_only is set.
+# True on a standby, or if default_transaction_read_only is set.
 READ_ONLY = (
     Func(Value("transaction_read_only"), function="current_setting", output_field=CharField())
     if settings.DB_LIVE
@@ -26,20 +26,20 @@ READ_ONLY = (
 @csrf_exempt
 @require_safe
 def alive(request: HttpRequest) -> HttpResponse:
-    """Answer 200 while the process runs. Touches nothing."""
+    """Return 200 while the process runs, without using the database."""
     return json_response(encode({"status": "alive"}), 200, **NO_STORE)
 
 
 @csrf_exempt
 @require_safe
 def ready(request: HttpRequest) -> HttpResponse:
-    """Answer 200 while the database answers, has every migration and takes writes, else 503."""
+    """Return 200 if the database responds, is fully migrated and accepts writes, else 503."""
     migrations = MigrationRecorder(connection).migration_qs.annotate(read_only=READ_ONLY)
     try:
         found = set(migrations.values_list("app", "name", "read_only"))
     except Error:
-        return not_ready("The database does not answer.")
-    missing = wanted_migrations() - {(app, name) for app, name, _ in found}
+        return not_ready("The database does not respond.")
+    missing = known_migrations() - {(app, name) for app, name, _ in found}
     if missing:
         return not_ready(f"{len(missing)} migrations are not applied: run manage.py migrate.")
     if any(read_only == "on" for *_, read_only in found):
@@ -52,6 +52,6 @@ def not_ready(detail: str) -> HttpResponse:
 
 
 @cache
-def wanted_migrations() -> set[tuple[str, str]]:
+def known_migrations() -> set[tuple[str, str]]:
     """Return the migrations on disk, as (app, name)."""
     return set(MigrationLoader(None).disk_migrations)

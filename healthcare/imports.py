@@ -1,4 +1,4 @@
-"""The rows of a file as values of a model's fields: the rules that every import shares, which are those of the API."""
+"""Map and validate the rows of an imported file by the rules of the API; shared by all imports."""
 
 import re
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ from healthcare.db.hooks import overridden
 from healthcare.fields import PhoneField, phone_of_cell
 from healthcare.tables import Row
 
-# What a spreadsheet shows in place of a value that it could not calculate.
+# Error values of spreadsheets.
 CELL_ERRORS = frozenset(["#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!"])
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+)?")
 WHOLE_NUMBER = re.compile(r"(-?[0-9]{1,18})[.,]0+")
 
 
 class Columns:
-    """The columns of a file, named in any case by a field of `serializer`, by its label, or by one of `others`."""
+    """The columns of a file, matched to the names or labels of `serializer`'s fields and `others`, ignoring case."""
 
     def __init__(self, header: Iterable[str], serializer: type[ModelSerializer], others: Iterable[str] = ()) -> None:
         self.serializer, self.partial = serializer(), serializer(partial=True)
@@ -32,12 +32,12 @@ class Columns:
         for name in [*writable, *others]:
             field = self.fields.get(name) or model_field(serializer, name)
             labels |= {label(name): name, label(field.verbose_name if field else name): name}
-        self.fields_alone = not hooks(serializer)
-        # The name of each column, None for one that is not known.
+        self.only_fields = not hooks(serializer)
+        # The field name of each column, None if unknown.
         self.names = [labels.get(label(cell)) for cell in header]
         known = [name for name in self.names if name]
         self.unknown = [cell.strip() for cell, name in zip(header, self.names, strict=True) if not name]
-        self.twice = sorted({name for name in known if known.count(name) > 1})
+        self.duplicates = sorted({name for name in known if known.count(name) > 1})
         self.missing = [name for name, field in writable.items() if field.required and name not in known]
 
     def texts(self, name: str, rows: Iterable[Row]) -> list[str]:
@@ -62,7 +62,7 @@ class Columns:
                     errors[name] = [str(error)]
         serializer = self.partial if partial else self.serializer
         try:
-            valid = validated_fields(serializer, values) if self.fields_alone else serializer.run_validation(values)
+            valid = validated_fields(serializer, values) if self.only_fields else serializer.run_validation(values)
         except ValidationError as error:
             detail: Any = error.detail
             errors = {**detail, **errors}
@@ -72,7 +72,7 @@ class Columns:
 
 
 def hooks(serializer: type[ModelSerializer]) -> list[str]:
-    """Return the names of what a serializer does beyond the validation of its fields, one by one."""
+    """Return the names of what a serializer defines beyond the validation of single fields."""
     names = ["run_validation", "to_internal_value", "validate", "run_validators", "get_validators", "validators"]
     known = dir(ModelSerializer)
     own = [name for name in dir(serializer) if name.startswith("validate_") and name not in known]
@@ -81,7 +81,7 @@ def hooks(serializer: type[ModelSerializer]) -> list[str]:
 
 
 def validated_fields(serializer: ModelSerializer, values: dict[str, Any]) -> dict[str, Any]:
-    """Return what `run_validation` does where a serializer has no `hooks`, in half the time; raise ValidationError."""
+    """Do the same as `run_validation` for a serializer without `hooks`, in half the time; raise ValidationError."""
     valid: dict[str, Any] = {}
     errors = {}
     for name, field in serializer.fields.items():
@@ -100,7 +100,7 @@ def validated_fields(serializer: ModelSerializer, values: dict[str, Any]) -> dic
 
 
 def label(text: str) -> str:
-    """Return a column's name for comparison: `E-mail`, ` EMAIL ` and `email` are the same."""
+    """Return a column name normalized for comparison: `E-mail` and ` EMAIL ` become `email`."""
     return re.sub(r"[\W_]", "", text).lower()
 
 
@@ -113,9 +113,9 @@ def model_field(serializer: type[ModelSerializer], name: str) -> Any:
 
 
 def value_of_cell(text: str, field: Field) -> str | None:
-    """Return a cell's text without what a spreadsheet adds to it; raise ValueError for what is not the value meant."""
+    """Return a cell's text without a spreadsheet's changes; raise ValueError if the original value is lost."""
     if isinstance(field, TextField):
-        # White space is part of a text of several lines.
+        # White space is significant in multi-line text.
         return text
     text = text.strip()
     if text in CELL_ERRORS:

@@ -1,4 +1,4 @@
-"""The log: one JSON object a line, with ids and never contents."""
+"""The log: one JSON object per line, with ids of records but never their contents."""
 
 import logging
 import traceback
@@ -13,13 +13,13 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tupl
 
 
 def log_access(request: Any, ids: Iterable[int]) -> None:
-    """Name the records with these ids, shown or changed, in the log line of a Django or DRF request."""
+    """Add the ids of records that were read or changed to the log line of a Django or DRF request."""
     request = getattr(request, "_request", request)
     request.accessed_ids = list(dict.fromkeys([*getattr(request, "accessed_ids", ()), *ids]))
 
 
 class JSONFormatter(logging.Formatter):
-    """Format a record as one line: time (ISO 8601), level, logger, event, and what `extra={"data": {...}}` adds."""
+    """Format a record as one JSON line: time (ISO 8601), level, logger, event and the keys of `extra["data"]`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -33,8 +33,8 @@ class JSONFormatter(logging.Formatter):
             line["traceback"] = self.formatException(record.exc_info)
         return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z).decode()
 
-    def formatException(self, exc_info: ExcInfo) -> str:  # noqa: N802, the name is logging's
-        """Return the frames and types of the chain of exceptions; their messages may quote a patient."""
+    def formatException(self, exc_info: ExcInfo) -> str:  # noqa: N802, overrides a method of logging
+        """Return the frames and types of the chained exceptions, without messages, which may contain patient data."""
         error, parts = exc_info[1], list[str]()
         while error is not None:
             parts.insert(0, "".join(traceback.format_tb(error.__traceback__)) + type(error).__qualname__)

@@ -1,4 +1,4 @@
-"""What happens around every request: its id, its line in the log, and what all answers under /api/ have in common."""
+"""Middleware: request ids and logs, rules shared by all paths under /api/, and Django's middleware limited to pages."""
 
 import logging
 import math
@@ -35,7 +35,7 @@ log = logging.getLogger("healthcare.requests")
 
 
 class RequestLogMiddleware:
-    """Give the request an id, answer it in X-Request-ID, and log one line: who did what to which record."""
+    """Assign an id to each request, return it in X-Request-ID, and log one line: who did what to which records."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -53,7 +53,7 @@ class RequestLogMiddleware:
                     "request_id": request.id,
                     "user": user_id(request),
                     "method": request.method if request.method in METHODS else "other",
-                    "route": readable(match.route) if match else None,
+                    "route": route_template(match.route) if match else None,
                     "ids": [*ids_in(match), *getattr(request, "accessed_ids", ())],
                     "status": response.status_code,
                     "ms": round((time.perf_counter() - started) * 1000, 2),
@@ -64,12 +64,12 @@ class RequestLogMiddleware:
 
 
 def ids_in(match: ResolverMatch | None) -> list[int]:
-    """Return the ids that a path names; what else it may hold is a client's own text."""
+    """Return the ids in a path, but no other values, which may be arbitrary text from the client."""
     return [int(value) for value in match.kwargs.values() if re.fullmatch(ID, str(value))] if match else []
 
 
 def user_id(request: HttpRequest) -> int | None:
-    """Return the id of the user the request turned out to be from; ask nobody who has not been asked for yet."""
+    """Return the id of the authenticated user, without evaluating a lazy `request.user` that no view has used."""
     user = request.__dict__.get("user")
     if isinstance(user, LazyObject):
         user = request.__dict__.get("_cached_user")
@@ -77,13 +77,13 @@ def user_id(request: HttpRequest) -> int | None:
 
 
 @lru_cache(maxsize=512)
-def readable(route: str) -> str:
-    """Return a URL pattern as people write it: `api/^patients/(?P<pk>[0-9]+)/$` as `/api/patients/{pk}/`."""
+def route_template(route: str) -> str:
+    """Return a URL pattern in the notation of OpenAPI: `api/^patients/(?P<pk>[0-9]+)/$` as `/api/patients/{pk}/`."""
     return "/" + re.sub(r"\(\?P<(\w+)>[^)]*\)", r"{\1}", route).translate({ord("^"): None, ord("$"): None})
 
 
 class PagesOnlyMixin(MiddlewareMixin):
-    """Have the API pass by: it knows no cookies."""
+    """Skip /api/, which uses no cookies."""
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if request.path_info.startswith(API):
@@ -104,16 +104,16 @@ class MessageMiddleware(PagesOnlyMixin, messages.MessageMiddleware):
 
 
 class CommonMiddleware(common.CommonMiddleware):
-    """Skip Django's check of the Host header for probes, which address a machine by its IP."""
+    """Skip the Host header check for probes, which address a machine by its IP."""
 
     def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
         return None if request.path_info in PROBES else super().process_request(request)
 
 
 class ThrottledMiddleware:
-    """Answer a log-in to the admin that was tried too often, or while too many log in (429, 503).
+    """Return an error page for log-ins to the admin that are throttled (429) or find the server busy (503).
 
-    The API's exception handler does so for the API.
+    In the API, the exception handler does this.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -131,7 +131,7 @@ class ThrottledMiddleware:
 
 
 class ContentSecurityPolicyMiddleware:
-    """Tell browsers what a page may load (https://www.w3.org/TR/CSP3/)."""
+    """Add the Content-Security-Policy header to HTML pages (https://www.w3.org/TR/CSP3/)."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -144,7 +144,7 @@ class ContentSecurityPolicyMiddleware:
 
 
 class ApiMiddleware:
-    """Under /api/: refuse what is not understood, take a path without its slash, keep answers out of caches."""
+    """Under /api/: refuse invalid hosts, plain HTTP and bodies without a length; append slashes; forbid caching."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -153,25 +153,25 @@ class ApiMiddleware:
         path = request.path_info if request.path_info.endswith("/") else f"{request.path_info}/"
         if not path.startswith(API):
             return self.get_response(request)
-        # Taken as it is meant: a redirect would lose the body of a POST.
+        # Append the slash internally; a redirect would drop the body.
         request.path_info = path
         response = self._refusal(request) or self.get_response(request)
         if hasattr(request, "release"):
-            # Django calls these when the server closes the response.
+            # Django calls them when the server closes the response.
             response._resource_closers.append(request.release)  # type: ignore[attr-defined]  # not in the stubs
         if not response.has_header("Cache-Control"):
             response["Cache-Control"] = "no-store"
         return response
 
     def _refusal(self, request: HttpRequest) -> HttpResponse | None:
-        # Asked for here, as with DEBUG on Django would answer with a page.
+        # With DEBUG on, Django would return an HTML page for this error.
         try:
             request.get_host()
         except DisallowedHost as error:
             return errors.bad_request(request, error)
         if settings.SECURE_SSL_REDIRECT and not request.is_secure():
             return errors.json_error(403, errors.USE_HTTPS)
-        # Django reads as much as Content-Length says: a body in chunks would be taken for an empty one.
+        # Django reads only as many bytes as Content-Length announces, so a chunked body would seem empty.
         if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
-            return errors.json_error(411, errors.SEND_LENGTH)
+            return errors.json_error(411, errors.LENGTH_REQUIRED)
         return None

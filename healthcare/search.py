@@ -1,4 +1,4 @@
-"""Search for what people type: the one rule of the API and the admin."""
+"""Full-text search shared by the API and the admin."""
 
 from collections.abc import Iterable
 from functools import reduce
@@ -12,20 +12,20 @@ from django.db.models.lookups import Contains
 from healthcare.db.functions import Searchable, searchable
 from healthcare.fields import is_separator, plain_phone
 
-# Digits of a number that is written with separators in between.
+# Shorter groups of digits are not searched for as a phone number.
 SHORTEST_NUMBER = 3
 
 
 def search(queryset: QuerySet, fields: Iterable[str], text: str, by_index: bool = True) -> QuerySet:
     """Return the records whose `fields` contain each word of `text`, in any order, with or without accents.
 
-    Digits with separators are a phone number, too: `(555) 1234` finds 5551234. Without `by_index`, PostgreSQL reads the
-    rows of `queryset` instead of the search index, which it would also choose where those rows are few.
+    Digits with separators also match phone numbers: `(555) 1234` finds 5551234. With `by_index=False`, PostgreSQL scans
+    the rows of `queryset` instead of using the search index, which is slower if `queryset` has few rows.
     """
     texts = Searchable(*fields)
 
     def contains(word: str) -> Q:
-        # An expression that is not quite the index's own is not looked up in it.
+        # The index is used only for an expression identical to its own.
         return Q(Contains(texts if by_index else Concat(texts, Value(""), output_field=TextField()), searchable(word)))
 
     conditions = []

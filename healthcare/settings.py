@@ -1,7 +1,7 @@
 """Settings: sections in the order of https://docs.djangoproject.com/en/5.2/topics/settings/.
 
-What differs between machines comes from the environment or from `.env` (`.env.example` lists every variable), read
-through `healthcare.env`. Two switches matter: DB_LIVE chooses the database and nothing else, PRODUCTION hardens.
+Settings that differ between deployments are read from the environment or `.env` by `healthcare.env`; `.env.example`
+lists all variables. DB_LIVE only chooses the database; PRODUCTION turns on the security settings.
 """
 
 from datetime import timedelta
@@ -20,16 +20,16 @@ env.load_dotenv(BASE_DIR)
 PRODUCTION = env.boolean("PRODUCTION")
 DEBUG = env.boolean("DEBUG")
 if PRODUCTION and DEBUG:
-    raise ImproperlyConfigured("DEBUG is True: PRODUCTION=True does not start with it.")
+    raise ImproperlyConfigured("DEBUG is True: PRODUCTION=True requires DEBUG=False.")
 SECRET_KEY = env.secret_key(PRODUCTION, BASE_DIR / ".secret_key")
 if PRODUCTION:
-    env.required("ALLOWED_HOSTS", "PRODUCTION=True needs the host names it answers to")
+    env.required("ALLOWED_HOSTS", "PRODUCTION=True requires the host names of this site")
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
 if PRODUCTION and "*" in ALLOWED_HOSTS:
-    raise ImproperlyConfigured("ALLOWED_HOSTS is '*': PRODUCTION=True needs the host names it answers to.")
+    raise ImproperlyConfigured("ALLOWED_HOSTS is '*': PRODUCTION=True requires the host names of this site.")
 
 INSTALLED_APPS = [
-    # Before those whose templates it extends.
+    # Before the apps whose templates it overrides.
     "healthcare",
     "healthcare.apps.AdminConfig",
     "django.contrib.auth",
@@ -89,19 +89,19 @@ TEMPLATES = [
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DB_LIVE = env.boolean("DB_LIVE")
-# Seconds a statement or a connection attempt may take before the client gets a 503.
+# Seconds before a statement or a connection attempt times out and the client gets a 503.
 DB_TIMEOUT = env.integer("DB_TIMEOUT", 10, minimum=1)
 SQLITE = {
     "ENGINE": "healthcare.db.sqlite3",
     "NAME": BASE_DIR / "db.sqlite3",
-    # One writer at a time, and writers queue instead of failing: IMMEDIATE takes the write lock where the transaction
-    # begins. FULL survives a power cut. https://docs.djangoproject.com/en/5.2/ref/databases/#sqlite-notes
+    # IMMEDIATE takes the write lock when a transaction begins, so that concurrent writers wait instead of failing.
+    # FULL makes commits survive a power failure. https://docs.djangoproject.com/en/5.2/ref/databases/#sqlite-notes
     "OPTIONS": {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     },
-    # A file as well: a database in memory locks otherwise, and races would not be tested as they happen.
+    # A file too, because an in-memory database locks differently and tests of races would prove nothing.
     "TEST": {"NAME": BASE_DIR / "db.sqlite3.test"},
 }
 
@@ -109,7 +109,7 @@ POSTGRESQL = {
     "ENGINE": "healthcare.db.postgresql",
     "CONN_MAX_AGE": env.integer("DB_CONN_MAX_AGE", 600),
     "CONN_HEALTH_CHECKS": True,
-    # A pooler in transaction mode (PgBouncer, Neon) hands every transaction another connection.
+    # A pooler in transaction mode (PgBouncer, Neon) may use another connection for each transaction.
     "DISABLE_SERVER_SIDE_CURSORS": True,
 }
 
@@ -119,7 +119,7 @@ DATABASES: dict[str, dict[str, Any]] = {
 
 # Cache: https://docs.djangoproject.com/en/5.2/topics/cache/
 
-# Each process has its own; what all processes count together is in the Redis of CACHE_URL (healthcare.api.throttling).
+# Local to each process; counters that all processes share are in the Redis of CACHE_URL (healthcare.api.throttling).
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}}
 CACHE_URL = env.redis_url("CACHE_URL")
 
@@ -130,13 +130,13 @@ AUTH_USER_MODEL = "accounts.User"
 SILENCED_SYSTEM_CHECKS = ["auth.W004"]
 AUTHENTICATION_BACKENDS = ["accounts.backends.GuardedBackend"]
 PASSWORD_HASHERS = ["accounts.hashers.Argon2PasswordHasher"]
-# https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html: 19 MiB, two passes, one lane. A hash
-# with other parameters is replaced when its user logs in.
+# https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html: 19 MiB, two passes, one lane.
+# Hashes with other parameters are replaced when the user logs in.
 ARGON2_MEMORY_KIB = env.integer("ARGON2_MEMORY_KIB", 19456, minimum=8)
 ARGON2_TIME_COST = env.integer("ARGON2_TIME_COST", 2, minimum=1)
 ARGON2_PARALLELISM = env.integer("ARGON2_PARALLELISM", 1, minimum=1)
-# Hashes in one process: concurrently, its share of the cores; in the queue; and the seconds that one may wait there.
-# Beyond that a log-in gets a 503 immediately.
+# Per process: concurrent hashes (its share of the cores), hashes waiting in the queue, and seconds they may wait.
+# Beyond these limits a log-in gets a 503 immediately.
 PASSWORD_CONCURRENT_HASHES = max(1, env.cores() // env.integer("WORKERS", 2, minimum=1))
 PASSWORD_HASHES_WAITING = 12
 PASSWORD_HASH_SECONDS = 3
@@ -152,14 +152,14 @@ AUTH_PASSWORD_VALIDATORS = [
 if PASSWORD_REJECT_COMMON:
     AUTH_PASSWORD_VALIDATORS += [{"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"}]
 
-# Whether clients may register, or only staff make accounts, in the admin.
+# Whether clients may register; if closed, only staff create accounts, in the admin.
 REGISTRATION_OPEN = env.choice("REGISTRATION", ["open", "closed"]) == "open"
-# The address in the e-mail of a password reset, with {uid} and {token}; without it the e-mail names the two.
+# The link in the password reset e-mail, with {uid} and {token}; without it the e-mail contains the two values.
 PASSWORD_RESET_URL = env.url_template("PASSWORD_RESET_URL", ["uid", "token"])
 # Seconds.
 PASSWORD_RESET_TIMEOUT = 3600
 
-# Seconds after its first use in which a used refresh token is only refused; later its use ends the whole session.
+# Within this many seconds of its first use, a reused refresh token is only refused; later, reuse revokes the session.
 REFRESH_GRACE_SECONDS = env.integer("REFRESH_GRACE_SECONDS", 10)
 
 SIMPLE_JWT = {
@@ -173,8 +173,8 @@ SIMPLE_JWT = {
 
 # E-mail: https://docs.djangoproject.com/en/5.2/topics/email/
 
-# EMAIL_BACKEND, EMAIL_HOST and so on. Without EMAIL_URL, e-mails are printed locally. In production they are dropped:
-# its output is a log, where the tokens in them must not appear.
+# Sets EMAIL_BACKEND, EMAIL_HOST and so on. Without EMAIL_URL, e-mails are printed in development and dropped in
+# production, where their reset tokens would end up in the log.
 EMAIL_URL = env.text("EMAIL_URL")
 globals().update(env.email("EMAIL_URL", "dummy" if PRODUCTION else "console"))
 EMAIL_TIMEOUT = 10
@@ -189,7 +189,7 @@ REST_FRAMEWORK = {
         "healthcare.api.throttling.AnonRateThrottle",
         "healthcare.api.throttling.ConcurrencyThrottle",
     ],
-    # Wide for development, strict in production.
+    # Practically unlimited in development.
     "DEFAULT_THROTTLE_RATES": {
         "user": env.rate("RATE_USER", "1200/minute" if PRODUCTION else "1000000/minute"),
         "anon": env.rate("RATE_ANONYMOUS", "120/minute" if PRODUCTION else "1000000/minute"),
@@ -208,10 +208,10 @@ REST_FRAMEWORK = {
 }
 # Concurrent requests of one user in one process, which has 16 threads.
 USER_CONCURRENT_REQUESTS = env.integer("USER_CONCURRENT_REQUESTS", 8, minimum=1)
-# Failed log-ins of one account from one address, within so many seconds.
+# Failed log-ins allowed for one account from one address within LOGIN_FAILURE_SECONDS.
 LOGIN_FAILURES = env.integer("LOGIN_FAILURES", 10, minimum=1)
 LOGIN_FAILURE_SECONDS = env.integer("LOGIN_FAILURE_SECONDS", 900, minimum=1)
-# Bytes; a larger body is answered 413.
+# Bytes; larger bodies get a 413.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 SPECTACULAR_SETTINGS = {
@@ -245,14 +245,14 @@ SPECTACULAR_SETTINGS = {
 
 # History: https://django-simple-history.readthedocs.io/
 
-# A version is looked at, not saved again: an edit is made on the record, and a deleted one is restored from the list.
+# Versions are read-only: records are edited on their own page, and deleted ones are restored from the list.
 SIMPLE_HISTORY_REVERT_DISABLED = True
-# History is read by record, never by date alone.
+# No query filters history by date alone.
 SIMPLE_HISTORY_DATE_INDEX = False
 
 # Language and time: https://docs.djangoproject.com/en/5.2/topics/i18n/
 
-# For people, in the admin; the API's timestamps are in UTC.
+# For the admin; the API's timestamps are in UTC.
 TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
 USE_I18N = False
 FORMAT_MODULE_PATH = "healthcare.formats"
@@ -260,8 +260,8 @@ FORMAT_MODULE_PATH = "healthcare.formats"
 # Static files: https://whitenoise.readthedocs.io/en/stable/django.html
 
 STATIC_URL = "/static/"
-# Locally the files are served from where they lie; production collects them (`manage.py collectstatic`) and names them
-# by their content.
+# Development serves the files from the apps' folders; production serves those that `manage.py collectstatic` collected,
+# with a hash of the content in their names.
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = not PRODUCTION
 if PRODUCTION:
     STATIC_ROOT = BASE_DIR / "static"
@@ -272,22 +272,23 @@ if PRODUCTION:
 
 # Transport: https://docs.djangoproject.com/en/5.2/topics/security/
 
-# What the pages (the admin, the docs) may load: their own files. Swagger UI draws its icons from data: URLs, and it and
-# the admin's autocomplete write styles into the page.
+# Pages (the admin, the docs) load only their own files. Swagger UI needs data: URLs for its icons; Swagger UI and the
+# admin's autocomplete need inline styles.
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-# The admin logs users out after this time without a request.
+# The admin logs users out after this many seconds without a request.
 SESSION_COOKIE_AGE = env.integer("ADMIN_IDLE_MINUTES", 30, minimum=1) * 60
 SESSION_SAVE_EVERY_REQUEST = True
-# How many proxies in front write X-Forwarded-For and X-Forwarded-Proto. With none, the headers are not believed.
+# Number of proxies that set X-Forwarded-For and X-Forwarded-Proto. With 0, both headers are ignored.
 TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0)
 if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 if PRODUCTION:
     SECURE_SSL_REDIRECT = True
-    # The API refuses instead: a redirected POST would become a GET, and its token has been sent in clear all the same.
+    # The API refuses plain HTTP instead: a redirect would turn a POST into a GET and hide that the token was sent
+    # unencrypted.
     SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$", r"^api(/|$)"]
     SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 31_536_000, minimum=1)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
@@ -297,12 +298,12 @@ if PRODUCTION:
 CSRF_FAILURE_VIEW = "healthcare.admin.errors.csrf_failure"
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS", wildcard=True)
 
-# Other origins, by name only: https://github.com/adamchainz/django-cors-headers
+# CORS: https://github.com/adamchainz/django-cors-headers
 
 CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
 if CORS_ALLOWED_ORIGINS:
     INSTALLED_APPS += ["corsheaders"]
-    # Outside of what answers by itself, so that errors can be read as well.
+    # Before all middleware that may return a response, so that browsers can read errors too.
     MIDDLEWARE.insert(1, "corsheaders.middleware.CorsMiddleware")
     CORS_URLS_REGEX = "^/api/"
     CORS_ALLOW_HEADERS = ["authorization", "content-type", "if-match", "if-none-match", "prefer"]
@@ -318,7 +319,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         "healthcare": {"level": "INFO"},
-        # Django would log every 4xx and 5xx once more, with the path and the query as the client wrote them.
+        # Django would log every 4xx and 5xx a second time, with the path and query string as the client sent them.
         "django.request": {"level": "CRITICAL"},
         "django.security": {"level": "CRITICAL"},
         "django.server": {"level": "CRITICAL"},

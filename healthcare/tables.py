@@ -1,6 +1,6 @@
-"""Read the rows of a CSV or an XLSX as text: the reader of every import, in bounded memory and time.
+"""Read the rows of a CSV or XLSX file as text, in bounded memory and time; used by every import.
 
-It also knows the apostrophe that an exported CSV has before what a spreadsheet would calculate.
+Also adds and removes the apostrophe that protects exported cells from being evaluated as formulas.
 """
 
 import csv
@@ -13,41 +13,41 @@ from itertools import chain
 from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
-# What a spreadsheet takes for the beginning of a formula (https://owasp.org/www-community/attacks/CSV_Injection).
+# Text that a spreadsheet may evaluate as a formula (https://owasp.org/www-community/attacks/CSV_Injection).
 FORMULA = "'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
 ZIP, OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
-# The parts of an XLSX together: bytes once unpacked, and tags, each of which is a Python object or more for a while.
+# All parts of an XLSX together: uncompressed bytes, and tags, each of which becomes at least one temporary object.
 UNPACKED_LIMIT, TAG_LIMIT = 10_000_000, 300_000
-TOO_MUCH = "holds too much: delete the sheets, columns and formats that are not needed."
-# As many rows as a spreadsheet can have; as many columns as no export comes near.
+TOO_LARGE = "is too large: delete the sheets, columns and formats that are not needed."
+# The row limit of spreadsheets, and more columns than any export has.
 LAST_ROW, LAST_COLUMN = 2**20, 50
 # Characters of one line of a CSV.
 LINE_LIMIT = 1_000_000
 DELIMITERS = ",;\t"
-# Excel writes and reads this line to name the delimiter.
+# Excel uses this line to declare the delimiter.
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 SAVE_AS = 'In Excel, choose File, Save As and the type "CSV UTF-8 (Comma delimited)".'
-# Python's words for what is wrong with a CSV, and ours.
-CSV_FAULTS = {
-    "unexpected end of data": 'a quotation mark (") is opened there and never closed',
-    "expected after": 'more follows a closing quotation mark ("); in a cell it is written twice',
+# {part of Python's message: message for the user}
+CSV_ERRORS = {
+    "unexpected end of data": 'a quotation mark (") is opened but never closed',
+    "expected after": 'text follows a closing quotation mark ("); write two in a cell',
     "field larger": f"a cell has more than {csv.field_size_limit()} characters",
 }
-# Its number in the file, and its cells.
+# Line number and cells.
 Row = tuple[int, list[str]]
 
 
 class FileError(Exception):
-    """What is wrong with a file as a whole; the message continues a sentence that begins with the file's name."""
+    """An error in the file as a whole; the message continues a sentence that starts with the file's name."""
 
 
 def escaped(text: str) -> str:
-    """Return `text` with an apostrophe before what a spreadsheet would calculate; `plain` removes it again."""
+    """Return `text`, with a leading apostrophe if a spreadsheet would evaluate it; `plain` removes it again."""
     return f"'{text}" if re.match(FORMULA, text) else text
 
 
 def plain(cell: object) -> str:
-    """Return a cell as text: 30 and 30.0, which are the same to a spreadsheet, as `30`; dates as in ISO 8601."""
+    """Return a cell as text: 30.0 as `30`, because spreadsheets do not distinguish the two, and dates in ISO 8601."""
     if cell is None:
         return ""
     if isinstance(cell, date | time):
@@ -57,17 +57,17 @@ def plain(cell: object) -> str:
 
 
 def csv_rows(file: BinaryIO) -> Iterator[Row]:
-    """Yield (line, cells) of every row that is not blank, header first, and close the file; raise FileError.
+    """Yield (line, cells) of every non-blank row, header first, and close the file. Raises FileError.
 
-    The file is UTF-8, or UTF-16 with a byte order mark; the delimiter is a comma, a semicolon or a tab, or what Excel's
-    line `sep=` says.
+    The file is UTF-8, or UTF-16 with a byte order mark. The delimiter is a comma, a semicolon or a tab, or the one that
+    Excel's `sep=` line declares.
     """
     start = file.read(4)
     file.seek(0)
     if start == ZIP:
-        raise FileError("is an XLSX, not a CSV.")
+        raise FileError("is an XLSX file, not CSV.")
     if start == OLE:
-        raise FileError("is an XLS, not a CSV: save it as XLSX, or as CSV UTF-8.")
+        raise FileError("is an XLS file, not CSV: save it as XLSX or as CSV UTF-8.")
     utf16 = start.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
     if b"\0" in start and not utf16:
         raise FileError(f"is not UTF-8. {SAVE_AS}")
@@ -89,7 +89,7 @@ def _csv_rows(text: TextIOWrapper) -> Iterator[Row]:
             delimiter = separator[1]
         else:
             delimiter = max(DELIMITERS, key=top[-1].count) if top else ","
-        # Strict, or a quotation mark that is never closed would swallow the rows below.
+        # Strict, because an unclosed quotation mark would otherwise merge the following rows into one cell.
         reader = csv.reader(chain(top, lines), delimiter=delimiter, strict=True)
         line += skipped
         for cells in reader:
@@ -98,8 +98,8 @@ def _csv_rows(text: TextIOWrapper) -> Iterator[Row]:
     except UnicodeError:
         raise FileError(f"is not UTF-8. {SAVE_AS}") from None
     except csv.Error as error:
-        reason = next((words for part, words in CSV_FAULTS.items() if part in str(error)), error)
-        raise FileError(f"is no CSV at line {line}: {reason}.") from None
+        reason = next((message for part, message in CSV_ERRORS.items() if part in str(error)), error)
+        raise FileError(f"is not valid CSV at line {line}: {reason}.") from None
 
 
 def _lines(text: TextIOWrapper) -> Iterator[str]:
@@ -110,7 +110,7 @@ def _lines(text: TextIOWrapper) -> Iterator[str]:
 
 
 def _fitted(rows: Iterable[Row]) -> Iterator[Row]:
-    """Yield the rows that are not blank, without blank cells beyond the header's last column; pad short rows."""
+    """Yield the non-blank rows, without blank cells beyond the last column of the header; pad short rows."""
     width = 0
     for line, cells in rows:
         while len(cells) > width and not cells[-1].strip():
@@ -126,14 +126,14 @@ def _fitted(rows: Iterable[Row]) -> Iterator[Row]:
 
 
 def xlsx_rows(content: bytes) -> Iterator[Row]:
-    """Yield (row, cells) of every row of the active sheet that is not blank, header first; raise FileError."""
+    """Yield (row, cells) of every non-blank row of the active sheet, header first. Raises FileError."""
     if not content.startswith(ZIP):
-        raise FileError("is no XLSX; a CSV, an XLS or a file with a password is not, whatever its name.")
+        raise FileError("is not XLSX: CSV, XLS and password-protected files are not accepted, whatever their name.")
     yield from _fitted(_xlsx_rows(content))
 
 
 def _xlsx_rows(content: bytes) -> Iterator[Row]:
-    # Imported here, as it takes long.
+    # Imported here because it loads slowly.
     from openpyxl import load_workbook
 
     size = 0
@@ -141,37 +141,37 @@ def _xlsx_rows(content: bytes) -> Iterator[Row]:
         book = load_workbook(_unpacked(content), read_only=True, data_only=True, keep_links=False)
         rows = book.active.iter_rows(max_row=LAST_ROW, max_col=LAST_COLUMN + 1, values_only=True)
         for number, cells in enumerate(rows, 1):
-            # Most of a sheet's rows are missing cells before one that somebody formatted.
+            # A formatted cell far down makes openpyxl yield all the empty rows above it.
             if cells.count(None) == len(cells):
                 continue
             # Many cells may refer to one long text.
             size += sum(len(cell) for cell in cells if isinstance(cell, str))
             if size > UNPACKED_LIMIT:
-                raise FileError(TOO_MUCH)
+                raise FileError(TOO_LARGE)
             yield number, [plain(cell) for cell in cells]
     except FileError:
         raise
-    # Of damaged files openpyxl raises whatever it comes across.
+    # openpyxl may raise any exception for a damaged file.
     except Exception:
-        raise FileError("is no XLSX that can be read.") from None
+        raise FileError("is not a readable XLSX file.") from None
 
 
 def _unpacked(content: bytes) -> BytesIO:
-    """Return an XLSX of the same parts, no longer compressed; raise FileError if they are too large."""
+    """Return the XLSX with uncompressed parts; raise FileError if they are too large."""
     unpacked, tags = BytesIO(), 0
     with ZipFile(BytesIO(content)) as source, ZipFile(unpacked, "w") as target:
         parts = source.infolist()
-        # Other methods are not XLSX's, and unpack everything in one step.
+        # XLSX uses no other compression methods, and Python decompresses those in one unbounded step.
         if any(part.compress_type not in {ZIP_STORED, ZIP_DEFLATED} for part in parts):
-            raise FileError("is no XLSX that can be read.")
+            raise FileError("is not a readable XLSX file.")
         if sum(part.file_size for part in parts) > UNPACKED_LIMIT:
-            raise FileError(TOO_MUCH)
+            raise FileError(TOO_LARGE)
         for part in parts:
             with source.open(part) as file:
-                # No more than it says it has: read as a whole, a part that lies would be unpacked first and cut then.
+                # With the declared size: `read()` would decompress a part with a false size before cutting it.
                 data = file.read(part.file_size)
             tags += data.count(b"<")
             target.writestr(part.filename, data)
     if tags > TAG_LIMIT:
-        raise FileError(TOO_MUCH)
+        raise FileError(TOO_LARGE)
     return unpacked

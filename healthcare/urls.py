@@ -1,4 +1,4 @@
-"""Every path of the project. The API's are listed in README.md."""
+"""The root URLconf. README.md lists the paths of the API."""
 
 from django.conf import settings
 from django.contrib import admin
@@ -16,14 +16,14 @@ FAVICON = "drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png"
 open_docs = {"content_negotiation_class": DefaultContentNegotiation}
 
 urlpatterns = [
-    # What is asked for most comes first: Django tries them in turn.
+    # The most requested paths come first, because Django tries the patterns in order.
     path("api/", include("patients.urls")),
     path("api/", include("doctors.urls")),
     path("api/", include("mappings.urls")),
     path("api/auth/", include("accounts.urls")),
     path("api/schema/", SpectacularAPIView.as_view(generator_class=CachedGenerator, **open_docs), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(**open_docs), name="docs"),
-    # With DEBUG on, Django would answer an unknown path with a page.
+    # With DEBUG on, Django would return an HTML page for an unknown path.
     re_path("^api/", errors.not_found),
     path("", RedirectView.as_view(pattern_name="docs")),
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}{FAVICON}")),

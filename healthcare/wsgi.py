@@ -1,4 +1,4 @@
-"""The WSGI application: what a production server imports."""
+"""The WSGI application that a production server imports."""
 
 import os
 import sys
@@ -19,12 +19,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "healthcare.settings")
 
 
 class Application(WSGIHandler):
-    """Django's application, which also reads bodies without a Content-Length."""
+    """Django's WSGI application, plus support for chunked bodies."""
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> HttpResponseBase:
         """Read a chunked body (RFC 9112, section 7.1) into memory, up to one byte more than is allowed.
 
-        Django itself reads as many bytes as Content-Length says. A server that decodes chunks sets
+        Django reads only as many bytes as Content-Length announces. Servers that decode chunks set
         `wsgi.input_terminated`.
         """
         if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
@@ -34,10 +34,10 @@ class Application(WSGIHandler):
 
 
 def hold_database() -> None:
-    """Keep a connection open in this thread, which serves nothing.
+    """Keep one SQLite connection open in this thread, which handles no requests.
 
-    Requests are served by other threads, over connections of their own. Closing the last one would delete SQLite's -wal
-    and -shm files, which no read can create again on a full disk.
+    Closing the last connection would delete the -wal and -shm files, and on a full disk reads would then fail because
+    SQLite cannot recreate them.
     """
     with suppress(OperationalError):
         connection.ensure_connection()
@@ -48,10 +48,10 @@ try:
 except ImproperlyConfigured as error:
     sys.exit(f"error: {error}")
 application = Application()
-# Django would import the URLs at the first request, and its client would wait for that.
+# Import the URLs now; Django would do it during the first request.
 get_resolver().url_patterns  # noqa: B018
 
 if not settings.DB_LIVE:
     hold_database()
-    # A server that loads the project before it forks its workers: https://www.sqlite.org/howtocorrupt.html, section 2.6
+    # For servers that preload the application and fork: https://www.sqlite.org/howtocorrupt.html, section 2.6
     os.register_at_fork(before=connection.close, after_in_child=hold_database)

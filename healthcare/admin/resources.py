@@ -74,8 +74,8 @@ class RecordResource(Resource):
             names, more = columns.unknown[:NAMED], len(columns.unknown) - NAMED
             named = quoted(*(name[:50] for name in names)) + (f" and {more} more" if more > 0 else "")
             return f"No such column: {named}. The columns are {', '.join(self.columns())}."
-        if columns.twice:
-            return f"More than one column {quoted(*columns.twice)}."
+        if columns.duplicates:
+            return f"More than one column {quoted(*columns.duplicates)}."
         if columns.missing and not all(id_.strip() for id_ in columns.texts("id", dataset.rows)):
             return f"No column {quoted(*columns.missing)}, which a row without an id needs."
         return ""

@@ -31,10 +31,10 @@ DATABASE_AWAY: tuple[type[Exception], ...] = (OperationalError, InterfaceError, 
 LOG_IN_FIRST = "Send the header Authorization: Bearer <access>, with the access token of /api/auth/login/."
 SEND_JSON = "Send JSON, with the header Content-Type: application/json."
 USE_HTTPS = "Use https://: this API is not served over plain HTTP."
-SEND_LENGTH = "Send a Content-Length: a body in chunks is not read."
+LENGTH_REQUIRED = "Send a Content-Length: a body in chunks is not read."
 # The same for a path, a record that is not there, and one that is another user's.
 NOT_FOUND = "Not found: no such path, or no such record that you may see. /api/docs/ lists the paths."
-DEFECT = "Something went wrong on this server. To report it, quote the X-Request-ID header of this answer."
+INTERNAL_ERROR = "Something went wrong on this server. To report it, quote the X-Request-ID header of this answer."
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
@@ -62,7 +62,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     if response is None:
         log.error("server error", extra={"data": _request_id(context["request"])}, exc_info=error)
         set_rollback()
-        response = Response({"detail": DEFECT}, status=500)
+        response = Response({"detail": INTERNAL_ERROR}, status=500)
     return response
 
 
@@ -104,4 +104,4 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if isinstance(error, IntegrityError):
         return json_error(409, CONCURRENT_CHANGE)
     log.error("server error", extra={"data": _request_id(request)}, exc_info=error)
-    return json_error(500, DEFECT)
+    return json_error(500, INTERNAL_ERROR)

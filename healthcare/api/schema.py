@@ -73,7 +73,11 @@ ERRORS: dict[int, tuple[str, str, dict[str, Any]]] = {
         {"missing": {"detail": errors.NOT_FOUND}},
     ),
     409: ("Conflict", "Other records depend on it.", {"used": {"detail": Conflict.default_detail}}),
-    411: ("LengthRequired", "The server in use reads no body in chunks.", {"length": {"detail": errors.SEND_LENGTH}}),
+    411: (
+        "LengthRequired",
+        "The server in use reads no body in chunks.",
+        {"length": {"detail": errors.LENGTH_REQUIRED}},
+    ),
     412: (
         "PreconditionFailed",
         "The record has changed since the version in `If-Match`.",

@@ -1,4 +1,4 @@
-"""The form of filters above a list of the admin."""
+"""Tags for the filter form of the admin's change lists."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ register = template.Library()
 
 
 @register.simple_tag
-def kept_parameters(changelist: Any) -> list[tuple[str, str]]:
-    """Return the parameters of the list that its filters do not set: the search, the order and the like."""
+def other_parameters(changelist: Any) -> list[tuple[str, str]]:
+    """Return the query parameters that no filter sets, such as the search term and the order."""
     own = {name for spec in changelist.filter_specs for name in spec.expected_parameters()}
     return [(name, value) for name, value in changelist.params.items() if name not in own and value]
 
 
 @register.simple_tag
 def chosen_filters(changelist: Any) -> list[tuple[str, str, str]]:
-    """Return (label, value, query string without it) of each filter that narrows the list."""
+    """Return (label, value, query string without it) of each active filter."""
     return [
         (label, value, changelist.get_query_string(remove=[name]))
         for spec in changelist.filter_specs

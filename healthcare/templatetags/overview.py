@@ -1,4 +1,4 @@
-"""The front page of the admin: how many there are of everything, and how many were added lately."""
+"""The index page of the admin: totals of each model, and numbers added per day."""
 
 from datetime import timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from healthcare.admin.filters import start_of
 
 DAYS = 30
 HEIGHT = 48
-# How long the counts of earlier days, and of all records up to a certain id, are kept in the cache.
+# How long counts of past days, and of all records up to some id, are cached.
 CACHE_SECONDS = 300
 
 register = template.Library()
@@ -23,7 +23,7 @@ register.filter(intcomma)
 
 @register.inclusion_tag("admin/overview.html", takes_context=True)
 def overview(context: template.Context) -> dict[str, Any]:
-    """Return the figures of each model the user may view whose admin has an `overview_date_field`."""
+    """Return the figures of each model that the user may view and whose admin has an `overview_date_field`."""
     entries = (entry for section in context["app_list"] for entry in section["models"] if entry.get("model"))
     listed = ((admin.site.get_model_admin(entry["model"]), entry) for entry in entries)
     return {
@@ -43,7 +43,7 @@ def overview(context: template.Context) -> dict[str, Any]:
 
 
 def figures(model: type[Model], field: str) -> dict[str, Any]:
-    """Return the `total` of a model, how many are `recent`, and `bars`, one for each of the last DAYS days."""
+    """Return a model's `total`, the number of `recent` records, and one of `bars` for each of the last DAYS days."""
     today = timezone.localdate()
     days = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
     counts = earlier(model, field) | counted(model, field, [0])
@@ -69,25 +69,25 @@ def figures(model: type[Model], field: str) -> dict[str, Any]:
 
 
 def total(model: type[Model]) -> int:
-    """Return how many records there are: those up to an id are counted once in a while, later ones each time."""
+    """Return the number of records: a cached count of those up to some id, plus a count of the newer ones."""
     objects, key = model._default_manager.order_by(), f"overview:{model._meta.label_lower}:total"
-    known: dict[str, Any] | None = cache.get(key)
-    if known is None:
-        known = objects.aggregate(newest=Max("pk", default=0), count=Count("pk"))
-        cache.set(key, known, CACHE_SECONDS)
-    newest, count = known["newest"], known["count"]
+    cached: dict[str, Any] | None = cache.get(key)
+    if cached is None:
+        cached = objects.aggregate(newest=Max("pk", default=0), count=Count("pk"))
+        cache.set(key, cached, CACHE_SECONDS)
+    newest, count = cached["newest"], cached["count"]
     return count + objects.filter(pk__gt=newest).count()
 
 
 def earlier(model: type[Model], field: str) -> dict[int, int]:
-    """Return {days ago: count} of the days before today, from the cache."""
+    """Return {days ago: count} for the days before today, cached."""
     key = f"overview:{model._meta.label_lower}:{timezone.localdate()}"
     found: Any = cache.get_or_set(key, lambda: counted(model, field, range(1, DAYS)), CACHE_SECONDS)
     return found
 
 
 def counted(model: type[Model], field: str, ago: Any) -> dict[int, int]:
-    """Return {days ago: count}, by one query that reads the index of `field` for each day."""
+    """Return {days ago: count}, by one query that scans the index of `field` for each day."""
     today = timezone.localdate()
     days: list[Any] = [
         model._default_manager.order_by()

@@ -161,7 +161,7 @@ def test_a_backup_is_for_its_owners_eyes_and_alone_in_its_directory(file):
 def test_a_backup_overwrites_nothing(file):
     file.write_bytes(b"of yesterday")
 
-    with pytest.raises(CommandError, match=r"Not backed up to .*: The file exists already\."):
+    with pytest.raises(CommandError, match=r"Not backed up to .*: The file already exists\."):
         call_command("backup", file)
 
     assert file.read_bytes() == b"of yesterday"

@@ -40,7 +40,7 @@ def empty(tmp_path):
 def test_a_command_on_an_empty_database_says_what_to_do(empty, command):
     process = manage(*command, **empty)
 
-    assert process.stderr == "error: a migration is missing in the database: run manage.py migrate\n"
+    assert process.stderr == "error: the database is not migrated: run manage.py migrate\n"
     assert process.returncode == 1
 
 
@@ -61,7 +61,7 @@ def test_a_command_says_which_database_it_works_on(capsys, tmp_path, monkeypatch
         f"Database: {name}\n",
         f"Deleted what expired in {name}: ",
         f"Backed up {name} to ",
-        f"Everything in {name} is replaced by ",
+        f"This replaces everything in {name} with ",
         f"Restored {name} from ",
     ):
         assert line in printed

@@ -96,7 +96,7 @@ def test_a_backup_with_code_is_refused_and_changes_nothing(evil_backup, patient,
 
     reason = refusal(file)
 
-    assert "evil.backup holds more than migrations create, so it may run code: " in reason
+    assert "evil.backup contains more than migrations create, so it may run code: " in reason
     assert Patient.objects.get().name == "After the backup"
 
 

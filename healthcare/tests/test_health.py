@@ -80,7 +80,7 @@ def test_alive_but_not_ready_while_the_database_is_unavailable(away):
     alive, ready = away("GET", "/healthz"), away("GET", "/readyz")
 
     assert alive.status_code == 200
-    assert (ready.status_code, ready.json()) == (503, {"detail": "The database does not answer."})
+    assert (ready.status_code, ready.json()) == (503, {"detail": "The database does not respond."})
     assert int(ready.headers["Retry-After"]) > 0
 
 

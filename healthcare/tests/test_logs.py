@@ -164,7 +164,7 @@ def test_a_defect_is_logged_with_its_traceback_under_the_id_of_the_request(owner
     response = owner.post("/api/patients/", PATIENT | {"name": "canary"})
 
     text, (defect, request) = log()
-    assert (response.status_code, response.json()) == (500, {"detail": errors.DEFECT})
+    assert (response.status_code, response.json()) == (500, {"detail": errors.INTERNAL_ERROR})
     assert (defect["level"], defect["event"], request["status"]) == ("error", "server error", 500)
     assert defect["request_id"] == request["request_id"] == response.headers["X-Request-ID"]
     assert "in fail" in defect["traceback"]

@@ -42,14 +42,17 @@ def test_a_sound_environment_starts(environ):
 @pytest.mark.parametrize(
     ("environ", "sentence"),
     [
-        (LIVE | {"SECRET_KEY": ""}, "SECRET_KEY is not set: PRODUCTION=True demands one"),
-        (LIVE | {"SECRET_KEY": KEY[:31]}, "SECRET_KEY is too short: 31 bytes, at least 32 are needed."),
-        ({"SECRET_KEY": KEY[:31]}, "SECRET_KEY is too short: 31 bytes, at least 32 are needed."),
+        (LIVE | {"SECRET_KEY": ""}, "SECRET_KEY is not set: PRODUCTION=True requires at least"),
+        (LIVE | {"SECRET_KEY": KEY[:31]}, "SECRET_KEY is too short: 31 bytes, at least 32 are required."),
+        ({"SECRET_KEY": KEY[:31]}, "SECRET_KEY is too short: 31 bytes, at least 32 are required."),
         (LIVE | {"SECRET_KEY": "x" * 64}, "SECRET_KEY is weak"),
         (LIVE | {"SECRET_KEY": f"django-insecure-{KEY}"}, "SECRET_KEY is weak"),
-        (LIVE | {"DEBUG": "True"}, "DEBUG is True: PRODUCTION=True does not start with it."),
-        (LIVE | {"ALLOWED_HOSTS": ""}, "ALLOWED_HOSTS is not set: PRODUCTION=True needs the host names"),
-        (LIVE | {"ALLOWED_HOSTS": "clinic.example, *"}, "ALLOWED_HOSTS is '*': PRODUCTION=True needs the host names"),
+        (LIVE | {"DEBUG": "True"}, "DEBUG is True: PRODUCTION=True requires DEBUG=False."),
+        (LIVE | {"ALLOWED_HOSTS": ""}, "ALLOWED_HOSTS is not set: PRODUCTION=True requires the host names"),
+        (
+            LIVE | {"ALLOWED_HOSTS": "clinic.example, *"},
+            "ALLOWED_HOSTS is '*': PRODUCTION=True requires the host names",
+        ),
         ({"DOTENV": "/nowhere/.env"}, "DOTENV names no file: '/nowhere/.env'."),
         ({"PRODUCTION": "Ture"}, "PRODUCTION must be True or False, not 'ture'."),
         ({"DEBUG": "2"}, "DEBUG must be True or False, not '2'."),
@@ -57,8 +60,8 @@ def test_a_sound_environment_starts(environ):
         ({"DB_TIMEOUT": "0"}, "DB_TIMEOUT must be a whole number of at least 1, not '0'."),
         ({"ACCESS_TOKEN_MINUTES": "15m"}, "ACCESS_TOKEN_MINUTES must be a whole number of at least 1, not '15m'."),
         ({"TRUSTED_PROXIES": "-1"}, "TRUSTED_PROXIES must be a whole number of at least 0, not '-1'."),
-        (DATABASE | {"DB_NAME": ""}, "DB_NAME is not set: DB_LIVE=True needs the name of a PostgreSQL database."),
-        (DATABASE | {"DB_USER": " "}, "DB_USER is not set: DB_LIVE=True needs a PostgreSQL user."),
+        (DATABASE | {"DB_NAME": ""}, "DB_NAME is not set: DB_LIVE=True requires the name of a PostgreSQL database."),
+        (DATABASE | {"DB_USER": " "}, "DB_USER is not set: DB_LIVE=True requires a PostgreSQL user."),
         (DATABASE | {"DB_PORT": "postgres"}, "DB_PORT must be a whole number"),
         ({"REGISTRATION": "maybe"}, "REGISTRATION must be open or closed, not 'maybe'."),
         ({"EMAIL_URL": "mail.example"}, "EMAIL_URL must be like smtp://user:password@host:587?from="),
@@ -102,7 +105,7 @@ def test_a_sound_environment_starts(environ):
                 f"postgresql://u:{KEY}@[::1/d",
             )
         ),
-        (DATABASE | {"DATABASE_URL": f"{URL}?ssl=on"}, "DATABASE_URL has an option that libpq does not know: invalid"),
+        (DATABASE | {"DATABASE_URL": f"{URL}?ssl=on"}, "DATABASE_URL has an option unknown to libpq: invalid"),
     ],
 )
 def test_a_wrong_environment_stops_the_start_with_a_sentence_that_names_it(environ, sentence):
@@ -154,7 +157,7 @@ def test_a_redis_that_does_not_answer_is_named_and_stops_no_command(command):
     process = manage(*command, CACHE_URL=f"redis://:{KEY}@127.0.0.1:1/0")
 
     assert process.returncode == 0
-    assert "CACHE_URL names a Redis that does not answer: Error 111 connecting to 127.0.0.1:1." in process.stderr
+    assert "The Redis of CACHE_URL does not respond: Error 111 connecting to 127.0.0.1:1." in process.stderr
     assert "Traceback" not in process.stderr
     assert KEY not in process.stderr
 
@@ -391,7 +394,7 @@ def test_a_command_says_that_the_database_is_unavailable(command):
     process = manage(command, **DATABASE, DB_HOST="127.0.0.1", DB_PORT="1")
 
     assert process.returncode == 1
-    assert process.stderr.startswith("error: the database does not serve: Connection refused")
+    assert process.stderr.startswith("error: the database is unavailable: Connection refused")
     assert "Traceback" not in process.stderr
 
 

@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from conftest import DOCTOR, PATIENT, moment
+from conftest import DOCTOR, PATIENT, timestamp
 from doctors.models import Doctor
 from healthcare.api import errors
 from mappings.models import Mapping
@@ -21,7 +21,7 @@ def path_of(number):
 def test_a_list_holds_the_mappings_of_the_callers_patients(owner, mapping, others):
     response = owner.get(MAPPINGS)
 
-    expected = {"id": mapping.pk, "assigned_at": moment(mapping.assigned_at), "patient": mapping.patient_id}
+    expected = {"id": mapping.pk, "assigned_at": timestamp(mapping.assigned_at), "patient": mapping.patient_id}
     assert response.status_code == 200
     assert response.json() == [{**expected, "doctor": mapping.doctor_id, "user": owner.user.pk}]
 
@@ -73,7 +73,7 @@ def test_the_doctors_of_a_patient_come_with_their_assignment(owner, mapping, oth
         {
             **owner.get(reverse("doctors-detail", args=[one.doctor_id])).json(),
             "mapping_id": one.pk,
-            "assigned_at": moment(one.assigned_at),
+            "assigned_at": timestamp(one.assigned_at),
         }
         for one in (mapping, later)
     ]

@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from conftest import moment
+from conftest import timestamp
 from doctors.models import Doctor
 from healthcare.api import errors
 from mappings.models import Mapping
@@ -39,7 +39,7 @@ def test_the_example_of_the_contract_assigns_a_doctor(owner, patient, other_doct
     assert response.status_code == 201
     assert list(response.json().items()) == [
         ("id", mapping.pk),
-        ("assigned_at", moment(mapping.assigned_at)),
+        ("assigned_at", timestamp(mapping.assigned_at)),
         ("patient", patient.pk),
         ("doctor", other_doctor.pk),
         ("user", owner.user.pk),

@@ -12,7 +12,7 @@ PATIENTS = reverse("patients-list")
 BLANK = "This field may not be blank."
 INTEGER = "Must be a whole number from 0 to 150."
 CONTROL = "Control characters"
-NUMBER = "This is a number as a spreadsheet writes it. Send the phone number as text,"
+NUMBER = "A spreadsheet turned this phone number into a decimal number. Send it as text,"
 PHONE = "Enter 7 to 15 digits, with or without a + in front."
 
 

@@ -224,22 +224,22 @@ def test_the_reasons_are_those_of_the_api(owner, csv_file, tmp_path, field, valu
         (f"{HEADER}\n{ALICE}\nÉmile,{BOB}".encode("cp1252"), f"{{path}} {NOT_UTF8}"),
         (f"{HEADER}\n{ALICE}".encode("utf-16-le"), f"{{path}} {NOT_UTF8}"),
         (f"{HEADER}\n{ALICE}".encode("utf-16")[:-1], f"{{path}} {NOT_UTF8}"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1", "{path} is an XLS, not a CSV: save it as XLSX, or as CSV UTF-8."),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "{path} is an XLS file, not CSV: save it as XLSX or as CSV UTF-8."),
         (f"{HEADER}{',x' * 45}".encode(), "{path} has more than 50 columns."),
         (f"{HEADER}\n{'x,' * 500_000}".encode(), "{path} has a line of 1,000,000 characters or more."),
         (
             f'{HEADER}\n{ALICE}\n"{BOB}\n{BOB}'.encode(),
-            '{path} is no CSV at line 3: a quotation mark (") is opened there and never closed.',
+            '{path} is not valid CSV at line 3: a quotation mark (") is opened but never closed.',
         ),
         (
             f'{HEADER}\n"{ALICE}\n"Bob",7'.encode(),
-            '{path} is no CSV at line 2: more follows a closing quotation mark ("); in a cell it is written twice.',
+            '{path} is not valid CSV at line 2: text follows a closing quotation mark ("); write two in a cell.',
         ),
         (
             f'{HEADER}\n"{"x" * 200_000}'.encode(),
-            "{path} is no CSV at line 2: a cell has more than 131072 characters.",
+            "{path} is not valid CSV at line 2: a cell has more than 131072 characters.",
         ),
-        (b"PK\x03\x04\x14\x00", "{path} is an XLSX, not a CSV."),
+        (b"PK\x03\x04\x14\x00", "{path} is an XLSX file, not CSV."),
     ],
 )
 def test_a_file_with_a_fault_is_refused_as_a_whole(owner, csv_file, monkeypatch, content, sentence):

@@ -10,10 +10,9 @@ from healthcare.db.names import described
 
 class Command(BaseCommand):
     help = (
-        "Write the whole database to FILE, a new file that only its owner may read, while the server runs: one "
-        "consistent state of users, records, assignments, history and tokens. FILE appears once it is complete and was "
-        "read back. On PostgreSQL it has pg_dump's custom format; on SQLite it is a database file. SECRET_KEY and .env "
-        "are not in it."
+        "Back up the whole database to FILE, a new file that only its owner can read; the server may keep running. The "
+        "backup is one consistent snapshot, and FILE appears once it is complete and verified. On PostgreSQL it has "
+        "pg_dump's custom format; on SQLite it is a database file. It does not contain SECRET_KEY and .env."
     )
     requires_system_checks = ()
 

@@ -2,5 +2,5 @@ from django.contrib.auth.management.commands import createsuperuser
 
 
 class Command(createsuperuser.Command):
-    # By a constraint on its lower-case form, where Django's command does not look.
+    # Unique by a constraint on its lower-case form, which Django's command does not detect.
     username_is_unique = True

@@ -7,7 +7,7 @@ from healthcare.db.names import described
 
 
 class Command(migrate.Command):
-    """Django's, which also says which database it works on."""
+    """Django's `migrate`, which also prints the database it works on."""
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["verbosity"]:

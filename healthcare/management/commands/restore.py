@@ -10,11 +10,11 @@ from healthcare.db.names import described
 
 class Command(BaseCommand):
     help = (
-        "Replace EVERYTHING in the database by the contents of FILE, made by `manage.py backup`, and end all sessions. "
-        "Stop the server first: PostgreSQL's restore is refused while others are connected. A FILE that is damaged, of "
-        "another project or of the other kind of database is refused, and so is one with triggers, functions or "
-        "anything else that migrations do not create. A restore that fails changes nothing. Run `manage.py migrate` "
-        "afterwards if the code is newer than FILE."
+        "Replace EVERYTHING in the database with FILE, a backup made by `manage.py backup`, and end all sessions. Stop "
+        "the server first: on PostgreSQL, restoring is refused while other sessions are connected. FILE is refused if "
+        "it is damaged, comes from another project or database engine, or contains triggers, functions or anything "
+        "else that migrations do not create. A failed restore changes nothing. If the code is newer than FILE, run "
+        "`manage.py migrate` afterwards."
     )
     requires_system_checks = ()
 
@@ -30,10 +30,10 @@ class Command(BaseCommand):
             backups.restore(file)
         except backups.FAILURES as error:
             raise CommandError(f"Not restored from {file}: {error}") from error
-        self.stdout.write(f"Restored {described(connection)} from {file}. Everybody must log in again.")
+        self.stdout.write(f"Restored {described(connection)} from {file}. All users must log in again.")
 
     def ask(self, file: Path) -> None:
-        question = f"Everything in {described(connection)} is replaced by {file}. Type yes to continue: "
+        question = f"This replaces everything in {described(connection)} with {file}. Type yes to continue: "
         try:
             answer = input(question)
         except EOFError:

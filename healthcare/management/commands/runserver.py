@@ -1,4 +1,4 @@
-"""Django's development server, made as patient with clients as the production server is."""
+"""Django's development server, with chunked bodies, JSON errors and a longer queue, like the production server."""
 
 import re
 from io import BytesIO
@@ -12,7 +12,7 @@ CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})(;.*)?\r?\n")
 
 
 class RequestHandler(basehttp.WSGIRequestHandler):
-    """Read bodies in chunks, and answer malformed requests in JSON."""
+    """Read chunked bodies, and return JSON errors for malformed requests."""
 
     error_content_type = "application/json"
     error_message_format = '{"detail":"The request is malformed, or its address or headers are too long."}'
@@ -37,7 +37,7 @@ class RequestHandler(basehttp.WSGIRequestHandler):
 def read_chunks(stream: IO[bytes], limit: int) -> bytes:
     """Read a chunked body (RFC 9112, section 7.1) to its end; return its first `limit` bytes.
 
-    Raises ValueError where it is malformed.
+    Raises ValueError if it is malformed.
     """
     body, size = b"", -1
     while size:
@@ -45,7 +45,7 @@ def read_chunks(stream: IO[bytes], limit: int) -> bytes:
         if not match:
             raise ValueError("not a chunk")
         size = int(match[1], 16)
-        # In pieces, as a client may announce any size.
+        # Read in pieces, because a client may announce any size.
         unread = size
         while unread:
             piece = stream.read(min(unread, 65536))

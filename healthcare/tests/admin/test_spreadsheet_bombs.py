@@ -13,7 +13,7 @@ from healthcare.tests.admin.files import as_xlsx
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 SHEET, STYLES, STRINGS = "xl/worksheets/sheet1.xml", "xl/styles.xml", "xl/theme/theme1.xml"
-TOO_MUCH, UNREADABLE = "holds too much", "is no XLSX that can be read"
+TOO_MUCH, UNREADABLE = "is too large", "is not a readable XLSX file"
 
 
 def packed(part, content, compression=ZIP_DEFLATED, book=None):

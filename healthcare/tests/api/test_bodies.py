@@ -104,7 +104,7 @@ def test_a_reference_that_is_no_id_is_refused(owner, patient, doctor, field, ref
 def test_a_body_in_chunks_is_refused_and_not_taken_for_an_empty_one(owner, patient):
     response = owner.patch(f"/api/patients/{patient.pk}/", {}, transfer_encoding="chunked", content_length="")
 
-    assert (response.status_code, response.json()) == (411, {"detail": errors.SEND_LENGTH})
+    assert (response.status_code, response.json()) == (411, {"detail": errors.LENGTH_REQUIRED})
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def environ(server):
 @pytest.mark.parametrize(
     ("encoding", "fault"),
     [
-        ("ENCODING 'UTF8' LOCALE 'C'", "a locale that knows ASCII only"),
+        ("ENCODING 'UTF8' LOCALE 'C'", "a locale limited to ASCII"),
         ("ENCODING 'SQL_ASCII' LOCALE 'C'", "the encoding SQL_ASCII"),
         ("ENCODING 'LATIN1' LOCALE 'C'", "the encoding LATIN1"),
     ],

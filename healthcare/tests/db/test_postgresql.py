@@ -304,7 +304,7 @@ def test_a_restore_is_refused_while_others_are_connected(owner, patient, tmp_pat
     other = psycopg2.connect(**connection.get_connection_params() | {"cursor_factory": None})
     other.cursor().execute("SELECT * FROM patients_patient")
 
-    with pytest.raises(CommandError, match=r"Others are connected to the database \(1\)"):
+    with pytest.raises(CommandError, match=r"Other sessions are connected to the database \(1\)"):
         call_command("restore", tmp_path / "night.backup", "--noinput")
 
     other.close()

@@ -32,7 +32,7 @@ def test_a_changed_statement_is_refused(patient, tmp_path, statement, instead):
     assert content.count(statement) == 1
     file.write_bytes(content.replace(statement, instead.ljust(len(statement))))
 
-    with pytest.raises(CommandError, match="holds more than migrations create, so it may run code: "):
+    with pytest.raises(CommandError, match="contains more than migrations create, so it may run code: "):
         call_command("restore", file, "--noinput")
 
     assert Patient.objects.get() == patient

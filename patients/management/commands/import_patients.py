@@ -130,8 +130,8 @@ class PatientFile:
         if self.columns.missing:
             missing = ", ".join(self.columns.missing)
             raise CommandError(f"{path} has no column {missing}. Its first line has to name the columns.")
-        if self.columns.twice:
-            raise CommandError(f"{path} has more than one column {', '.join(self.columns.twice)}.")
+        if self.columns.duplicates:
+            raise CommandError(f"{path} has more than one column {', '.join(self.columns.duplicates)}.")
 
     def lines(self) -> Iterator[Row]:
         """Yield (line number, cells) of everything that is not blank, the header too."""
