@@ -22,7 +22,7 @@ NEWMAN := npx --yes newman@6.2.2 run samples/healthcare.postman_collection.json 
 PYTEST := $(BIN)/python -W error::ResourceWarning -m pytest -q -n 2 --dist loadfile --durations 3
 
 .DEFAULT_GOAL := help
-.PHONY: help coverage run serve clean-expired test lint check audit test-sqlite test-postgresql postman clients fuzz faults cluster cluster-faults bench bench-scale bench-layers install browser screenshots
+.PHONY: help coverage run serve clean-expired test lint check audit test-sqlite test-postgresql postman clients fuzz faults cluster cluster-faults bench bench-scale bench-staff bench-layers install browser screenshots
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -80,6 +80,9 @@ bench: .venv/.runtime .venv-bench/.peers ## Benchmark against other implementati
 
 bench-scale: .venv/.runtime .venv-bench/.peers ## Benchmark with 1,000 and with 1,000,000 patients (ROUNDS=5, SECONDS=3)
 	.venv-bench/bin/python -m benchmarks scale --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
+
+bench-staff: .venv/.runtime .venv-bench/.peers ## Benchmark the admin, imports and exports, and the commands (ROUNDS=5, SECONDS=3)
+	.venv-bench/bin/python -m benchmarks staff --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
 
 bench-layers: .venv/.runtime .venv-bench/.peers ## Profile where a request's time goes, layer by layer
 	.venv-bench/bin/python -m benchmarks layers

@@ -1,1 +1,1 @@
-"""Benchmarks: `make bench` (other implementations), `make bench-scale` (size) and `make bench-layers` (profile)."""
+"""Benchmarks: `make bench` (other implementations), `bench-scale` (size), `bench-staff` (admin), `bench-layers`."""

@@ -20,9 +20,10 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
 HEAD = """# Benchmark results
 
-Written by `make bench`, `make bench-scale` and `make bench-layers`. Only ratios are comparable between machines.
+Written by `make bench`, `make bench-scale`, `make bench-staff` and `make bench-layers`. Only ratios are comparable
+between machines.
 """
-SECTIONS = ("bench", "scale", "layers")
+SECTIONS = ("bench", "scale", "staff", "layers")
 PACKAGES = """
     Django djangorestframework djangorestframework-simplejwt psycopg2-binary orjson
     gunicorn fastapi SQLAlchemy asyncpg pydantic uvicorn uvloop httptools PyJWT argon2-cffi
@@ -59,8 +60,9 @@ def table(head, rows):
 
 
 def goals(results):
-    """Return the table of goals from (case, goal, measured, whether it is reached)."""
-    rows = [[case, goal, got, "reached" if reached else "**not reached**"] for case, goal, got, reached in results]
+    """Return the table of goals from (case, goal or nothing, measured, whether it is reached)."""
+    verdicts = {True: "reached", False: "**not reached**"}
+    rows = [[case, goal, got, verdicts[bool(reached)] if goal else ""] for case, goal, got, reached in results]
     return table(["case", "goal", "measured", ""], rows)
 
 
