@@ -13,7 +13,6 @@ QUIET_SECONDS = 3
 BURSTS = 3
 SEARCHES = 64
 SEARCH_SECONDS = 10
-SEARCH_LIMIT_SECONDS = 2
 SLOWER = 3
 # A p99 below this is accepted: clients, server and database share the same cores.
 ACCEPTED_SECONDS = 0.05
@@ -33,8 +32,8 @@ def log_ins(world, row, kind):
         row.requests = f"{BURSTS} x {LOGINS} concurrent log-ins"
 
 
-def under_pressure(row, app, bystander, pressure, limit=None):
-    """Measure the bystander alone, then while `pressure` runs in another process; its p99 may be at most `limit`."""
+def under_pressure(row, app, bystander, pressure):
+    """Measure the bystander alone, then while `pressure` runs in another process."""
     pk = must(bystander.post(PATIENTS, patient(1)), 201)["id"]
     calls = [partial(bystander.get, f"{PATIENTS}{pk}/"), partial(bystander.get, "/healthz")]
     idle = measured(calls, lambda started: time.monotonic() < started + QUIET_SECONDS)
@@ -46,7 +45,7 @@ def under_pressure(row, app, bystander, pressure, limit=None):
     violations, responses = results.get()
     load.join()
     row.violations += violations
-    limit = limit or max(p99(idle) * SLOWER, ACCEPTED_SECONDS)
+    limit = max(p99(idle) * SLOWER, ACCEPTED_SECONDS)
     row.require(p99(busy) <= limit, f"a bystander's p99 of {p99(busy) * 1000:.0f} ms, idle {p99(idle) * 1000:.0f} ms")
     failed = [answer for answer in busy if answer.status != 200]
     row.require(not failed, f"the bystander got {tally(failed)}")
@@ -100,12 +99,12 @@ def searches(world, row, kind):
     """One user sends sixty-four concurrent searches.
 
     They repeat for some seconds, over 20,000 patients. The searches get 200, or 429 with Retry-After, and a bystander's
-    p99 is at most two seconds.
+    p99 is at most three times its idle one or 50 ms.
     """
     with world.app(kind, USER_CONCURRENT_REQUESTS="") as app:
         bystander, searcher = user(app.port), user(app.port)
         seed(app, searcher, 20_000)
-        under_pressure(row, app, bystander, partial(search, searcher), SEARCH_LIMIT_SECONDS)
+        under_pressure(row, app, bystander, partial(search, searcher))
         row.requests = f"{SEARCHES} concurrent searches by one user, for {SEARCH_SECONDS} s"
 
 

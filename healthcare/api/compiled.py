@@ -166,13 +166,13 @@ class CompiledPath:
         after = {"first": None, "null": (None, last_id), "value": (Placeholder("value"), last_id)}[start]
         return CompiledQuery(lambda: order.sort(self.queryset(*path), after).values_list(*self._selected(order)))
 
-    def queryset_rows(self, order: Order, queryset: QuerySet) -> Rows:
+    def queryset_rows(self, order: Order, queryset: QuerySet, scans: bool) -> Rows:
         """Return the rows of `queryset`, reading only the columns of the response."""
 
         def fetch(after: After | None, number: int, offset: int) -> list[Row]:
             return list(order.sort(queryset, after).values_list(*self._selected(order))[offset : offset + number])
 
-        return self._rows(order, fetch)
+        return self._rows(order, fetch)._replace(scans=scans)
 
     def _rows(self, order: Order, fetch: Callable[[After | None, int, int], list[Row]]) -> Rows:
         selected = self._selected(order)

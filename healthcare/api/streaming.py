@@ -21,9 +21,9 @@ CHUNK_ROWS = 1000
 CHUNK_BYTES = 256 * 1024
 # The first chunk is a whole response for most lists, so it is larger: 190 patients, however large each is.
 FIRST_BYTES = 1024 * 1024
-# One thread of a process at a time reads on in a long list, so that other requests wait for one chunk, not for one of
-# every list. After this many seconds it reads on without its turn, as the database may be what the other one waits for.
-TURN_SECONDS = 0.5
+# One thread of a process at a time searches, or reads on in a long list, so that other requests wait for one chunk, not
+# for one of every list. After this many seconds it goes on without its turn: the other may be waiting for the database.
+TURN_SECONDS = 1
 _turn = threading.Lock()
 
 
@@ -43,6 +43,8 @@ class Rows(NamedTuple):
     content_type: str = "application/json"
     # What `encode` begins and ends with, and what separates two chunks, which go without these.
     brackets: tuple[bytes, bytes, bytes] = (b"[", b"]", b",")
+    # Whether the database may read many rows for each that it returns.
+    scans: bool = False
 
 
 class Chunk(NamedTuple):
@@ -76,7 +78,7 @@ def respond(request: Request, rows: Rows, after: Any = None, limit: int | None =
 def read(rows: Rows, after: Any, limit: int | None) -> Iterator[Chunk]:
     """Return the chunks of a list, each read when it is asked for."""
     size = max(1, min(CHUNK_ROWS, FIRST_BYTES // rows.largest))
-    left, waits = limit, False
+    left, waits = limit, rows.scans
     start, end, _ = rows.brackets
     while True:
         number = size if left is None else min(size, left)

@@ -170,7 +170,7 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
         paginator.read_query(request, queryset, self)
         order = paginator.order
         if compiled.responds:
-            return compiled.queryset_rows(order, queryset)
+            return compiled.queryset_rows(order, queryset, bool(narrowed))
 
         def objects(records: list[Any], number: int) -> list[Any]:
             return self.get_serializer(records[:number], many=True).data
@@ -182,6 +182,7 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
             lambda records, number: encode(objects(records, number)),
             objects,
             largest_row(queryset.model._meta.concrete_fields),
+            scans=bool(narrowed),
         )
 
     def retrieve(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

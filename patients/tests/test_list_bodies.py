@@ -46,3 +46,18 @@ def test_a_page_of_large_records_is_streamed_with_its_link(owner, monkeypatch):
     assert [row["id"] for row in json.loads(page.getvalue())] == ids[:100]
     assert [row["id"] for row in json.loads(rest.getvalue())] == ids[100:]
     assert "Link" not in rest.headers
+
+
+@pytest.mark.parametrize(
+    ("query", "waits"), [("", False), ("?limit=1", False), ("?search=ann", True), ("?gender=female&limit=1", True)]
+)
+def test_a_search_waits_for_its_turn_but_a_page_does_not(owner, people, monkeypatch, query, waits):
+    monkeypatch.setattr(streaming, "TURN_SECONDS", 0.1)
+    turns = []
+    original = streaming.turn
+    monkeypatch.setattr(streaming, "turn", lambda: turns.append(1) or original())
+
+    response = owner.get(PATIENTS + query)
+
+    assert response.status_code == 200
+    assert bool(turns) is waits
