@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm, AdminPasswordChangeForm
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -15,6 +16,7 @@ from django.urls import URLPattern, URLResolver, path, reverse
 
 from healthcare.admin import search
 from healthcare.admin.pagination import ChoicesPaginator
+from healthcare.db.deadlocks import was_rolled_back
 from healthcare.logs import log_access
 
 # What the front page and the sidebar list, in this order; what is not named follows.
@@ -119,13 +121,19 @@ class AdminSite(admin.AdminSite):
         return TemplateResponse(request, "admin/search.html", context)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Keep a form that is sent after the session has expired until its user has logged in again."""
+        """Repeat a view once that ended in a deadlock; hold a form that is sent after the session has expired."""
         inner = super().admin_view(view, cacheable)
 
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if request.method == "POST" and not self.has_permission(request) and view.__name__ != "logout":
                 return self._hold(request)
-            return inner(request, *args, **kwargs)
+            try:
+                return inner(request, *args, **kwargs)
+            except OperationalError as error:
+                # An uploaded file has been read, and would be empty the second time.
+                if request.FILES or not was_rolled_back(error):
+                    raise
+                return inner(request, *args, **kwargs)
 
         return update_wrapper(guarded, inner)
 

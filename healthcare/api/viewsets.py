@@ -26,6 +26,7 @@ from healthcare.api.negotiation import FORMAT, select_format
 from healthcare.api.pagination import KeysetPagination
 from healthcare.api.requests import ApiRequest, check_query
 from healthcare.api.streaming import Rows, largest_row
+from healthcare.db.deadlocks import was_rolled_back
 from healthcare.db.hooks import SIGNALS
 from healthcare.db.writes import CompiledWrites
 from healthcare.fields import ID
@@ -40,9 +41,6 @@ ORDER_AND_PAGE = {
     KeysetPagination.limit_query_param,
     KeysetPagination.cursor_query_param,
 }
-
-# The SQLSTATEs of a deadlock and of a serialization failure.
-ROLLED_BACK = {"40P01", "40001"}
 
 
 def etag_of(body: bytes) -> str:
@@ -69,7 +67,7 @@ class StrictQueryMixin(APIView):
 
     def handle_exception(self, exc: Exception) -> Response:
         """Repeat a write once that the database rolled back to end a deadlock: nothing of it is stored."""
-        if getattr(exc.__cause__, "pgcode", None) in ROLLED_BACK and not connection.in_atomic_block:
+        if was_rolled_back(exc):
             handler = getattr(self, str(self.request.method).lower())
             try:
                 return handler(self.request, *self.args, **self.kwargs)
