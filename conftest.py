@@ -86,7 +86,7 @@ def _settings_of_tests(settings, request):
     cache.clear()
     # Tests that do not read a stream to its end leave their request open.
     settings.USER_CONCURRENT_REQUESTS = 1_000_000
-    ConcurrencyThrottle._at_work.clear()
+    ConcurrencyThrottle._running.clear()
 
 
 @pytest.fixture

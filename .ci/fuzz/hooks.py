@@ -7,7 +7,7 @@ import schemathesis
 STORED = r"already exists|exists already|already assigned|There is no |You have no |This is not your current"
 CONFIGURED = r"This link is wrong|password is too|entirely numeric|too common|Send your current password"
 # Text of nothing but invisible characters; a cursor is opaque, and one parameter cannot require another.
-BEYOND_A_SCHEMA = r"may not be blank|as a spreadsheet writes it|Not a cursor of this list|cursor needs the limit"
+BEYOND_A_SCHEMA = r"may not be blank|into a decimal number|Invalid cursor|required with a cursor"
 EXPLAINED = re.compile(f"{STORED}|{CONFIGURED}|{BEYOND_A_SCHEMA}")
 
 # The document has these rules in words: from such patterns, importers and generators make garbage.

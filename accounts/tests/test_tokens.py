@@ -80,7 +80,7 @@ def test_unknown_wrong_and_inactive_are_the_same_answer_after_the_same_work(owne
     [
         ("", "This field may not be blank."),
         (None, "This field may not be null."),
-        (7, "Not a valid string: send one text, in double quotes."),
+        (7, "Not a valid string: send a JSON string in double quotes."),
         ("a\0b", "Null characters are not allowed."),
         ("\ud800", "Surrogate characters are not allowed: U+D800."),
     ],

@@ -17,7 +17,7 @@ FORBIDDEN = {
     "detail": "Only the user who added this doctor, or staff with the permission for it, may change or delete it."
 }
 TAKEN = {"email": ["A doctor with this e-mail already exists."]}
-STALE = "It was changed since: read it again, then repeat the change with the new ETag."
+STALE = "The record has changed since you read it. Read it again and retry with the new ETag."
 WRITES = [("PUT", {**DOCTOR, "name": "Eve"}), ("PATCH", {"name": "Eve"}), ("DELETE", None)]
 
 
@@ -212,7 +212,7 @@ def test_a_doctor_of_others_patients_stays_and_so_do_all_assignments(request, st
 
     assert (response.status_code, response.json()) == (
         409,
-        {"detail": "Others still use it: it can be deleted once none of their mappings names it."},
+        {"detail": "This record cannot be deleted while mappings of other users refer to it."},
     )
     assert list(Mapping.objects.all()) == [mapping, others]
     assert Doctor.objects.get() == mapping.doctor

@@ -1,4 +1,4 @@
-"""Tell whether a serializer reads and writes plain columns, which needs no instance of its model."""
+"""Detect serializers that only read and write columns, and so need no model instance."""
 
 from functools import cache
 from typing import Any
@@ -12,7 +12,7 @@ from rest_framework.settings import api_settings
 from healthcare.api import serializers
 from healthcare.db.hooks import overridden
 
-# The value in the response is the value of the column: by the `to_representation` of the serializer's field.
+# {to_representation of a serializer field: model fields whose column value it returns unchanged}
 KINDS: dict[Any, tuple[type[models.Field], ...]] = {
     drf.BigIntegerField.to_representation: (models.IntegerField,),  # type: ignore[attr-defined]  # not in the stubs
     drf.BooleanField.to_representation: (models.BooleanField,),
@@ -29,7 +29,7 @@ MODULES = {drf.Field.__module__, relations.__name__, serializers.__name__}
 
 @cache
 def columns(serializer: type[Any], model: Any) -> dict[str, str] | None:
-    """Return {key of the response: attribute of `model`}, or None where the response is more than columns."""
+    """Return {key of the response: attribute of `model`}, or None if the response has other values than columns."""
     if not issubclass(serializer, serializers.ModelSerializer) or serializer.Meta.model is not model:
         return None
     fields = serializer.template()
@@ -40,7 +40,7 @@ def columns(serializer: type[Any], model: Any) -> dict[str, str] | None:
 
 
 def column(field: Any, model: Any) -> str | None:
-    """Return the attribute of `model` whose value `field` returns unchanged."""
+    """Return the attribute of `model` whose value `field` returns unchanged, or None."""
     kinds = KINDS.get(type(field).to_representation)
     formatted = isinstance(field, drf.DateTimeField) and (hasattr(field, "format") or api_settings.DATETIME_FORMAT)
     converted = formatted or getattr(field, "pk_field", None) or getattr(field, "coerce_to_string", False)
@@ -62,7 +62,7 @@ def serializer_write_hooks(serializer: Any, model: Any, action: str) -> list[str
     fields = {name: field for name, field in (serializer.template() or {}).items() if not field.read_only}
     hooks += [name for name, field in fields.items() if field.source not in attributes]
     if action == "update":
-        # They may look at `instance`, which only the plain path has.
+        # They may use `instance`, which compiled SQL does not provide.
         validators = [name for name in dir(serializer) if name.startswith("validate")]
         hooks += overridden(serializer, base, [*validators, "to_internal_value", "run_validation", "get_validators"])
         hooks += ["Meta.validators"] if getattr(serializer.Meta, "validators", None) else []
@@ -71,6 +71,6 @@ def serializer_write_hooks(serializer: Any, model: Any, action: str) -> list[str
 
 
 def needs_instance(field: Any) -> bool:
-    """Tell whether validating `field` may depend on the record that is updated."""
+    """Return whether validating `field` may depend on the record that is updated."""
     validators = [*field.validators, field.default]
-    return type(field).__module__ not in MODULES or any(getattr(one, "requires_context", False) for one in validators)
+    return type(field).__module__ not in MODULES or any(getattr(v, "requires_context", False) for v in validators)

@@ -1,8 +1,8 @@
-"""Decide what of a viewset compiled SQL may answer: whatever runs none of the hooks that it would skip.
+"""Decide which actions of a viewset may use compiled SQL: those without hooks that it would skip.
 
-Django and DRF document many hooks: `perform_create`, `get_queryset`, `Serializer.to_representation`, `Model.save`,
-signals. Where one is defined, the plain path answers, on every database. This is decided once a class, and again when
-a signal gets another receiver.
+Hooks are what Django and DRF document: `perform_create`, `get_queryset`, `Serializer.to_representation`, `Model.save`,
+signals and so on. If one is defined, the ORM path handles the action, on both databases. It is decided once per class,
+and again when a signal gets another receiver.
 """
 
 import logging
@@ -43,7 +43,7 @@ KNOWN_BACKENDS = {filters.FilterBackend, filters.SearchFilter, filters.OrderingF
 
 
 def fixed_shape(get_queryset: Callable[[Any], QuerySet]) -> Callable[[Any], QuerySet]:
-    """Mark a `get_queryset` whose SQL differs by nothing but the id of the user and the values in the path."""
+    """Mark a `get_queryset` whose SQL depends only on the user's id and the values in the path."""
     get_queryset.fixed_shape = True  # type: ignore[attr-defined]
     return get_queryset
 
@@ -63,18 +63,18 @@ class CompiledPath:
 
     @cached_property
     def responds(self) -> bool:
-        """Tell whether a response is a list of columns."""
+        """Return whether responses consist of columns only."""
         hooks = overridden(self.view, self.base, SERIALIZER) + read_hooks(self.model)
         return self._may("respond", hooks if self.columns else [*hooks, self.view.serializer_class.__name__])
 
     @cached_property
     def retrieves(self) -> bool:
-        """Tell whether one record is read by compiled SQL."""
+        """Return whether a single record is read by compiled SQL."""
         return self.responds and self._may("retrieve", self._object_hooks())
 
     @cached_property
     def pages(self) -> bool:
-        """Tell whether lists are paged by `KeysetPagination.get_response`."""
+        """Return whether lists are paginated by `KeysetPagination.get_response`."""
         paginator = self.view.pagination_class
         if paginator is None or not issubclass(paginator, KeysetPagination):
             return False
@@ -83,12 +83,12 @@ class CompiledPath:
 
     @cached_property
     def lists(self) -> bool:
-        """Tell whether a list that is neither filtered nor searched is read by compiled SQL."""
+        """Return whether a list that is neither filtered nor searched is read by compiled SQL."""
         hooks = overridden(self.view, self.base, ["filter_queryset"]) + self._queryset_hooks()
         return self.responds and self._may("list", hooks)
 
     def _writes(self, action: str) -> CompiledWrites | None:
-        """Return the compiled writes, where `action` (create, update or destroy) may use them."""
+        """Return the compiled writes if `action` (create, update or destroy) may use them, else None."""
         if connection.vendor != "postgresql" or not self.responds:
             return None
         hooks = overridden(self.view, self.base, [f"perform_{action}"]) + write_hooks(self.model)
@@ -121,13 +121,13 @@ class CompiledPath:
 
     def _may(self, action: str, hooks: Sequence[str]) -> bool:
         if hooks:
-            log.debug("%s: %s by the plain path, for %s", self.view.__name__, action, ", ".join(hooks))
+            log.debug("%s: %s uses the ORM because of %s", self.view.__name__, action, ", ".join(hooks))
         return not hooks
 
     # SQL
 
     def queryset(self, *path: str) -> QuerySet:
-        """Return the view's queryset with placeholders for the user and for what `path` names in the path."""
+        """Return the view's queryset with placeholders for the user and the parameters of the `path`."""
         view = self.view()
         view.request = SimpleNamespace(user=Placeholder("user"))
         view.kwargs = {name: Placeholder(name) for name in path}
@@ -135,7 +135,7 @@ class CompiledPath:
 
     @cached_property
     def detail_query(self) -> CompiledQuery:
-        """Return the compiled query of one record as its `user` sees it."""
+        """Return the compiled query of one record that `user` may see."""
         return CompiledQuery(
             lambda: self.queryset().filter(pk=Placeholder("pk")).order_by().values_list(*self.attributes)
         )
@@ -150,7 +150,7 @@ class CompiledPath:
         return CompiledWrites(self.model, self.columns or {}, subject)
 
     def compiled_rows(self, order: Order, user_id: int, path: dict[str, int]) -> Rows:
-        """Return the rows of the view's queryset by SQL that is compiled once for each order and kind of key."""
+        """Return the rows of the view's queryset, by SQL that is compiled once for each order and kind of key."""
 
         def fetch(after: After | None, number: int, offset: int) -> list[Row]:
             value, last_id = after or (None, None)
@@ -187,12 +187,12 @@ class CompiledPath:
         )
 
     def _selected(self, order: Order) -> list[str]:
-        """Return the attributes of a row: those of the response, and after them what the key needs beside them."""
+        """Return the attributes of a row: those of the response, then those of the key that are missing."""
         return list(dict.fromkeys([*self.attributes, order.field.attname, self.model._meta.pk.attname]))
 
     @cached_property
     def _timestamps(self) -> list[int]:
-        """Return the positions of the timestamps in a row."""
+        """Return the positions of timestamps in a row."""
         fields = [self.model._meta.get_field(name) for name in self.attributes]
         return [position for position, field in enumerate(fields) if isinstance(field, models.DateTimeField)]
 

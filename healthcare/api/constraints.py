@@ -1,4 +1,4 @@
-"""Turn a constraint that the database enforced into the response for it: 400 on a field, or 409."""
+"""Convert a constraint violation into a response: 400 on a field, or 409."""
 
 import re
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ from healthcare.api.exceptions import CONCURRENT_CHANGE, Conflict
 
 
 def refusal(error: IntegrityError) -> exceptions.APIException:
-    """Return the exception that says what the database refused: a ValidationError on its field, or a Conflict."""
+    """Return the exception for a violated constraint: a ValidationError on its field, or a Conflict."""
     cause = error.__cause__
     diagnostics = getattr(cause, "diag", None)
     if diagnostics is None:
-        # SQLite names the constraint, or for a plain unique one its columns: "UNIQUE constraint failed: t.a, t.b".
+        # SQLite reports the constraint's name, or its columns if unique: "UNIQUE constraint failed: t.a, t.b".
         _, _, name = str(cause or error).partition(" constraint failed")
         name = name.removeprefix(": ").removeprefix("index ").strip("'")
     else:
@@ -26,16 +26,16 @@ def refusal(error: IntegrityError) -> exceptions.APIException:
     constraint = constraints().get(name)
     if constraint:
         return exceptions.ValidationError({field_of(constraint): [constraint.violation_error_message]})
-    # PostgreSQL's English message names the missing reference; other languages and SQLite do not.
+    # Only PostgreSQL's English message contains the column of a missing reference.
     missing = diagnostics and re.match(r"Key \((\w+)_id\)=\(\d+\) is not present", diagnostics.message_detail or "")
     if missing:
-        return exceptions.ValidationError({missing[1]: ["It does not exist any more."]})
+        return exceptions.ValidationError({missing[1]: ["It no longer exists."]})
     return Conflict(CONCURRENT_CHANGE)
 
 
 @cache
 def constraints() -> dict[str, models.BaseConstraint]:
-    """Return every constraint of this project's models, by its name and by how SQLite calls it."""
+    """Return the constraints of all models by name, and by the columns that SQLite reports."""
     found: dict[str, models.BaseConstraint] = {}
     model: Any
     for model in apps.get_models():
@@ -48,7 +48,7 @@ def constraints() -> dict[str, models.BaseConstraint]:
 
 
 def field_of(constraint: Any) -> str:
-    """Return the one field a constraint is about, or `non_field_errors` for a rule over several."""
+    """Return the field of a constraint, or `non_field_errors` if it involves several."""
     if isinstance(constraint, models.CheckConstraint):
         condition: Any = constraint.condition
         fields = condition.referenced_base_fields

@@ -1,4 +1,4 @@
-"""CSV out: the rows of a list as a table (RFC 4180), a row at a time so that it can be streamed."""
+"""CSV responses (RFC 4180), encoded in chunks so that they can be streamed."""
 
 import csv
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from healthcare.tables import escaped
 
 
 class CSVRenderer(renderers.BaseRenderer):
-    """Render a list, or a page of it, with a header line of the keys that its rows have as JSON."""
+    """Render a list or a page of it; the header line has the keys of the JSON objects."""
 
     media_type = "text/csv"
     format = "csv"
@@ -23,13 +23,13 @@ class CSVRenderer(renderers.BaseRenderer):
     def render(
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
     ) -> bytes:
-        # A page of a paginator that has its links in the body, such as DRF's PageNumberPagination.
+        # Paginators such as DRF's PageNumberPagination return their links and the rows in one object.
         objects = data["results"] if isinstance(data, Mapping) else data
         view = renderer_context["view"] if renderer_context else None
         return CSVEncoder(view and view.get_serializer())(objects)
 
     def table(self, rows: Rows, serializer: Any) -> Rows:
-        """Return the same `rows` to be encoded as CSV; an empty list has the keys of `serializer`."""
+        """Return `rows` with CSV encoding; an empty list has the keys of `serializer` as its header."""
         encoder = CSVEncoder(serializer)
         return rows._replace(
             encode=lambda found, number: encoder(rows.objects(found, number)),
@@ -39,7 +39,7 @@ class CSVRenderer(renderers.BaseRenderer):
 
 
 class CSVEncoder:
-    """Encode the rows of one response, in as many calls as it has chunks. The first begins with the header line."""
+    """Encode the rows of one response, one call per chunk; the first call also writes the header line."""
 
     def __init__(self, serializer: Any = None) -> None:
         self.serializer = serializer
@@ -58,7 +58,7 @@ class CSVEncoder:
 
 
 def cell(value: Any) -> str | int:
-    """Return a value as a cell: a text that a spreadsheet would calculate is escaped, as in the admin's exports."""
+    """Return a value as a cell; text that a spreadsheet would evaluate is escaped, as in the admin's exports."""
     if value is None:
         return ""
     if isinstance(value, str):

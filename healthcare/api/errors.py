@@ -1,7 +1,6 @@
-"""Every error of the API is made here, in DRF's shape: `{"detail": "..."}` or `{"<field>": ["...", ...]}`.
+"""All error responses of the API, in DRF's format: `{"detail": "..."}` or `{"<field>": ["...", ...]}`.
 
-The database holds every invariant, so a constraint that refuses a row is an ordinary answer: the constraint's
-`violation_error_message`, on its field.
+Invariants are database constraints. A violation becomes a 400 with the `violation_error_message` on its field.
 """
 
 import logging
@@ -25,21 +24,21 @@ from healthcare.api.json import JSONRenderer, encode, json_response
 
 log = logging.getLogger("healthcare.errors")
 
-# InternalError: a server that has become read-only, for one.
-DATABASE_AWAY: tuple[type[Exception], ...] = (OperationalError, InterfaceError, InternalError)
+# InternalError is raised, for example, by a server that has become read-only.
+DATABASE_UNAVAILABLE: tuple[type[Exception], ...] = (OperationalError, InterfaceError, InternalError)
 
 LOG_IN_FIRST = "Send the header Authorization: Bearer <access>, with the access token of /api/auth/login/."
 SEND_JSON = "Send JSON, with the header Content-Type: application/json."
 USE_HTTPS = "Use https://: this API is not served over plain HTTP."
-LENGTH_REQUIRED = "Send a Content-Length: a body in chunks is not read."
-# The same for a path, a record that is not there, and one that is another user's.
-NOT_FOUND = "Not found: no such path, or no such record that you may see. /api/docs/ lists the paths."
-INTERNAL_ERROR = "Something went wrong on this server. To report it, quote the X-Request-ID header of this answer."
+LENGTH_REQUIRED = "Send a Content-Length header: this server does not accept chunked bodies."
+# The same message for unknown paths, missing records and records of other users, so that it does not reveal the last.
+NOT_FOUND = "Not found: the path or record does not exist, or you have no access to it. See /api/docs/ for all paths."
+INTERNAL_ERROR = "Internal server error. To report it, quote the X-Request-ID header of this response."
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
-    """Turn whatever a view raised into the answer the contract has for it; only a defect becomes a 500."""
-    # Also where the view itself answers something else: the docs and the schema.
+    """Convert an exception of a view into the response the API documents; unexpected exceptions become a 500."""
+    # Errors are JSON also in views with other renderers: the docs and the schema.
     context["request"].accepted_renderer, context["request"].accepted_media_type = JSONRenderer(), "application/json"
     if isinstance(error, Http404 | exceptions.NotFound):
         error = exceptions.NotFound(NOT_FOUND)
@@ -48,14 +47,14 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     elif isinstance(error, exceptions.UnsupportedMediaType):
         advise(error, SEND_JSON)
     elif isinstance(error, exceptions.MethodNotAllowed):
-        advise(error, f"Allowed here: {', '.join(context['view'].allowed_methods)}.")
+        advise(error, f"Allowed: {', '.join(context['view'].allowed_methods)}.")
     elif isinstance(error, SuspiciousOperation):
         error = exceptions.ParseError("The request has too many parameters, or a malformed one.")
     elif isinstance(error, models.ProtectedError):
         error = Conflict()
     elif isinstance(error, IntegrityError):
         error = refusal(error)
-    elif isinstance(error, DATABASE_AWAY):
+    elif isinstance(error, DATABASE_UNAVAILABLE):
         log.error("database unavailable", extra={"data": _request_id(context["request"])}, exc_info=error)
         error = DatabaseUnavailable()
     response = drf_exception_handler(error, context)
@@ -67,7 +66,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
 
 
 def advise(error: Any, advice: str) -> None:
-    """Add to what DRF says is wrong, which may quote the client at length, what is right."""
+    """Append `advice` to DRF's message, truncated because it may quote long input of the client."""
     error.detail = exceptions.ErrorDetail(f"{Truncator(error.detail).chars(120)} {advice}", error.get_codes())
 
 
@@ -75,7 +74,7 @@ def _request_id(request: HttpRequest | Request) -> dict[str, str | None]:
     return {"request_id": getattr(request, "id", None)}
 
 
-# What Django answers when no view of the API was reached
+# Errors raised outside the API's views
 
 
 def json_error(status_code: int, detail: str, **headers: str) -> HttpResponse:
@@ -84,21 +83,21 @@ def json_error(status_code: int, detail: str, **headers: str) -> HttpResponse:
 
 @csrf_exempt
 def not_found(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-    """Answer a path that is nowhere, in JSON under /api/ (404), whatever the verb."""
+    """Return a 404 in JSON, whatever the method."""
     return json_error(404, NOT_FOUND)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer what Django found suspicious, in JSON everywhere (400)."""
+    """Return a 400 in JSON for a SuspiciousOperation."""
     if isinstance(exception, DisallowedHost):
-        return json_error(400, "Invalid Host header: this server answers to those in ALLOWED_HOSTS.")
+        return json_error(400, "Invalid Host header: the host is not in ALLOWED_HOSTS.")
     return json_error(400, "Bad request.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer an exception that escaped every view: 503 while the database is unavailable, else 500."""
+    """Return 503 if the database is unavailable, 409 for a violated constraint, else 500."""
     error = sys.exc_info()[1]
-    if isinstance(error, DATABASE_AWAY):
+    if isinstance(error, DATABASE_UNAVAILABLE):
         log.error("database unavailable", extra={"data": _request_id(request)}, exc_info=error)
         return json_error(503, DatabaseUnavailable.default_detail, **{"Retry-After": str(RETRY_AFTER_SECONDS)})
     if isinstance(error, IntegrityError):

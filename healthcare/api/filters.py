@@ -1,4 +1,4 @@
-"""Filters, search and ordering of lists, as strict as the bodies of requests."""
+"""Filters, search and ordering of lists, validated as strictly as request bodies."""
 
 import re
 from functools import cache
@@ -21,7 +21,7 @@ from healthcare.search import search
 
 
 class FilterBackend(filters.DjangoFilterBackend):
-    """Filter by the view's `filterset_class`, each filter being a query parameter. An empty one does not filter."""
+    """Filter by the view's `filterset_class`; empty query parameters are ignored."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet, view: Any) -> QuerySet:
         if not request.query_params and not filterset_hooks(getattr(view, "filterset_class", None)):
@@ -41,7 +41,7 @@ class FilterBackend(filters.DjangoFilterBackend):
 class SearchFilter(drf_filters.SearchFilter):
     """Find the words of `?search=` in the view's `search_fields`, as `healthcare.search` does.
 
-    A view whose rows are few among those of the table sets `search_by_index = False`.
+    Views that list a small part of their table set `search_by_index = False`.
     """
 
     max_length = 100
@@ -63,10 +63,10 @@ class SearchFilter(drf_filters.SearchFilter):
 
 
 class OrderingFilter(drf_filters.OrderingFilter):
-    """Order by `?ordering=`: one of the view's `ordering_fields`, `-` for descending, and the id where values tie.
+    """Order by `?ordering=`, one of the view's `ordering_fields` with `-` for descending; ties are ordered by id.
 
-    Rows without a value come last. `ordering_prefix` of a view names a column that is the same in every row of a list,
-    and stands before the id in an index: with it, the rows are found in their order.
+    Nulls come last. A view's `ordering_prefix` names a column that is constant within a list and precedes the id in an
+    index, so that the database reads the rows in index order.
     """
 
     def get_ordering(self, request: Request, queryset: QuerySet, view: Any) -> list[str]:
@@ -89,7 +89,7 @@ class OrderingFilter(drf_filters.OrderingFilter):
 
 @cache
 def filterset_hooks(filterset: Any) -> list[str]:
-    """Return the names of what a FilterSet does even where the query has none of its parameters."""
+    """Return the names of what a FilterSet does even if the query has none of its parameters."""
     if filterset is None:
         return []
     filters_of = filterset.base_filters.items()
@@ -101,7 +101,7 @@ def filterset_hooks(filterset: Any) -> list[str]:
 
 
 class IntegerFormField(forms.IntegerField):
-    """A whole number in ASCII digits. Django's takes any script's digits, and `3.0` for 3."""
+    """A whole number in ASCII digits. Django also accepts digits of other scripts, and `3.0`."""
 
     default_error_messages = {"invalid": "Must be a whole number."}
 

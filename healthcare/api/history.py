@@ -22,7 +22,7 @@ ACTIONS = {"+": "created", "~": "changed", "-": "deleted"}
 def versions(
     rows: list[dict[str, Any]], names: list[str], before: dict[str, Any] | None = None
 ) -> list[dict[str, Any]]:
-    """Return history rows (newest first) as the API shows them; `before` is the version before the oldest.
+    """Return history rows (newest first) in the API's format; `before` is the version before the oldest row.
 
     Each: {"id", "action", "at", "by" (a user's id or None), "changes": [{"field", "old", "new"}]}.
     """
@@ -46,7 +46,7 @@ def versions(
 
 
 class HistoryMixin:
-    """Add `history/` to a record; it remains when the record is deleted."""
+    """Add `history/` to a record; it remains available when the record is deleted."""
 
     queryset: Any
     serializer_class: Any
@@ -80,11 +80,11 @@ class HistoryMixin:
             id=lambda row: row["history_id"],
             encode=lambda rows, number: encode(objects(rows, number)),
             objects=objects,
-            # Each version has the old and the new value.
+            # Each version contains old and new values.
             largest=2 * largest_row([tracked[name] for name in names]),
         )
         return respond(request, rows)[0]
 
     def may_read_history(self, user: "User", newest: dict[str, Any]) -> bool:
-        """Tell whether `user` may see the record, existing or deleted, whose newest version is `newest`."""
+        """Return whether `user` may see the record, existing or deleted, whose newest version is `newest`."""
         raise NotImplementedError

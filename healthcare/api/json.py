@@ -1,4 +1,4 @@
-"""JSON in and out: a strict parser, and the encoder of every response."""
+"""A strict JSON parser, and the encoder of all responses."""
 
 import json
 import re
@@ -14,15 +14,15 @@ from rest_framework import exceptions, parsers, renderers
 from healthcare.api.exceptions import PayloadTooLarge
 
 MAX_DEPTH = 32
-# Also matches an unterminated string: otherwise each quote in it would be tried again, up to the end of the body.
+# Also matches an unterminated string; otherwise the match would be retried from each later quote, in quadratic time.
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
 
 
 class JSONParser(parsers.BaseParser):
-    """Parse a body by RFC 8259 as UTF-8, and refuse what parsers disagree about: duplicate keys, NaN, Infinity.
+    """Parse a UTF-8 body by RFC 8259; refuse what parsers treat differently: duplicate keys, NaN, Infinity.
 
-    Raises ParseError (400) for anything malformed, nested too deeply or with a number too long, PayloadTooLarge (413).
+    Raises ParseError (400) if it is malformed, nested too deeply or has too long a number, and PayloadTooLarge (413).
     """
 
     media_type = "application/json"
@@ -43,12 +43,12 @@ class JSONParser(parsers.BaseParser):
         except json.JSONDecodeError as error:
             raise exceptions.ParseError(f"The body is not JSON: {error}.") from None
         except ValueError:
-            # Python's limit on digits, whose message is about Python.
+            # Python's limit on digits; its own message refers to Python settings.
             raise exceptions.ParseError("The body is not acceptable JSON: a number has too many digits.") from None
 
 
 def depth(body: bytes) -> int:
-    """Return how deeply arrays and objects are nested in a JSON text. Python's own limit differs by its version."""
+    """Return the nesting depth of a JSON text; Python's own limit depends on its version."""
     deepest = level = 0
     for bracket in _BRACKET.findall(_STRING.sub(b"", body)):
         level += 1 if bracket in b"[{" else -1
@@ -59,7 +59,7 @@ def depth(body: bytes) -> int:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        raise exceptions.ParseError("The body is not acceptable JSON: a key stands twice in one object.")
+        raise exceptions.ParseError("The body is not acceptable JSON: an object has a duplicate key.")
     return result
 
 
@@ -68,11 +68,11 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def json_response(body: bytes, status: int = 200, **headers: str) -> HttpResponse:
-    """Return a response of JSON that is already encoded."""
+    """Return a response with encoded JSON."""
     return HttpResponse(body, status=status, content_type="application/json", headers=headers)
 
 
-# A key of a request may hold a lone surrogate, which could not be encoded in the error that names it.
+# A key of a request may contain a lone surrogate, which cannot be encoded in the error that quotes it.
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -89,10 +89,10 @@ def _timestamp(value: datetime) -> str:
 
 
 def encode_rows(keys: Iterable[str], rows: Sequence[Sequence[Any]], timestamps: Collection[int]) -> bytes:
-    """Return rows as a JSON array of objects: the bytes `encode` returns, ten times as fast where rows hold timestamps.
+    """Return rows as a JSON array of objects: the same bytes as `encode`, ten times as fast for rows with timestamps.
 
-    `timestamps` are the positions of the columns that do, in UTC. orjson writes them as `encode` does, except for one
-    without microseconds, which it shortens.
+    `timestamps` are the positions of timestamp columns, in UTC. orjson formats them as `encode` does, except that it
+    omits zero microseconds.
     """
     objects = [dict(zip(keys, row, strict=False)) for row in rows]
     if all(row[index] is None or row[index].microsecond for row in rows for index in timestamps):

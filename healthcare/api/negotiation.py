@@ -1,4 +1,4 @@
-"""Content negotiation: the parser of a body by its exact type; JSON for every response, unless the client names CSV."""
+"""Content negotiation: parsers by exact media type; responses are JSON unless the client asks for CSV."""
 
 import re
 from collections.abc import Iterable
@@ -16,10 +16,10 @@ _WEIGHT = re.compile(r"q=([01](?:\.[0-9]{0,3})?)")
 
 
 class ContentNegotiation(negotiation.BaseContentNegotiation):
-    """Choose the first renderer, the view's default, for any `Accept` that does not prefer another one by name."""
+    """Choose the view's first renderer unless `Accept` names another one and prefers it."""
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
-        # An exact match: DRF would also accept `*/*` as JSON.
+        # DRF would also accept `*/*` as JSON.
         media_type = request.content_type.partition(";")[0].strip().lower()
         return next((parser for parser in parsers if parser.media_type == media_type), None)
 
@@ -35,7 +35,7 @@ class ContentNegotiation(negotiation.BaseContentNegotiation):
 
 
 def prefers(accept: str, media_type: str, default: str) -> bool:
-    """Tell whether an Accept header in lower case weighs `media_type` above `default`, or as much as any type."""
+    """Return whether `accept`, in lower case, prefers `media_type` to `default`, or equals the weight of `*/*`."""
     weights = {}
     for item in accept.split(","):
         name, *parameters = map(str.strip, item.split(";"))
@@ -48,7 +48,7 @@ def prefers(accept: str, media_type: str, default: str) -> bool:
 
 
 def select_format(request: Request, renderers: Iterable[BaseRenderer]) -> None:
-    """Choose the renderer that the query parameter `format` names, if any; raise ValidationError if it names none."""
+    """Select the renderer named by the query parameter `format`, if given; raise ValidationError if it is unknown."""
     given = request.query_params.get(FORMAT)
     if given is not None:
         by_format = {renderer.format: renderer for renderer in renderers}

@@ -1,7 +1,7 @@
-"""Keyset pagination: a page starts behind the values of the row before it, so page 10,000 costs what page 1 does.
+"""Keyset pagination: a page starts after the key of the previous page's last row, so all pages cost the same.
 
-See https://use-the-index-luke.com/no-offset. A list without `limit` is the same pages one after another, streamed: its
-memory does not grow with its rows, the database holds no cursor open, and a pooler in front of it does not matter.
+See https://use-the-index-luke.com/no-offset. A list without `limit` streams such pages one after another: memory is
+bounded, no database cursor stays open, and it works behind a connection pooler.
 """
 
 import base64
@@ -22,26 +22,26 @@ from rest_framework.response import Response
 from healthcare.api.json import encode
 from healthcare.api.streaming import Rows, respond
 
-# The value and the id of the row that a page starts behind.
+# The value and the id of the row after which a page starts.
 After = tuple[Any, Any]
 
 
 class Order(NamedTuple):
-    """The order of a list: a field of the model, and the id where values tie."""
+    """The order of a list: a field of the model, then the id for ties."""
 
     field: Field
     descending: bool
-    # A column that is the same in every row, where an index has it in front of the id.
+    # A column that is constant within the list and precedes the id in an index.
     prefix: str | None = None
 
     @classmethod
     def of(cls, model: type[Model], ordering: str, view: Any) -> Self:
-        """Return the order that `ordering` means: the name of a field, with `-` for descending."""
+        """Return the order for `ordering`: the name of a field, with `-` for descending."""
         field: Any = model._meta.get_field(ordering.removeprefix("-"))
         return cls(field, ordering.startswith("-"), getattr(view, "ordering_prefix", None))
 
     def sort(self, queryset: QuerySet, after: After | None = None) -> QuerySet:
-        """Return the rows in this order that come after the one with `after`, its (value, id)."""
+        """Return the rows in this order that come after the row with the (value, id) `after`."""
         return (queryset.filter(self._beyond(*after)) if after else queryset).order_by(*self._keys())
 
     def key(self, row: Model) -> After:
@@ -58,27 +58,27 @@ class Order(NamedTuple):
         return [f"-{self.prefix}" if self.descending else self.prefix, key] if self.prefix else [key]
 
     def _beyond(self, value: Any, last_id: Any) -> Q:
-        """Return the condition of the rows that come after the one with `value` and `last_id`; null comes last."""
+        """Return the condition for rows after the row with `value` and `last_id`; nulls come last."""
         name, side = self.field.name, "lt" if self.descending else "gt"
         tie = Q(**{f"id__{side}": last_id})
         if name == "id":
             return tie
         if value is None:
             return Q(**{f"{name}__isnull": True}) & tie
-        # The first condition is redundant, but with it the database enters an index at the right place.
+        # The first condition is redundant, but lets the database start an index scan at the right place.
         later = Q(**{f"{name}__{side}e": value}) & (Q(**{f"{name}__{side}": value}) | tie)
         return later | Q(**{f"{name}__isnull": True}) if self.field.null else later
 
 
 class KeysetPagination(BasePagination):
-    """`?limit=` asks for a page; the `Link` header leads to the next one by an opaque `?cursor=`."""
+    """Paginate by `?limit=`; the `Link` header has the URL of the next page, with an opaque `?cursor=`."""
 
     limit_query_param = "limit"
     cursor_query_param = "cursor"
     max_limit = 1000
 
     def read_query(self, request: Request, queryset: QuerySet | None, view: Any) -> None:
-        """Read the limit, the order and the cursor; raise ValidationError (400) that names the wrong one."""
+        """Read the limit, the order and the cursor; raise ValidationError (400) on the invalid parameter."""
         self.request = request
         # An empty query string needs no parsing.
         parameters = request.query_params if request.META.get("QUERY_STRING") else {}
@@ -96,7 +96,7 @@ class KeysetPagination(BasePagination):
         return "id"
 
     def paginate_queryset(self, queryset: QuerySet, request: Request, view: Any = None) -> list[Any] | None:
-        """Return the rows of the page, or None where no `limit` asks for one."""
+        """Return the rows of the page, or None without a `limit`."""
         self.read_query(request, queryset, view)
         if self.limit is None:
             return None
@@ -109,7 +109,7 @@ class KeysetPagination(BasePagination):
         return Response(data, headers=self._headers())
 
     def get_response(self, rows: Rows) -> HttpResponse | StreamingHttpResponse:
-        """Return the response of a page or of the whole list, of which little is in memory at a time."""
+        """Return the response for a page or the whole list, in bounded memory."""
         response, self.next_key = respond(self.request, rows, self.after, self.limit)
         for name, value in self._headers().items():
             response[name] = value
@@ -121,11 +121,11 @@ class KeysetPagination(BasePagination):
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         limit = {"type": "integer", "minimum": 1, "maximum": self.max_limit}
         return [
+            parameter(self.limit_query_param, limit, "Rows per page; `Link` has the next page. Without it, all rows."),
+            # Importers send the example, and would invent a value without one.
             parameter(
-                self.limit_query_param, limit, "Rows a page; the `Link` header leads on. Without it, everything."
+                self.cursor_query_param, {"type": "string"}, "Start of the page, from the `Link` header.", example=""
             ),
-            # Importers send the example, and would make up a value without one.
-            parameter(self.cursor_query_param, {"type": "string"}, "Where a page starts: follow `Link`.", example=""),
         ]
 
     def _headers(self) -> dict[str, str]:
@@ -141,14 +141,14 @@ class KeysetPagination(BasePagination):
         given = parameters.get(name)
         if given is None:
             if parameters.get(self.cursor_query_param):
-                raise ValidationError({name: ["A cursor needs the limit it came with."]})
+                raise ValidationError({name: ["A limit is required with a cursor."]})
             return None
         if not re.fullmatch(r"[0-9]{1,9}", given) or not 1 <= int(given) <= self.max_limit:
             raise ValidationError({name: [f"Must be a whole number from 1 to {self.max_limit}."]})
         return int(given)
 
     def _after(self, cursor: str | None) -> After | None:
-        """Return the (value, id) that a cursor holds; None for the first page."""
+        """Return the (value, id) in a cursor; None for the first page."""
         if not cursor:
             return None
         field = self.order.field
@@ -158,12 +158,12 @@ class KeysetPagination(BasePagination):
             if value is not None or not field.null:
                 value = field.clean(value, None)
             last_id = field.model._meta.pk.clean(last_id, None)
-            # What does not encode to the same bytes was not written by `_headers`.
+            # Only accept cursors that `_headers` would produce.
             if not 0 < last_id < 10**18 or encode([value, last_id]) != key:
                 raise ValueError(key)
             return value, last_id
         except (ValueError, TypeError, OverflowError, RecursionError, DjangoValidationError):
-            message = "Not a cursor of this list: follow the Link header."
+            message = "Invalid cursor for this list: use the URL in the Link header unchanged."
             raise ValidationError({self.cursor_query_param: [message]}) from None
 
 

@@ -1,4 +1,4 @@
-"""Object permissions, which the compiled writes know too."""
+"""Object permissions, which compiled writes also enforce."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ ACTIONS = {"PUT": "change", "PATCH": "change", "DELETE": "delete"}
 
 
 class IsCreatorOrHasModelPermission(permissions.BasePermission):
-    """Let the creator of a record change it, and users with the model permission that the admin asks for."""
+    """Allow changes by the creator of a record and by users with the model permission that the admin requires."""
 
     def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:
         options = obj._meta
@@ -25,5 +25,5 @@ class IsCreatorOrHasModelPermission(permissions.BasePermission):
 
     @staticmethod
     def created_by(queryset: QuerySet, user: Any) -> QuerySet:
-        """Return the rows that `user` may change whatever their model permissions are."""
+        """Return the rows that `user` may change without model permissions."""
         return queryset.filter(user=user)

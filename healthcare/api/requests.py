@@ -1,4 +1,4 @@
-"""The types of requests, and the check of their query strings."""
+"""Request types, and validation of query strings."""
 
 from collections.abc import Collection
 from typing import TYPE_CHECKING
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class LoggedRequest(HttpRequest):
-    """A request with its id in the log, and the ids of the records it read or changed (see `logs.log_access`)."""
+    """A request with its id and the ids of the records it read or changed (see `logs.log_access`)."""
 
     id: str
     accessed_ids: list[int]
 
 
 class ApiRequest(Request):
-    """A request to the API by a user who is logged in. DRF delegates other attributes to Django's request."""
+    """An authenticated request to the API. DRF delegates other attributes to Django's request."""
 
     _request: LoggedRequest
     id: str
@@ -28,7 +28,7 @@ class ApiRequest(Request):
 
 
 def check_query(request: Request, allowed: Collection[str]) -> None:
-    """Raise ValidationError (400) that names every query parameter that is unknown, repeated or malformed."""
+    """Raise ValidationError (400) that names all unknown, repeated or malformed query parameters."""
     raw = request.META.get("QUERY_STRING", "")
     if not raw:
         return
@@ -37,13 +37,13 @@ def check_query(request: Request, allowed: Collection[str]) -> None:
     except UnicodeDecodeError:
         raise ValidationError({"detail": "The query string is not UTF-8."}) from None
     if "\0" in text:
-        raise ValidationError({"detail": "The query string holds a NUL character."})
-    known = f"Known here: {', '.join(sorted(allowed))}." if allowed else "This path takes none."
+        raise ValidationError({"detail": "The query string contains a NUL character."})
+    known = f"Allowed: {', '.join(sorted(allowed))}." if allowed else "This path accepts none."
     problems = {}
     for name, values in request.query_params.lists():
         if name not in allowed:
             problems[name] = [f"Unknown query parameter. {known}"]
         elif len(values) > 1:
-            problems[name] = ["Given more than once: send it once."]
+            problems[name] = ["Must be given only once."]
     if problems:
         raise ValidationError(problems)

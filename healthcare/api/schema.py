@@ -1,8 +1,8 @@
-"""The OpenAPI document, by drf-spectacular: what operations have in common is described here once.
+"""The OpenAPI document, by drf-spectacular: what operations have in common.
 
-It is written for client generators: plain types, every key of a response required, errors as shared components. Rules
-that JSON Schema states only by regular expressions, from which importers make garbage, are in the descriptions.
-Examples are on the serializers; views and viewsets name their operations by `extend_schema`.
+It is written for client generators: plain types, required response keys, errors as shared components. Rules that would
+need regular expressions, from which importers generate useless examples, are in the descriptions. Examples are on the
+serializers; views override single operations by `extend_schema`.
 """
 
 from collections.abc import Iterator
@@ -32,9 +32,9 @@ from healthcare.api.serializers import DetailSerializer
 
 # {action: (operation id, summary, description)}
 OPERATIONS = {
-    "list": ("list{Many}", "List the {many}", "All as one array or, with `limit`, one page, whose `Link` leads on."),
-    "create": ("create{One}", "Add a {one}", "A {one} that exists already is refused, so a repeated request is safe."),
-    "retrieve": ("get{One}", "Read a {one}", "The `ETag` names the version; `If-None-Match` saves reading it again."),
+    "list": ("list{Many}", "List the {many}", "All in one array or, with `limit`, one page; `Link` has the next."),
+    "create": ("create{One}", "Add a {one}", "A duplicate {one} is refused, so a request can safely be repeated."),
+    "retrieve": ("get{One}", "Read a {one}", "`ETag` names the version; `If-None-Match` avoids reading it again."),
     "update": ("replace{One}", "Replace a {one}", "With `If-Match`, only if nobody has changed it since."),
     "partial_update": (
         "update{One}",
@@ -44,16 +44,16 @@ OPERATIONS = {
     "destroy": ("delete{One}", "Delete a {one}", "Its history remains."),
     "history": ("get{One}History", "Read the history of a {one}", ""),
 }
-# In the order of use.
+# In the order they are listed in the document.
 METHODS = ("post", "get", "put", "patch", "delete")
 # {status: (name of the component, description, {name of the example: body})}
 ERRORS: dict[int, tuple[str, str, dict[str, Any]]] = {
     400: (
         "BadRequest",
-        "The request is invalid: the reasons by field or query parameter, or `detail`.",
+        "The request is invalid: errors by field or query parameter, or `detail`.",
         {
             "fields": {"name": ["This field is required."], "age": ["Must be a whole number from 0 to 150."]},
-            "query": {"gendr": ["Unknown query parameter. This path takes none."]},
+            "query": {"gendr": ["Unknown query parameter. This path accepts none."]},
             "body": {"detail": "The body is not UTF-8."},
         },
     ),
@@ -75,7 +75,7 @@ ERRORS: dict[int, tuple[str, str, dict[str, Any]]] = {
     409: ("Conflict", "Other records depend on it.", {"used": {"detail": Conflict.default_detail}}),
     411: (
         "LengthRequired",
-        "The server in use reads no body in chunks.",
+        "Chunked bodies are not accepted.",
         {"length": {"detail": errors.LENGTH_REQUIRED}},
     ),
     412: (
@@ -96,7 +96,7 @@ ERRORS: dict[int, tuple[str, str, dict[str, Any]]] = {
     ),
     503: (
         "ServiceUnavailable",
-        "The database is not available: see `Retry-After`.",
+        "The database is unavailable: see `Retry-After`.",
         {"database": {"detail": DatabaseUnavailable.default_detail}},
     ),
 }
@@ -104,7 +104,7 @@ SUCCESS = {"200": "Success.", "201": "Created."}
 ERROR_HEADERS = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 FIELD_ERRORS = {
     "type": "object",
-    "description": "The reasons why each field or query parameter was refused; `non_field_errors` are about several.",
+    "description": "The errors of each field or query parameter; `non_field_errors` concern several fields.",
     "additionalProperties": {"type": "array", "items": {"type": "string"}},
 }
 DETAIL = {"$ref": "#/components/schemas/Detail"}
@@ -117,7 +117,7 @@ def document() -> dict[str, Any]:
 
 
 class CachedGenerator(SchemaGenerator):
-    """Generate the document once a process, as it is the same for everyone but for the server's address."""
+    """Generate the document once per process; only the server's URL differs between requests."""
 
     def get_schema(self, request: Request | None = None, public: bool = False) -> dict[str, Any]:
         url = request.build_absolute_uri("/").rstrip("/") if request else "http://127.0.0.1:8000"
@@ -125,7 +125,7 @@ class CachedGenerator(SchemaGenerator):
 
 
 def finish(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Order the operations as people use them, and add the error responses (a drf-spectacular postprocessing hook)."""
+    """Sort the operations, accounts first, and add the error responses (a drf-spectacular postprocessing hook)."""
     paths = sorted(result["paths"].items(), key=lambda item: not item[0].startswith("/api/auth/"))
     result["paths"] = {
         path: {method: operations[method] for method in METHODS if method in operations} for path, operations in paths
@@ -139,7 +139,7 @@ def finish(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
 
 
 def csv_content(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the CSV of a list whose JSON is described by `content`."""
+    """Return the CSV media type of a list, with the examples of its JSON `content`."""
     examples = {name: {"value": CSVEncoder()(item["value"]).decode()} for name, item in content["examples"].items()}
     return {"schema": {"type": "string"}, "examples": examples}
 
@@ -163,12 +163,12 @@ class JWTScheme(OpenApiAuthenticationExtension):
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "JWT",
-            "description": "Paste the `access` token of the log-in, without `Bearer` in front of it.",
+            "description": "Paste the `access` token of the log-in, without `Bearer`.",
         }
 
 
 class FilterBackend(OpenApiFilterExtension):
-    """The backend's own parameters, instead of those that drf-spectacular derives from django-filter."""
+    """Use the backend's own parameters instead of those that drf-spectacular derives from django-filter."""
 
     target_class = "healthcare.api.filters.FilterBackend"
     priority = 1
@@ -178,7 +178,7 @@ class FilterBackend(OpenApiFilterExtension):
 
 
 class TextField(OpenApiSerializerFieldExtension):
-    """A text as a plain string. A `format` or a `pattern` would refuse the empty value of an optional field."""
+    """Describe text as a plain string; a `format` or `pattern` would refuse the empty value of an optional field."""
 
     target_class = "healthcare.api.serializers.CharField"
     match_subclasses = True
@@ -211,7 +211,7 @@ class Schema(AutoSchema):
         return (self.view.__doc__ or "").strip().split("\n")[0].rstrip(".")
 
     def get_description(self) -> str:
-        """Return the docstring of the action, its general description, or the view's docstring but for its summary."""
+        """Return the docstring of the action, else its general description, else the view's docstring after line 1."""
         docstring: str = get_doc(getattr(self.view, self.action or self.method.lower()))
         if docstring:
             return docstring
@@ -230,7 +230,7 @@ class Schema(AutoSchema):
 
     @property
     def conditional(self) -> bool:
-        """Whether the operation is on a single record that has an ETag."""
+        """Return whether the operation is on a single record with an ETag."""
         return self.has_etag and self.action in ("retrieve", "update", "partial_update", "destroy")
 
     @property
@@ -238,7 +238,7 @@ class Schema(AutoSchema):
         return getattr(self.view, "has_etag", False)
 
     def get_auth(self) -> list[dict[str, Any]]:
-        """Return the ways to authenticate; of a public view, that none is needed."""
+        """Return the authentication methods; `{}` marks a public view."""
         return super().get_auth() or [{}]
 
     # Parameters
@@ -252,10 +252,10 @@ class Schema(AutoSchema):
             return []
         name, example = ("If-None-Match", "none") if self.method == "GET" else ("If-Match", "*")
         examples = [OpenApiExample(name, value=example)]
-        return [OpenApiParameter(name, str, "header", description="An `ETag` that was read before.", examples=examples)]
+        return [OpenApiParameter(name, str, "header", description="An `ETag` from a response.", examples=examples)]
 
     def _get_paginator(self) -> None:
-        """Return None: a page is the same array as the whole list, and needs no component of its own."""
+        """Return None, because a page has the same schema as the whole list."""
 
     def _get_pagination_parameters(self) -> list[dict[str, Any]]:
         paginator = super()._get_paginator() if self.action == "list" else None
@@ -274,17 +274,17 @@ class Schema(AutoSchema):
     # Bodies
 
     def _insert_field_validators(self, field: Field, schema: dict[str, Any]) -> None:
-        # `TextField` has mapped a text already.
+        # `TextField` already maps text.
         if not isinstance(field, CharField):
             super()._insert_field_validators(field, schema)
 
     def _get_serializer_field_meta(self, field: Field, direction: str) -> dict[str, Any]:
-        """Leave out the label, which some generators take for the name of a model."""
+        """Omit the title, which some generators use as the name of a model."""
         meta: dict[str, Any] = super()._get_serializer_field_meta(field, direction)
         return {name: value for name, value in meta.items() if name != "title"}
 
     def _map_basic_serializer(self, serializer: Any, direction: str) -> dict[str, Any]:
-        """Require every key of a response: none is ever left out."""
+        """Require all keys of a response, because none is ever omitted."""
         schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
         return {**schema, "required": list(schema["properties"])} if direction == "response" else schema
 

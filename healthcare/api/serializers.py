@@ -1,4 +1,4 @@
-"""Serializers and fields that are stricter about JSON than those of DRF, and derived from the model only once."""
+"""Serializers and fields that accept fewer JSON types than DRF's and derive their fields once per class."""
 
 import re
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ from healthcare.db.hooks import overridden
 
 
 class CharField(serializers.CharField):
-    """A JSON string. DRF would take a number for one."""
+    """A JSON string; DRF would also accept a number."""
 
-    default_error_messages = {"invalid": "Not a valid string: send one text, in double quotes."}
+    default_error_messages = {"invalid": "Not a valid string: send a JSON string in double quotes."}
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -36,7 +36,7 @@ class GenderField(CharField):
 
 
 class PhoneField(CharField):
-    """A phone number, as text with or without separators, or as a JSON integer; its value has no separators."""
+    """A phone number as text, with or without separators, or as a JSON integer; separators are removed."""
 
     default_error_messages = {
         "invalid": fields.PHONE_MESSAGE,
@@ -44,7 +44,7 @@ class PhoneField(CharField):
     }
 
     def __init__(self, **kwargs: Any) -> None:
-        # The digits are counted by the pattern, and after the separators are dropped.
+        # The validator limits the digits, after separators are removed.
         super().__init__(**{**kwargs, "max_length": None})
 
     def to_internal_value(self, data: Any) -> str:
@@ -56,14 +56,14 @@ class PhoneField(CharField):
 
 
 class AddressField(CharField):
-    """A text of several lines, whose line ends become line feeds."""
+    """Multi-line text; line ends become line feeds."""
 
     def to_internal_value(self, data: Any) -> str:
         return fields.plain_lines(super().to_internal_value(data))
 
 
 class IntegerField(serializers.IntegerField):
-    """A JSON integer, or a string of ASCII digits. DRF would take `true`, `3.0` and `"٣"` too."""
+    """A JSON integer or a string of ASCII digits; DRF would also accept `true`, `3.0` and `"٣"`."""
 
     default_error_messages = {"invalid": "Must be a whole number."}
 
@@ -81,13 +81,13 @@ class IntegerField(serializers.IntegerField):
 
 
 class AgeField(IntegerField):
-    """A whole number, which JSON may also write as `30.0`."""
+    """A whole number; also accepts `30.0`, which is the same number in JSON."""
 
     def to_internal_value(self, data: Any) -> int:
         return super().to_internal_value(int(data) if type(data) is float and data.is_integer() else data)
 
 
-# No docstrings on the base classes: OpenAPI would repeat them for each subclass.
+# The base classes have no docstrings, because OpenAPI would repeat them for each subclass.
 class Serializer(serializers.Serializer):
     def run_validation(self, data: Any = empty) -> dict[str, Any]:
         if not isinstance(data, Mapping):
@@ -95,7 +95,7 @@ class Serializer(serializers.Serializer):
                 {api_settings.NON_FIELD_ERRORS_KEY: ['The body must be a JSON object: {"key": value, ...}.']}
             )
         if prefers_strict(self.context.get("request")):
-            message = f"Unknown field. Known here: {', '.join(self.fields)}."
+            message = f"Unknown field. Allowed: {', '.join(self.fields)}."
             unknown = {name[:100]: [message] for name in data if name not in self.fields}
             if unknown:
                 raise serializers.ValidationError(unknown)
@@ -103,7 +103,7 @@ class Serializer(serializers.Serializer):
 
 
 def prefers_strict(request: Any) -> bool:
-    """Tell whether a request says `Prefer: handling=strict` (RFC 7240, section 4.4)."""
+    """Return whether a request has `Prefer: handling=strict` (RFC 7240, section 4.4)."""
     header = request.META.get("HTTP_PREFER") if request else None
     if not header:
         return False
@@ -125,7 +125,7 @@ class ModelSerializer(Serializer, serializers.ModelSerializer):
 
     @cached_property
     def fields(self) -> BindingDict:
-        """Return the fields, which are derived from the model once a class; each serializer gets copies of its own."""
+        """Return copies of the fields, which are derived from the model once per class."""
         template = self.template()
         if template is None:
             return super().fields
@@ -139,7 +139,7 @@ class ModelSerializer(Serializer, serializers.ModelSerializer):
     @classmethod
     @cache
     def template(cls) -> dict[str, Any] | None:
-        """Return the fields to copy, or None where they may differ from request to request."""
+        """Return the fields to copy, or None if they may differ between requests."""
         shape = [name for name in dir(serializers.ModelSerializer) if name.startswith(("get_", "build_", "include_"))]
         if overridden(cls, ModelSerializer, ["__init__", *shape]):
             return None
@@ -151,28 +151,28 @@ class ModelSerializer(Serializer, serializers.ModelSerializer):
             serializers.ManyRelatedField,
         )
         for field in fields.values():
-            # DRF would do so for each copy.
+            # Evaluate the property now; DRF would do it for each copy.
             field.validators = field.validators[:]
         return None if any(isinstance(field, nested) for field in fields.values()) else fields
 
     def get_validators(self) -> list[Any]:
-        """Return those of `Meta.validators`. DRF's own would query whether a value is taken, and lose the race."""
+        """Return `Meta.validators` only; DRF's uniqueness validators cost a query and cannot prevent races."""
         return list(getattr(self.Meta, "validators", ()))
 
     def update(self, instance: Any, validated_data: dict[str, Any]) -> Any:
-        """Save the record, unless that would change nothing: its history then has no version of it."""
+        """Save the record if a value changes; otherwise its history would get a version without changes."""
         if all(getattr(instance, name, None) == value for name, value in validated_data.items()):
             return instance
         return super().update(instance, validated_data)
 
 
 class DetailSerializer(serializers.Serializer):
-    """The result of an action without a record to return, or an error that is about no field."""
+    """The result of an action that returns no record, or an error that concerns no field."""
 
     detail = serializers.CharField()
 
 
-@extend_schema_field({"description": "Any JSON value; null where there is none."})
+@extend_schema_field({"description": "Any JSON value; null if there is none."})
 class ValueField(serializers.JSONField):
     pass
 
@@ -189,5 +189,5 @@ class RecordVersionSerializer(serializers.Serializer):
     id = serializers.IntegerField()
     action = serializers.CharField(help_text="created, changed, deleted or restored")
     at = serializers.DateTimeField()
-    by = serializers.IntegerField(allow_null=True, help_text="The id of the user who did it.")
+    by = serializers.IntegerField(allow_null=True, help_text="The id of the user who made the change.")
     changes = FieldChangeSerializer(many=True)

@@ -1,6 +1,6 @@
-"""Respond with a list of any length while little of it is in memory at a time.
+"""Respond with a list of any length in bounded memory.
 
-It is read and encoded in chunks of about CHUNK_BYTES, each when the client has taken the one before.
+It is read and encoded in chunks of about CHUNK_BYTES, each after the previous one was sent.
 """
 
 import logging
@@ -19,10 +19,11 @@ log = logging.getLogger("healthcare.lists")
 
 CHUNK_ROWS = 1000
 CHUNK_BYTES = 256 * 1024
-# The first chunk is a whole response for most lists, so it is larger: 190 patients, however large each is.
+# The first chunk is larger, because it is the whole response for most lists: at least 190 patients.
 FIRST_BYTES = 1024 * 1024
-# One thread of a process at a time searches, or reads on in a long list, so that other requests wait for one chunk, not
-# for one of every list. After this many seconds it goes on without its turn: the other may be waiting for the database.
+# Only one thread per process searches or reads further chunks at a time, so that other requests wait for one chunk and
+# not for one of each list. After this many seconds a thread proceeds without the lock, whose holder may wait for the
+# database.
 TURN_SECONDS = 1
 _turn = threading.Lock()
 
@@ -30,18 +31,18 @@ _turn = threading.Lock()
 class Rows(NamedTuple):
     """The rows of a list in their order, read and encoded a chunk at a time."""
 
-    # Return up to `number` rows that come after the one with the key `after`, `offset` of them skipped.
+    # (after, number, offset): return up to `number` rows after the key `after`, skipping `offset` rows.
     fetch: Callable[[Any, int, int], list[Any]]
     key: Callable[[Any], Any]
     id: Callable[[Any], int]
-    # Return the first `number` of `rows` in the format of the response. One more may follow, which is not part of it.
+    # (rows, number): return the first `number` of `rows`, which may have one more, in the format of the response.
     encode: Callable[[list[Any], int], bytes]
-    # Return the same rows as the dictionaries that the response shows.
+    # (rows, number): return the same rows as dictionaries.
     objects: Callable[[list[Any], int], list[Any]]
-    # Bytes of the largest row there may be.
+    # Maximum bytes of a row.
     largest: int
     content_type: str = "application/json"
-    # What `encode` begins and ends with, and what separates two chunks, which go without these.
+    # The start and end of what `encode` returns, stripped from each chunk, and the separator of chunks.
     brackets: tuple[bytes, bytes, bytes] = (b"[", b"]", b",")
     # Whether the database may read many rows for each that it returns.
     scans: bool = False
@@ -51,14 +52,14 @@ class Chunk(NamedTuple):
     data: bytes
     ids: list[int]
     number: int
-    # The key of the last row, where there is another row behind it.
+    # The key of the last row if more rows follow, else None.
     next_key: Any
 
 
 def respond(request: Request, rows: Rows, after: Any = None, limit: int | None = None) -> tuple[Any, Any]:
-    """Return (the response of up to `limit` rows behind `after`, the key of its last row where there are more)."""
+    """Return (the response with up to `limit` rows after `after`, the key of its last row if more rows follow)."""
     if request.method == "HEAD":
-        # Without a Content-Length, nor the Link that takes reading rows (RFC 9110, section 9.3.2).
+        # HEAD may omit headers that require reading rows: Content-Length and Link (RFC 9110, section 9.3.2).
         return StreamingHttpResponse((), content_type=rows.content_type), None
     chunks = read(rows, after, limit)
     first = next(chunks)
@@ -68,7 +69,7 @@ def respond(request: Request, rows: Rows, after: Any = None, limit: int | None =
         return HttpResponse(start + first.data + end, content_type=rows.content_type), first.next_key
     next_key = None
     if limit:
-        # The headers come before the rows, so the last row of this page is looked up first.
+        # The Link header is sent before the rows, so it needs a look-up of the last row of this page.
         last = rows.fetch(first.next_key, 2, limit - first.number - 1)
         next_key = rows.key(last[0]) if len(last) > 1 else None
     body = _body(request.id, rows.brackets, first, chunks)  # type: ignore[attr-defined]  # of this project's middleware
@@ -76,7 +77,7 @@ def respond(request: Request, rows: Rows, after: Any = None, limit: int | None =
 
 
 def read(rows: Rows, after: Any, limit: int | None) -> Iterator[Chunk]:
-    """Return the chunks of a list, each read when it is asked for."""
+    """Yield the chunks of a list, reading each on demand."""
     size = max(1, min(CHUNK_ROWS, FIRST_BYTES // rows.largest))
     left, waits = limit, rows.scans
     start, end, _ = rows.brackets
@@ -101,7 +102,7 @@ def read(rows: Rows, after: Any, limit: int | None) -> Iterator[Chunk]:
 
 @contextmanager
 def turn() -> Iterator[None]:
-    """Wait for the turn of this thread, up to TURN_SECONDS."""
+    """Hold the lock for reading a chunk, or proceed without it after TURN_SECONDS."""
     acquired = _turn.acquire(timeout=TURN_SECONDS)
     try:
         yield
@@ -124,14 +125,14 @@ def _body(
             yield chunk.data
             del chunk
     except Exception as error:
-        # The status is already sent. Breaking the connection keeps a client from taking this part for the whole.
+        # The status is already sent; aborting the connection shows the client that the list is incomplete.
         log.error("list broken off", extra={"data": {"request_id": request_id}}, exc_info=error)
         raise ConnectionAbortedError("the list was broken off") from None
     yield end
 
 
 def largest_row(fields: list[Field]) -> int:
-    """Return the bytes that a row of these `fields` has at most: four a character, and some for its key."""
+    """Return the maximum bytes of a row with these `fields`: four per character, plus its key."""
     unlimited = (JSONField, TextField)
     lengths = [field.max_length or (10_000 if isinstance(field, unlimited) else 10) for field in fields]
     return sum(4 * length + len(field.name) + 10 for field, length in zip(fields, lengths, strict=True))

@@ -1,4 +1,4 @@
-"""DRF throttles that count in fixed windows: one number per key, so a request costs the same at any rate."""
+"""DRF throttles with fixed-window counters: one number per key, so that the rate does not affect their cost."""
 
 import ipaddress
 import logging
@@ -17,25 +17,25 @@ from rest_framework.throttling import BaseThrottle, SimpleRateThrottle
 
 log = logging.getLogger("healthcare.throttling")
 
-# A subscriber has an IPv6 /64 at least, often a /56, a company a /48. Each is counted, wider ones with higher limits.
+# A subscriber has at least an IPv6 /64, often a /56, and a company a /48. All three are counted, with different limits.
 # https://www.ripe.net/publications/docs/ripe-690/
 IPV6_LIMITS = {64: 1, 56: 2, 48: 4}
-# Seconds; a Redis that takes longer to count is as good as none.
+# Seconds.
 REDIS_TIMEOUT = 0.25
 
 
 class Source(NamedTuple):
-    """An address or network that requests come from, and how many times the limit of one address it may use."""
+    """An address or network that requests come from, and the factor by which its limit exceeds that of an address."""
 
     network: str
     factor: int
 
 
 def client_address(request: HttpRequest | Request) -> str:
-    """Return the address that a request comes from.
+    """Return the address of the client.
 
-    X-Forwarded-For is trusted for as many proxies as TRUSTED_PROXIES says, counted from the right; whatever the client
-    wrote into it is further left. Where that entry is no address, it is the peer's.
+    Behind TRUSTED_PROXIES proxies it is that entry of X-Forwarded-For, counted from the right; a client can forge only
+    entries further left. If the entry is not an address, the peer's address is used.
     """
     peer = request.META.get("REMOTE_ADDR", "")
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
@@ -45,7 +45,7 @@ def client_address(request: HttpRequest | Request) -> str:
 
 
 def parsed(text: str) -> str | None:
-    """Return an address in its canonical form, without the port that some gateways add, or None."""
+    """Return an address in canonical form, without the port that some gateways add, or None if it is invalid."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -60,7 +60,7 @@ def parsed(text: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def sources_of(address: str) -> list[Source]:
-    """Return what an address counts as: itself, or its IPv6 networks, the narrowest first."""
+    """Return the sources that count for an address: itself, or its IPv6 networks, the narrowest first."""
     if ":" not in address or not parsed(address):
         return [Source(address, 1)]
     networks = ((ipaddress.ip_network((address, prefix), strict=False), IPV6_LIMITS[prefix]) for prefix in IPV6_LIMITS)
@@ -68,7 +68,7 @@ def sources_of(address: str) -> list[Source]:
 
 
 class Addition(NamedTuple):
-    """Add `amount` to the counter `key`, whose window is of so many seconds."""
+    """Add `amount` to the counter `key`, whose window has this many seconds."""
 
     key: str
     amount: int
@@ -76,20 +76,20 @@ class Addition(NamedTuple):
 
 
 class Count(NamedTuple):
-    """How much a counter has, and the seconds until its window ends."""
+    """The value of a counter, and the seconds until its window ends."""
 
     number: int
     left: float
 
 
 class Counter(Protocol):
-    """Counts in fixed windows. A window starts with its first addition and is never longer than its seconds."""
+    """Counts in fixed windows, none longer than the seconds of its additions."""
 
     def add(self, additions: Sequence[Addition]) -> list[Count]: ...
 
 
 class SharedCounter(Counter, Protocol):
-    """A counter that all processes share, and that can start again."""
+    """A counter that all processes share and that can be reset."""
 
     def forget(self, keys: Iterable[str]) -> None: ...
 
@@ -112,7 +112,7 @@ class CacheCounter:
 
 
 def redis_client(url: str) -> Any:
-    """Return a client that gives up after REDIS_TIMEOUT."""
+    """Return a client without retries whose time-out is REDIS_TIMEOUT."""
     from redis import Redis
     from redis.backoff import NoBackoff
     from redis.retry import Retry
@@ -123,15 +123,15 @@ def redis_client(url: str) -> Any:
 
 
 class RedisCounter:
-    """Counts in Redis, and in `fallback` while Redis does not answer; without a fallback, nothing is counted then.
+    """Counts in Redis, or in `fallback` while Redis is unavailable; without a fallback, nothing is counted then.
 
-    A frozen Redis must not hold the threads of the process: few may wait for it at a time, each for REDIS_TIMEOUT,
-    and after a failure nobody asks it for PAUSE seconds.
+    A frozen Redis must not block all threads of the process: at most CONCURRENT threads wait for it, each for
+    REDIS_TIMEOUT, and after a failure it is not used for PAUSE seconds.
     """
 
     PAUSE = 5
     CONCURRENT = 4
-    # Shared: all counters use the same Redis.
+    # Class attributes, because all counters use the same Redis.
     _asking = BoundedSemaphore(CONCURRENT)
     _paused_until = 0.0
 
@@ -157,7 +157,7 @@ class RedisCounter:
             self._fallback.forget(keys)
 
     def _execute(self, commands: Any) -> list[Any] | None:
-        """Return the answers, or None where Redis does not give them."""
+        """Return the replies, or None if Redis is unavailable."""
         from redis.exceptions import RedisError
 
         if time.monotonic() < RedisCounter._paused_until or not self._asking.acquire(timeout=REDIS_TIMEOUT / 5):
@@ -166,7 +166,7 @@ class RedisCounter:
             return commands.execute()
         except RedisError:
             if time.monotonic() >= RedisCounter._paused_until:
-                log.exception("Redis does not answer: general rates are off, log-ins are counted in the database")
+                log.exception("Redis is unavailable: general rates are off, log-ins are counted in the database")
             RedisCounter._paused_until = time.monotonic() + self.PAUSE
             return None
         finally:
@@ -174,7 +174,7 @@ class RedisCounter:
 
 
 class WindowThrottle(SimpleRateThrottle):
-    """DRF's SimpleRateThrottle, which would store the time of every request, with counters instead."""
+    """DRF's SimpleRateThrottle with counters; DRF's own stores the time of every request."""
 
     counter: Counter = RedisCounter(settings.CACHE_URL) if settings.CACHE_URL else CacheCounter()
     scope: str
@@ -182,7 +182,7 @@ class WindowThrottle(SimpleRateThrottle):
     duration: int
 
     def get_rate(self) -> Any:
-        # DRF reads the rates when the class is made; this way they follow the settings in tests.
+        # DRF reads the rates when the class is created; tests change them later.
         return api_settings.DEFAULT_THROTTLE_RATES[self.scope]
 
     @staticmethod
@@ -193,7 +193,7 @@ class WindowThrottle(SimpleRateThrottle):
         return int(number), {"s": 1, "m": 60, "h": 3600, "d": 86400}[period[0]]
 
     def get_sources(self, request: Any, view: object) -> list[Source]:
-        """Return whom the request counts for; none where this throttle is not about it."""
+        """Return the sources that the request counts for; none if this throttle does not apply to it."""
         return sources_of(client_address(request))
 
     def allow_request(self, request: Any, view: object) -> bool:
@@ -219,7 +219,7 @@ class UserRateThrottle(WindowThrottle):
 
 
 class AnonRateThrottle(WindowThrottle):
-    """Requests of one address that are of no user."""
+    """Unauthenticated requests of one address."""
 
     scope = "anon"
 
@@ -228,22 +228,22 @@ class AnonRateThrottle(WindowThrottle):
 
 
 class ConcurrencyThrottle(BaseThrottle):
-    """Bound the concurrent requests of one user in this process, so that threads are left for others.
+    """Limit the concurrent requests of one user in this process, so that other users find free threads.
 
-    A request counts until its response is closed, streamed ones too; `ApiMiddleware` sees to that.
+    A request counts until its response, streamed or not, is closed; `ApiMiddleware` releases it.
     """
 
     _lock = Lock()
-    _at_work: dict[int, int] = {}
+    _running: dict[int, int] = {}
 
     def allow_request(self, request: Any, view: object) -> bool:
         user_id = request.user.pk
         if user_id is None:
             return True
         with self._lock:
-            if self._at_work.get(user_id, 0) >= settings.USER_CONCURRENT_REQUESTS:
+            if self._running.get(user_id, 0) >= settings.USER_CONCURRENT_REQUESTS:
                 return False
-            self._at_work[user_id] = self._at_work.get(user_id, 0) + 1
+            self._running[user_id] = self._running.get(user_id, 0) + 1
         request._request.release = partial(self._release, user_id)
         return True
 
@@ -253,6 +253,6 @@ class ConcurrencyThrottle(BaseThrottle):
     @classmethod
     def _release(cls, user_id: int) -> None:
         with cls._lock:
-            left = cls._at_work.pop(user_id, 1) - 1
+            left = cls._running.pop(user_id, 1) - 1
             if left:
-                cls._at_work[user_id] = left
+                cls._running[user_id] = left

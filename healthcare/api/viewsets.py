@@ -1,4 +1,4 @@
-"""The viewset every resource is made of: DRF's, with entity tags, locks, and compiled SQL behind it."""
+"""The base viewset of all resources: DRF's, plus entity tags, locks and compiled SQL."""
 
 import hashlib
 from collections.abc import Collection, Sequence
@@ -32,7 +32,7 @@ from healthcare.db.writes import CompiledWrites
 from healthcare.fields import ID
 from healthcare.logs import log_access
 
-# What a router passes to `as_view` beside the attributes of the view.
+# Arguments that a router passes to `as_view` in addition to attributes of the view.
 ROUTER_KWARGS = {"basename", "description", "detail", "name", "schema", "suffix"}
 
 ORDER_AND_PAGE = {
@@ -44,20 +44,20 @@ ORDER_AND_PAGE = {
 
 
 def etag_of(body: bytes) -> str:
-    """Return the strong entity tag of a representation: equal bytes, equal tag (RFC 9110, section 8.8.3)."""
+    """Return the strong entity tag of a representation (RFC 9110, section 8.8.3)."""
     return f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
 
 
 def matches(header: str, etag: str) -> bool:
-    """Tell whether an If-Match or If-None-Match header names `etag`.
+    """Return whether an If-Match or If-None-Match header contains `etag`.
 
-    A weak tag counts as its strong one, also in If-Match: proxies that compress a response weaken its tag.
+    Weak tags are accepted in If-Match too, because proxies that compress a response weaken its tag.
     """
     return header.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in header.split(","))
 
 
 class StrictQueryMixin(APIView):
-    """Refuse query parameters that the view does not know."""
+    """Refuse unknown query parameters."""
 
     request: ApiRequest
     http_method_names: Sequence[str] = ("get", "head", "post", "put", "patch", "delete")
@@ -66,7 +66,7 @@ class StrictQueryMixin(APIView):
         return ()
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Repeat a write once that the database rolled back to end a deadlock: nothing of it is stored."""
+        """Retry a request once if the database rolled it back because of a deadlock or serialization failure."""
         if was_rolled_back(exc):
             handler = getattr(self, str(self.request.method).lower())
             try:
@@ -77,7 +77,7 @@ class StrictQueryMixin(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
-        # A method that the path does not take is a 405, whatever the query.
+        # A method that is not allowed is a 405, whatever the query.
         if request.META.get("QUERY_STRING") and request.method in self.allowed_methods:
             check_query(request, self.get_query_parameters())
             if FORMAT in request.query_params:
@@ -87,29 +87,29 @@ class StrictQueryMixin(APIView):
 class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
     """Create, list, read, update and delete the records of one model.
 
-    A user sees what `visible_to(user)` of the model's queryset returns. Everything else is DRF's: every attribute and
-    method of a ModelViewSet works as documented there, on every database. Where a request runs none of them, it is
-    answered by SQL that was compiled once (`healthcare.api.compiled`).
+    Users see the records that `visible_to(user)` of the model's queryset returns. All attributes and methods of DRF's
+    ModelViewSet work as documented, on both databases. Actions without overridden hooks use SQL that is compiled once
+    (`healthcare.api.compiled`).
     """
 
     queryset: Any
     filter_backends = [FilterBackend, SearchFilter, OrderingFilter]
     pagination_class: Any = KeysetPagination
     ordering_fields: Sequence[str] = ("id",)
-    # Whether a single record has an ETag, and heeds If-Match.
+    # Whether single records have an ETag and support If-Match.
     has_etag = True
 
     @classmethod
     def as_view(cls, actions: Any = None, **initkwargs: Any) -> Any:
         attributes = {name: initkwargs.pop(name) for name in initkwargs.keys() - ROUTER_KWARGS}
         if attributes:
-            # As a class of its own, so that they take part in what is decided once a class.
+            # A separate class, because decisions about compiled SQL are made once per class.
             return type(cls.__name__, (cls,), attributes).as_view(actions, **initkwargs)  # type: ignore[attr-defined]
         return super().as_view(actions, **initkwargs)
 
     @cached_property
     def compiled(self) -> CompiledPath:
-        # Decided again once a signal has another receiver.
+        # Decide again when a signal gets another receiver.
         return self.compiled_path(*[len(signal.receivers) for signal in SIGNALS])
 
     @classmethod
@@ -132,7 +132,7 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
         return {FORMAT} | {item["name"] for kind in kinds for item in kind().get_schema_operation_parameters(cls())}
 
     def get_renderers(self) -> list[BaseRenderer]:
-        """Return the renderers; those of a list include CSV."""
+        """Return the renderers; lists also support CSV."""
         renderers = super().get_renderers()
         return [*renderers, CSVRenderer()] if self.action == "list" else renderers
 
@@ -158,7 +158,7 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
         return response
 
     def _rows(self, paginator: KeysetPagination) -> Rows:
-        """Return the rows of a list: by compiled SQL, else as columns, else as instances for the serializer."""
+        """Return the rows of a list: by compiled SQL, else as columns from the ORM, else as serialized instances."""
         compiled, request = self.compiled, self.request
         narrowed = request.META.get("QUERY_STRING") and request.query_params.keys() - ORDER_AND_PAGE
         if compiled.lists and not narrowed:
@@ -201,7 +201,7 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
             return HttpResponseNotModified(headers={"ETag": etag})
         return json_response(body, ETag=etag)
 
-    # Write: in one compiled statement, or by DRF's methods in a transaction
+    # Write: one compiled statement, or DRF's methods in a transaction
 
     def create(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         serializer = self.get_serializer(data=request.data)
@@ -250,7 +250,7 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
         deleted = None
         writes = "HTTP_IF_MATCH" not in request.META and self.compiled.writes("destroy")
         if writes:
-            # A concurrent insert may reference this row: the plain path then retries under a lock.
+            # If a concurrent insert references this row, retry with the ORM, under a lock.
             with suppress(IntegrityError):
                 deleted = writes.delete(request.user.pk, int(kwargs["pk"]))
         if not deleted:
@@ -259,17 +259,17 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
         return Response({"detail": f"{self.queryset.model._meta.object_name} deleted."})
 
     def _writes(self, action: str, serializer: Any) -> CompiledWrites | None:
-        """Return the compiled writes that store exactly the validated data."""
+        """Return the compiled writes if they can store all validated data, else None."""
         writes = self.compiled.writes(action)
         return writes if writes and serializer.validated_data.keys() <= writes.fields.keys() else None
 
     def _locked_object(self) -> Model:
-        """Return the record, locked until the transaction ends; raise 404, 403 or PreconditionFailed (412)."""
+        """Return the record, locked until the end of the transaction; raise 404, 403 or PreconditionFailed (412)."""
         instance = self.get_object()
         if connection.features.has_select_for_update:
             locked = type(instance)._base_manager.select_for_update(no_key=self.action != "destroy")
             list(locked.filter(pk=instance.pk).values("pk"))
-            # Read again, as a concurrent request may have changed it before the lock.
+            # Read again, because a concurrent request may have changed it before the lock.
             instance = self.get_object()
         if_match = self.request.META.get("HTTP_IF_MATCH")
         if if_match and not matches(if_match, etag_of(encode(self.get_serializer(instance).data))):
@@ -282,7 +282,7 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
 
 
 class Router(SimpleRouter):
-    """A SimpleRouter whose ids are ASCII digits."""
+    """A SimpleRouter that accepts only ids of ASCII digits."""
 
     def get_lookup_regex(self, viewset: Any, lookup_prefix: str = "") -> str:
         by_id = viewset.lookup_field == "pk" and not hasattr(viewset, "lookup_value_regex")

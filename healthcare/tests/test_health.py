@@ -97,7 +97,7 @@ def test_the_answer_is_503_while_the_database_is_unavailable(away, method, path,
     response = away(method, path, body)
 
     assert (response.status_code, response.headers["Content-Type"]) == (503, "application/json")
-    assert response.json() == {"detail": "The database is not available. Try again in a moment."}
+    assert response.json() == {"detail": "The database is unavailable. Try again in a few seconds."}
     assert int(response.headers["Retry-After"]) > 0
 
 

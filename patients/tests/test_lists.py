@@ -183,9 +183,9 @@ def test_a_long_list_waits_for_its_turn_but_not_for_long(owner, people, monkeypa
 # Bad input
 
 LIMIT = "Must be a whole number from 1 to 1000."
-CURSOR = "Not a cursor of this list: follow the Link header."
+CURSOR = "Invalid cursor for this list: use the URL in the Link header unchanged."
 ORDERING = "Must be one of id, name, age, created_at, with - for descending."
-UNKNOWN = "Unknown query parameter. Known here: age, age_max, age_min, cursor, format, gender, limit, ordering, search."
+UNKNOWN = "Unknown query parameter. Allowed: age, age_max, age_min, cursor, format, gender, limit, ordering, search."
 
 
 def test_an_empty_cursor_is_the_first_page(owner, patient):
@@ -199,8 +199,8 @@ def test_an_empty_cursor_is_the_first_page(owner, patient):
             (f"limit={bad}", "limit", LIMIT)
             for bad in ("0", "1001", "-1", "abc", "", "1.0", "%D9%A3", "9" * 30, "1%0A")
         ),
-        ("limit=2&limit=3", "limit", "Given more than once: send it once."),
-        (f"cursor={cursor(1, 1)}", "limit", "A cursor needs the limit it came with."),
+        ("limit=2&limit=3", "limit", "Must be given only once."),
+        (f"cursor={cursor(1, 1)}", "limit", "A limit is required with a cursor."),
         *((f"limit=2&cursor={bad}", "cursor", CURSOR) for bad in ("!", "AAAA", "%C3%A9", "W10", "bnVsbA", "e30")),
         *(
             (f"limit=2&ordering={ordering}&cursor={cursor(*key)}", "cursor", CURSOR)
@@ -237,7 +237,7 @@ def test_an_empty_cursor_is_the_first_page(owner, patient):
             for bad in ("thirty", "3.0", "%D9%A3", "1_0", "true", "9" * 19)
         ),
         ("age_min=x&age_max=9", "age_min", "Must be a whole number."),
-        ("search=%00", "detail", "The query string holds a NUL character."),
+        ("search=%00", "detail", "The query string contains a NUL character."),
         ("search=%FF", "detail", "The query string is not UTF-8."),
     ],
 )
@@ -252,7 +252,7 @@ def test_a_single_patient_takes_no_query(owner, patient):
     response = owner.get(reverse("patients-detail", args=[patient.pk]) + "?limit=1")
 
     assert response.status_code == 400
-    assert response.json() == {"limit": ["Unknown query parameter. This path takes none."]}
+    assert response.json() == {"limit": ["Unknown query parameter. This path accepts none."]}
 
 
 # Costs

@@ -17,7 +17,7 @@ TAKEN = {
         "For another person, such as a twin, change one of them."
     ]
 }
-STALE = "It was changed since: read it again, then repeat the change with the new ETag."
+STALE = "The record has changed since you read it. Read it again and retry with the new ETag."
 
 
 def path_of(patient):

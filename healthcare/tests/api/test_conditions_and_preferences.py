@@ -32,7 +32,7 @@ def test_a_strict_request_refuses_unknown_keys_by_name(owner, path, body, prefer
     response = owner.post(path, {**body, "adress": "x", "id": 9, "created_at": None}, Prefer=prefer)
 
     assert (response.status_code, list(response.json())) == (400, ["adress"])
-    assert response.json()["adress"][0].startswith("Unknown field. Known here: id, name, age,")
+    assert response.json()["adress"][0].startswith("Unknown field. Allowed: id, name, age,")
     assert not Patient.objects.exists()
     assert not Doctor.objects.exists()
 

@@ -43,7 +43,7 @@ def test_what_django_finds_suspicious_is_refused_in_json(db):
 
     assert (response.status_code, response.json()) == (
         400,
-        {"detail": "Invalid Host header: this server answers to those in ALLOWED_HOSTS."},
+        {"detail": "Invalid Host header: the host is not in ALLOWED_HOSTS."},
     )
 
 

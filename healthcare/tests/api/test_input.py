@@ -66,7 +66,7 @@ def test_a_path_without_its_slash_is_the_same_path(owner):
 @pytest.mark.parametrize(
     ("query", "problems"),
     [
-        ("search=%00", {"detail": "The query string holds a NUL character."}),
+        ("search=%00", {"detail": "The query string contains a NUL character."}),
         ("search=%ff", {"detail": "The query string is not UTF-8."}),
         ("%ed%a0%80=1", {"detail": "The query string is not UTF-8."}),
         ("colour=red", {"colour": ["Unknown query parameter. "]}),
@@ -118,7 +118,7 @@ def test_an_unknown_verb_is_refused_with_those_that_are_known(owner, patient, do
     response = owner.request(method, path.format(doctor.pk if "doctors/{" in path else patient.pk))
 
     assert_json(response, 405)
-    assert response.json() == {"detail": f'Method "{method}" not allowed. Allowed here: {response.headers["Allow"]}.'}
+    assert response.json() == {"detail": f'Method "{method}" not allowed. Allowed: {response.headers["Allow"]}.'}
     assert set(response.headers["Allow"].split(", ")) - {"OPTIONS"} == allowed
 
 

@@ -76,7 +76,7 @@ def test_nothing_is_counted_while_redis_does_not_answer(frozen_redis, caplog):
 
     assert counts == [[Count(0, 0)]] * 100
     assert [record.message for record in caplog.records] == [
-        "Redis does not answer: general rates are off, log-ins are counted in the database"
+        "Redis is unavailable: general rates are off, log-ins are counted in the database"
     ]
 
 
@@ -129,8 +129,8 @@ def test_concurrent_requests_of_one_user_are_bounded(transactional_db, owner, st
 @pytest.mark.parametrize(
     ("path", "status"), [("/api/patients/0/", 404), ("/api/patients/?x=1", 400), ("/api/doctors/", 200)]
 )
-def test_a_request_that_ended_in_any_way_is_not_at_work(owner, two_concurrent, path, status):
+def test_a_request_that_ended_in_any_way_is_not_running(owner, two_concurrent, path, status):
     statuses = [owner.get(path).status_code for _ in range(5)]
 
     assert statuses == [status] * 5
-    assert ConcurrencyThrottle._at_work == {}
+    assert ConcurrencyThrottle._running == {}

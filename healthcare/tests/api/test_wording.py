@@ -11,7 +11,7 @@ NO_TOKEN = (
     "Send the header Authorization: Bearer <access>, with the access token of /api/auth/login/."
 )
 WANTED = "Send the access token of /api/auth/login/, not the refresh token, whole and unchanged."
-NOT_FOUND = "Not found: no such path, or no such record that you may see. /api/docs/ lists the paths."
+NOT_FOUND = "Not found: the path or record does not exist, or you have no access to it. See /api/docs/ for all paths."
 NO_JSON = 'Unsupported media type "text/plain" in request. Send JSON, with the header Content-Type: application/json.'
 NO_OBJECT = 'The body must be a JSON object: {"key": value, ...}.'
 PATIENTS = "/api/patients/"
@@ -51,9 +51,9 @@ def test_a_wrong_refresh_token_tells_the_right_one(owner):
     [
         ("GET", "/api/patients/0/", {}, 404, NOT_FOUND),
         ("GET", "/api/nothing/", {}, 404, NOT_FOUND),
-        ("DELETE", PATIENTS, {}, 405, 'Method "DELETE" not allowed. Allowed here: GET, HEAD, POST.'),
-        ("GET", "/api/auth/login/", {}, 405, 'Method "GET" not allowed. Allowed here: POST.'),
-        ("POST", "/api/schema/", {}, 405, 'Method "POST" not allowed. Allowed here: GET, HEAD, OPTIONS.'),
+        ("DELETE", PATIENTS, {}, 405, 'Method "DELETE" not allowed. Allowed: GET, HEAD, POST.'),
+        ("GET", "/api/auth/login/", {}, 405, 'Method "GET" not allowed. Allowed: POST.'),
+        ("POST", "/api/schema/", {}, 405, 'Method "POST" not allowed. Allowed: GET, HEAD, OPTIONS.'),
         (
             "POST",
             PATIENTS,

@@ -278,7 +278,7 @@ def test_a_missing_program_is_named(monkeypatch, tmp_path, command):
         file.touch()
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    with pytest.raises(CommandError, match=r"pg_(dump|restore) is not installed here"):
+    with pytest.raises(CommandError, match=r"pg_(dump|restore) is not installed"):
         call_command(command, file)
 
 

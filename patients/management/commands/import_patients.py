@@ -12,7 +12,7 @@ from rest_framework.exceptions import ValidationError
 from tqdm import tqdm
 
 from accounts.models import User
-from healthcare.api.errors import DATABASE_AWAY
+from healthcare.api.errors import DATABASE_UNAVAILABLE
 from healthcare.db.functions import fold
 from healthcare.db.history import add_first_versions
 from healthcare.imports import Columns
@@ -81,7 +81,7 @@ class Command(BaseCommand):
                     progress.update(len(batch))
         except OSError as error:
             raise CommandError(f"{error.strerror}: {error.filename}.") from error
-        except DATABASE_AWAY as error:
+        except DATABASE_UNAVAILABLE as error:
             raise CommandError(f"The database failed: {error}. What is missing, another run adds.") from error
 
         summary = ", ".join(f"{count} {what}" for what, count in counts.items())
