@@ -116,13 +116,13 @@ def test_a_write_that_ends_a_deadlock_is_repeated_once(owner, doctor, mapping):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_deletion_in_the_admin_that_ends_a_deadlock_is_repeated_once(staff_browser, patient, mapping):
-    """The page locks the assignment, then waits for the patient; the other session locks them the other way round."""
+    """The page locks the patient, then waits for the assignment; the other session locks them the other way round."""
     url = reverse("admin:patients_patient_delete", args=[patient.pk])
     with ExitStack() as waiting:
         with somebody_else("SET LOCAL deadlock_timeout = '20s'") as cursor:
-            cursor.execute("SELECT * FROM patients_patient WHERE id = %s FOR UPDATE", [patient.pk])
-            future = waiting.enter_context(under_way(lambda: staff_browser.post(url, {"post": "yes"})))
             cursor.execute("SELECT * FROM mappings_mapping WHERE id = %s FOR UPDATE", [mapping.pk])
+            future = waiting.enter_context(under_way(lambda: staff_browser.post(url, {"post": "yes"})))
+            cursor.execute("SELECT * FROM patients_patient WHERE id = %s FOR UPDATE", [patient.pk])
         response = future.result()
 
     assert (response.status_code, response.url) == (302, reverse("admin:patients_patient_changelist"))
