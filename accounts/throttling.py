@@ -18,6 +18,8 @@ from rest_framework.throttling import BaseThrottle
 
 from accounts import hashers
 from accounts.models import AttemptWindow
+from healthcare.api.exceptions import ServerBusy
+from healthcare.api.requests import client_has_left
 from healthcare.api.throttling import (
     Addition,
     Count,
@@ -115,6 +117,9 @@ def attempt(request: HttpRequest | Request, account: str) -> Iterator[Attempt]:
     be hashed. Raise ServerBusy (503), or Throttled (429) where there were too many failures.
     """
     with hashers.queue.turn():
+        if client_has_left(request):
+            # While it waited: nobody would read the answer.
+            raise ServerBusy
         throttle = LoginRateThrottle()
         if not throttle.allow_request(request, None):
             raise Throttled(wait=throttle.wait())

@@ -1,11 +1,13 @@
 """The bounded queue in which passwords are hashed, and old hashes."""
 
+import socket
 import threading
 import time
 from contextlib import contextmanager
 
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher, get_hasher
+from django.test import Client
 
 from accounts import hashers
 from accounts.hashers import HashQueue
@@ -196,3 +198,16 @@ def test_the_same_unknown_email_is_always_checked_against_the_same_hash(make_use
 
     assert all(len(chosen) == 1 for chosen in decoys)
     assert len(set.union(*decoys)) > 1
+
+
+@pytest.mark.parametrize(("leaves", "status"), [(False, 200), (True, 503)])
+def test_the_password_of_a_client_that_has_left_is_not_hashed(owner, monkeypatch, leaves, status):
+    monkeypatch.setattr(User, "check_password", lambda *args: not leaves)
+    server, client = socket.socketpair()
+    with server, client:
+        if leaves:
+            client.close()
+        body = {"email": owner.user.email, "password": PASSWORD}
+        response = Client().post(LOGIN, body, "application/json", **{"gunicorn.socket": server})
+
+    assert response.status_code == status

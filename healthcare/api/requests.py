@@ -1,5 +1,6 @@
 """Request types, and validation of query strings."""
 
+import socket
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
@@ -25,6 +26,19 @@ class ApiRequest(Request):
     _request: LoggedRequest
     id: str
     user: "User"
+
+
+def client_has_left(request: HttpRequest | Request) -> bool:
+    """Return whether the client has closed its connection, as far as the server lets an application see it."""
+    connection = request.META.get("gunicorn.socket")
+    if connection is None:
+        return False
+    try:
+        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def check_query(request: Request, allowed: Collection[str]) -> None:
