@@ -77,6 +77,7 @@ cluster-faults: .venv/.tests .venv-cluster/.patroni ## Kill, freeze and cut off 
 
 bench: .venv/.runtime .venv-bench/.peers ## Benchmark against other implementations, into benchmarks/RESULTS.md (ROUNDS=5, SECONDS=3)
 	.venv-bench/bin/python -m benchmarks bench --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
+	.venv-bench/bin/python -m benchmarks pressure --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)
 
 bench-scale: .venv/.runtime .venv-bench/.peers ## Benchmark with 1,000 and with 1,000,000 patients (ROUNDS=5, SECONDS=3)
 	.venv-bench/bin/python -m benchmarks scale --rounds $(or $(ROUNDS),5) --seconds $(or $(SECONDS),3)

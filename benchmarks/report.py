@@ -23,7 +23,7 @@ HEAD = """# Benchmark results
 Written by `make bench`, `make bench-scale`, `make bench-staff` and `make bench-layers`. Only ratios are comparable
 between machines.
 """
-SECTIONS = ("bench", "scale", "staff", "layers")
+SECTIONS = ("bench", "pressure", "scale", "staff", "layers")
 PACKAGES = """
     Django djangorestframework djangorestframework-simplejwt psycopg2-binary orjson
     gunicorn fastapi SQLAlchemy asyncpg pydantic uvicorn uvloop httptools PyJWT argon2-cffi

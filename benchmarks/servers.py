@@ -105,23 +105,30 @@ class Server:
             connection.close()
 
     def processes(self):
-        """Return {PID: CPU seconds used so far} of the server and its workers."""
-        stats = {path.name: _stat(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()}
-        session = str(self.process.pid)
-        return {pid: (int(stat[11]) + int(stat[12])) / TICKS for pid, stat in stats.items() if stat[3:4] == [session]}
+        return processes(self.process.pid)
 
     def settle(self):
-        """Wait until the server is idle; return the CPU seconds used so far."""
-        before = None
-        while (now := self.processes()) != before:
-            before = now
-            time.sleep(0.2)
-        return sum(now.values())
+        return settle(self.process.pid)
 
     def workers(self):
         """Return the PIDs of the workers: the largest processes of the server without children."""
         parents = {_stat(pid)[1] for pid in self.processes()}
         return sorted(self.processes().keys() - parents, key=lambda pid: -memory(pid))[:WORKERS]
+
+
+def processes(session):
+    """Return {PID: CPU seconds used so far} of a server, which leads its own session, and its workers."""
+    stats = {path.name: _stat(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()}
+    return {pid: (int(stat[11]) + int(stat[12])) / TICKS for pid, stat in stats.items() if stat[3:4] == [str(session)]}
+
+
+def settle(session):
+    """Wait until the server is idle; return the CPU seconds used so far."""
+    before = None
+    while (now := processes(session)) != before:
+        before = now
+        time.sleep(0.2)
+    return sum(now.values())
 
 
 def _stat(pid):
