@@ -1,4 +1,4 @@
-"""Who did what to which record, from all histories and the admin's own log; for auditors and administrators."""
+"""The activity page: who did what to which record, from all histories and the admin's log."""
 
 import csv
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ VERBS = {ADDITION: "Added", CHANGE: "Changed", DELETION: "Deleted"}
 
 
 class ActivityForm(forms.Form):
-    """What the activity is narrowed to."""
+    """The filters of the activity page."""
 
     def __init__(self, site: "AdminSite", kinds: list[tuple[str, str]], data: Any) -> None:
         super().__init__(data, auto_id="filter_%s")
@@ -55,7 +55,7 @@ class ActivityForm(forms.Form):
 
 
 class Activity:
-    """The versions and log entries that `request` asks for and its user may view."""
+    """The versions and log entries that match the filters of `request` and that its user may view."""
 
     def __init__(self, site: "AdminSite", request: HttpRequest) -> None:
         self.request = request
@@ -77,13 +77,13 @@ class Activity:
         self.media = site.get_model_admin(get_user_model()).media
 
     def log(self) -> QuerySet:
-        """Return the log entries of what no history has."""
+        """Return the log entries that no history covers."""
         models = [model for model in self.logged_only_as_versions if model._meta.model_name in self.histories]
         types = ContentType.objects.get_for_models(*models).values()
         return LogEntry.objects.exclude(Q(content_type__in=types), object_id__isnull=False)
 
     def sources(self) -> list[tuple[QuerySet, str, str]]:
-        """Return (queryset, its field of the time, its field of the user) of each source that is asked for."""
+        """Return (queryset, name of its time field, name of its user field) of each selected source."""
         kind = self.chosen.get("kind")
         sources = [
             (history.select_related("history_user"), "history_date", "history_user")
@@ -157,7 +157,7 @@ def view(site: "AdminSite", request: HttpRequest) -> HttpResponseBase:
 
 
 def export(activity: Activity, request: HttpRequest) -> HttpResponse:
-    """Return the newest EXPORT_LIMIT entries as CSV, and note that in the log."""
+    """Return the newest EXPORT_LIMIT entries as CSV, and log the export."""
     entries = list(newest(activity))
     log_access(request, (entry.record_id for entry in entries if entry.record_id))
     LogEntry.objects.create(

@@ -1,4 +1,4 @@
-"""Errors in the admin are pages of it; elsewhere they are the API's JSON."""
+"""Error pages of the admin; other paths get the API's JSON errors."""
 
 from typing import Any
 
@@ -10,18 +10,18 @@ from django.urls import reverse
 from healthcare.api import errors
 
 PAGES = {
-    400: ("Bad request", "The browser sent something this page does not understand."),
+    400: ("Bad request", "The browser sent an invalid request."),
     403: ("Not allowed", "Your account has no permission for this page. An administrator can grant it."),
     404: ("Page not found", "There is no such page or record, or it was deleted."),
-    409: ("Changed meanwhile", "Someone changed these records while you did. Open them again; nothing was stored."),
-    500: ("Something went wrong", "Nothing was stored. If it happens again, report it with the number below."),
-    503: ("Not available", "The database does not answer. Nothing was stored; try again in a few seconds."),
+    409: ("Conflict", "Someone else changed these records at the same time. Nothing was saved; open them again."),
+    500: ("Server error", "Nothing was saved. If this happens again, report it with the request number below."),
+    503: ("Unavailable", "The database is unavailable. Nothing was saved; try again in a few seconds."),
 }
 FORM_EXPIRED = "You opened this form before you last logged in. Go back, reload the page and send it again."
 
 
 def error_page(request: HttpRequest, status: int, title: str = "", detail: str = "", **headers: str) -> HttpResponse:
-    """Return the page of an error; from 500 on, and before the user is known, it is made without the database."""
+    """Return an error page; for status 500 and above, and before authentication, without using the database."""
     complete = status < 500 and hasattr(request, "user")
     known_title, known_detail = PAGES.get(status, ("", ""))
     site = admin.site.each_context(request) if complete else {"site_header": admin.site.site_header}
@@ -49,7 +49,7 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer a form without a valid CSRF token: https://docs.djangoproject.com/en/5.2/ref/settings/#csrf-failure-view."""
+    """Return the error page for a form without a valid CSRF token: https://docs.djangoproject.com/en/5.2/ref/settings/#csrf-failure-view."""
     return error_page(request, 403, "Form expired", FORM_EXPIRED)
 
 

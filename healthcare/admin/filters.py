@@ -1,4 +1,4 @@
-"""Filters of the admin's lists: the fields of one form above the list (`admin/change_list.html`)."""
+"""Filters of the admin's lists, shown as one form above the list (`admin/change_list.html`)."""
 
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
@@ -23,7 +23,7 @@ SUGGESTION_SECONDS = 600
 
 
 def start_of(day: date) -> datetime:
-    """Return the beginning of a day in TIME_ZONE."""
+    """Return the start of a day in TIME_ZONE."""
     return timezone.make_aware(datetime.combine(day, time.min))
 
 
@@ -34,7 +34,7 @@ class FilterForm(forms.Form):
 
 
 class FormFilter(admin.FieldListFilter):
-    """A filter made of form fields, {parameter of the query string: field}, and of what their values look for."""
+    """A filter with form fields, {query parameter: field}, whose values become lookups."""
 
     template = "admin/filters/form.html"
 
@@ -55,7 +55,7 @@ class FormFilter(admin.FieldListFilter):
         raise NotImplementedError
 
     def lookups(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Return the lookups of a queryset for the `values` of the form that are not empty."""
+        """Return the queryset lookups for the non-empty `values` of the form."""
         return values
 
     def expected_parameters(self) -> list[str | None]:
@@ -70,7 +70,7 @@ class FormFilter(admin.FieldListFilter):
         return {name: value for name, value in self.form.cleaned_data.items() if value not in (None, "")}
 
     def chosen(self) -> list[tuple[str, str, str]]:
-        """Return (parameter, label, value) of each value that narrows the list."""
+        """Return (parameter, label, value) of each active value."""
         labels = {name: str(field.label) for name, field in self.form.fields.items()}
         return [(name, labels[name], self.label_of(value)) for name, value in self.values().items()]
 
@@ -82,7 +82,7 @@ class FormFilter(admin.FieldListFilter):
 
 
 class ChoiceFilter(FormFilter):
-    """The choices of a field."""
+    """Filter by one of the field's choices."""
 
     def options(self) -> list[tuple[str, str]]:
         return list(self.field.flatchoices)
@@ -106,7 +106,7 @@ class YesNoFilter(ChoiceFilter):
 
 
 class GenderFilter(ChoiceFilter):
-    """The genders, in any case; Django's own filter would read the whole table for their spellings."""
+    """Filter by gender, in any spelling; Django's filter would scan the whole table for distinct values."""
 
     def options(self) -> list[tuple[str, str]]:
         return [(gender, gender.capitalize()) for gender in GENDERS]
@@ -120,7 +120,7 @@ class GenderFilter(ChoiceFilter):
 
 
 class DateFilter(FormFilter):
-    """A range of days, both of them included."""
+    """Filter by a range of days, inclusive."""
 
     def form_fields(self) -> dict[str, forms.Field]:
         name = self.field.verbose_name.capitalize()
@@ -141,7 +141,7 @@ class DateFilter(FormFilter):
 
 
 class Suggestions(forms.TextInput):
-    """A line of text with a datalist."""
+    """A text input with a datalist."""
 
     def __init__(self, options: list[str], attrs: dict[str, Any]) -> None:
         super().__init__(attrs)
@@ -154,7 +154,7 @@ class Suggestions(forms.TextInput):
 
 
 class TextFilter(FormFilter):
-    """Part of a text, in any case; suggests what there is, from the cache."""
+    """Filter by part of a text, ignoring case; suggests existing values, which are cached."""
 
     def form_fields(self) -> dict[str, forms.Field]:
         label = self.field.verbose_name.capitalize()
@@ -172,14 +172,14 @@ class TextFilter(FormFilter):
 
 
 class RecordChoiceField(forms.ModelChoiceField):
-    """A choice of records under the labels that their admin gives them."""
+    """A choice of records, labelled by the `choice_label` of their admin."""
 
     def label_from_instance(self, obj: Model) -> str:
         return admin.site.get_model_admin(type(obj)).choice_label(obj)
 
 
 class RecordFilter(FormFilter):
-    """A related record, chosen by searching."""
+    """Filter by a related record, selected by autocomplete."""
 
     def form_fields(self) -> dict[str, forms.Field]:
         field = RecordChoiceField(
@@ -194,7 +194,7 @@ class RecordFilter(FormFilter):
         return self.field.related_model
 
     def has_output(self) -> bool:
-        """Whether the user may search those records."""
+        """Return whether the user may search the related records."""
         return admin.site.get_model_admin(self.related()).has_view_permission(self.request)
 
     def label_of(self, value: Model) -> str:

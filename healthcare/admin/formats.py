@@ -1,4 +1,4 @@
-"""The files that the admin imports and exports: https://django-import-export.readthedocs.io/en/latest/."""
+"""File formats of the admin's imports and exports: https://django-import-export.readthedocs.io/en/latest/."""
 
 import csv
 import re
@@ -11,15 +11,15 @@ from import_export.formats.base_formats import CSV, XLSX
 
 from healthcare.tables import FORMULA, FileError, Row, csv_rows, escaped, xlsx_rows
 
-# Rows: an import is one transaction. `manage.py import_patients` has no such limit.
+# Rows, because an import is one transaction. `manage.py import_patients` has no such limit.
 IMPORT_LIMIT = 1000
-# What XML, and so an XLSX, cannot hold (https://www.w3.org/TR/xml/#charsets).
+# Characters that XML, and therefore XLSX, cannot contain (https://www.w3.org/TR/xml/#charsets).
 ILLEGAL_IN_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass
 class Table:
-    """The names of columns, and rows."""
+    """A header and rows."""
 
     header: list[str]
     rows: list[Any]
@@ -29,7 +29,7 @@ class Table:
 
 
 def table(rows: Iterable[Row]) -> Table:
-    """Return the rows of a file, each with its number in the file; raise FileError."""
+    """Return the header and the numbered rows of a file; raise FileError."""
     found = Table([], [])
     for line, cells in rows:
         if not found.header:
@@ -61,7 +61,7 @@ class XLSXFormat(XLSX):
         return table(xlsx_rows(content))
 
     def export_data(self, exported: Table, **kwargs: Any) -> bytes:
-        # Imported here, as it takes long.
+        # Imported here because it loads slowly.
         from openpyxl import Workbook
 
         book, file = Workbook(write_only=True), BytesIO()
@@ -74,13 +74,13 @@ class XLSXFormat(XLSX):
 
 
 def xlsx_cell(sheet: Any, text: str) -> Any:
-    """Return a text for a cell of an XLSX; what looks like a formula is marked as text, as Excel's apostrophe does."""
+    """Return text as a cell of an XLSX; like Excel's apostrophe, mark what looks like a formula as text."""
     from openpyxl.cell import WriteOnlyCell
 
     text = ILLEGAL_IN_XML.sub("\ufffd", text)
     if not re.match(FORMULA, text):
         return text
-    # A text that begins with an apostrophe of its own gets another one, which `plain` removes.
+    # Text that starts with an apostrophe gets another one, which `plain` removes.
     cell = WriteOnlyCell(sheet, escaped(text) if text.startswith("'") else text)
     cell.data_type, cell.quotePrefix = "s", True
     return cell

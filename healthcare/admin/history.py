@@ -1,4 +1,4 @@
-"""The admin of histories: every version of every record, read only, and what can be brought back from it."""
+"""The admin of histories: read-only versions of all records, which can be restored."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ RESTORED = "restored"
 
 
 class HistoryAdmin(LoggedAdmin):
-    """Every version of every record, deleted ones included."""
+    """Versions of all records, including deleted ones."""
 
     list_display = ["record", "record_id", "action", "at", "changed_by"]
     list_filter = [
@@ -35,7 +35,7 @@ class HistoryAdmin(LoggedAdmin):
     ordering = ["-history_id"]
     change_form_template = "admin/version.html"
     actions = ["restore"]
-    # Whether the activity page shows versions instead of the entries of the admin's log for the same model.
+    # Whether the activity page shows versions of the model instead of its entries in the admin's log.
     replaces_log = True
 
     @admin.display(description="record")
@@ -59,16 +59,16 @@ class HistoryAdmin(LoggedAdmin):
         return version.history_user and version.history_user.name
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Leave out what the title says."""
+        """Omit the fields that the title contains."""
         return [name for name in super().get_fields(request, obj) if not str(name).startswith("history_")]
 
     def restore_related(self, version: Any, user: AbstractBaseUser | AnonymousUser) -> str:
-        """Restore what was deleted with a record; return what the message says of it."""
+        """Restore what was deleted with a record; return text to append to the success message."""
         return ""
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Model | None:
         version = super().get_object(request, object_id, from_field)
-        # The path names the version, not the record.
+        # The path contains the id of the version, not of the record.
         log_access(request, [version.id] if version else [])
         return version
 
@@ -93,7 +93,7 @@ class HistoryAdmin(LoggedAdmin):
         }
         return super().render_change_form(request, context, *args, **kwargs)
 
-    # Who may do what
+    # Permissions
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -120,7 +120,7 @@ class HistoryAdmin(LoggedAdmin):
         model = self.model.instance_type._meta
         return request.user.has_perm(f"{model.app_label}.{verb}_{model.model_name}")
 
-    # What is brought back
+    # Restoring
 
     @admin.action(description="Restore the selected deleted records", permissions=["restore"])
     def restore(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
@@ -144,7 +144,7 @@ class HistoryAdmin(LoggedAdmin):
         return [path("<int:version_id>/put-back/", view, name=name), *super().get_urls()]
 
     def put_back_view(self, request: HttpRequest, version_id: int) -> HttpResponse:
-        """Give a record the values that it had in a version."""
+        """Set a record to the values of a version."""
         version = self.get_object(request, str(version_id))
         if not self.has_put_back_permission(request):
             raise PermissionDenied
@@ -163,13 +163,13 @@ class HistoryAdmin(LoggedAdmin):
 
 
 def restore(version: Any, user: AbstractBaseUser | AnonymousUser) -> None:
-    """Bring back the record that `version` says was deleted, with its id; raise ValidationError if it can't be."""
+    """Restore the record whose deletion is `version`, with its id; raise ValidationError if that is not possible."""
     with transaction.atomic():
         if version.history_type != "-":
-            raise ValidationError("This version is no deletion.")
+            raise ValidationError("This version is not a deletion.")
         record = version.instance
         if type(record).objects.filter(pk=record.pk).exists():
-            raise ValidationError("The record exists: nothing to restore.")
+            raise ValidationError("The record already exists.")
         record.full_clean()
         record._history_user = user
         record._change_reason = RESTORED
@@ -177,7 +177,7 @@ def restore(version: Any, user: AbstractBaseUser | AnonymousUser) -> None:
 
 
 def put_back(version: Any, user: AbstractBaseUser | AnonymousUser) -> None:
-    """Give the record the values of `version`; raise ValidationError if it can't have them or is deleted."""
+    """Set the record to the values of `version`; raise ValidationError if they are invalid or the record is deleted."""
     with transaction.atomic():
         record = version.instance_type._base_manager.select_for_update().filter(pk=version.id).first()
         if not record:
@@ -194,5 +194,5 @@ def put_back(version: Any, user: AbstractBaseUser | AnonymousUser) -> None:
 
 def differences(version: Any, record: Any) -> list[str]:
     """Return the attributes in which a record differs from one of its versions."""
-    names = [field.attname for field in version.tracked_fields if field.name not in timeline.UNCHANGING]
+    names = [field.attname for field in version.tracked_fields if field.name not in timeline.IMMUTABLE]
     return [name for name in names if getattr(version, name) != getattr(record, name)]

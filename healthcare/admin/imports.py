@@ -1,4 +1,4 @@
-"""One import of the admin: the rows of a file against each other and against what is stored."""
+"""Compare the rows of an imported file with each other and with stored records, and save them."""
 
 import re
 from collections.abc import Iterable
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from accounts.models import User
     from healthcare.admin.resources import RecordResource
 
-FOREIGN_ID = "Left alone: the id belongs to another {}, as name and phone both differ. Without the id, the row is new."
+FOREIGN_ID = "Skipped: this id belongs to another {}, with another name and phone. Remove the id to add a new record."
 
 
 class Import:
-    """What each row of a file does. Needs a transaction: records that rows change are locked until its end.
+    """The planned changes for each row. Requires a transaction, in which the records to change stay locked.
 
-    Reads all records and users that rows refer to in a few queries, however many rows there are.
+    Reads all referenced records and users in a fixed number of queries.
     """
 
     def __init__(self, resource: "RecordResource", columns: Columns, dataset: Table, user: "User") -> None:
@@ -52,7 +52,7 @@ class Import:
         return {record.pk: record for record in records.order_by("pk")}
 
     def read(self, line: int, cells: list[str]) -> RowResult:
-        """Return a row with the record that it would store as `instance`, and the stored one as `original`."""
+        """Return a row with the record to store as `instance` and the stored record as `original`."""
         row = RowResult()
         row.number, row.note, row.row_values = line, "", {}
         try:
@@ -85,7 +85,7 @@ class Import:
         return self.owners[fold(name)] if name else None
 
     def check(self, rows: list[RowResult]) -> None:
-        """Decide what each row does, in their order, as if the rows above were stored."""
+        """Decide for each row, in order, whether it is new, changed, skipped or invalid, given the rows before it."""
         taken = {record.identity(): record.pk for record in self.model.objects.like([row.instance for row in rows])}
         for row in rows:
             if row.original:
@@ -106,7 +106,7 @@ class Import:
                 taken[identity] = row.instance.pk
 
     def follow(self, row: RowResult) -> None:
-        """Compare a row with the record as the rows above leave it; they set the same columns, but for the user."""
+        """Compare a row with the record as changed by earlier rows, which may have set another user."""
         row.original = self.records[row.original.pk]
         if not row.row_values.get("user", "").strip():
             row.instance.user = row.original.user
@@ -117,7 +117,7 @@ class Import:
 
     def refuse_or_skip(self, row: RowResult, constraint: str) -> None:
         if self.resource.skip_existing and not row.original:
-            row.import_type, row.note = RowResult.IMPORT_TYPE_SKIP, "Already here."
+            row.import_type, row.note = RowResult.IMPORT_TYPE_SKIP, "Already exists."
             return
         messages = {item.name: item.violation_error_message for item in self.model._meta.constraints}
         self.refuse(row, ValidationError({"__all__": [messages[constraint]]}))
@@ -146,7 +146,7 @@ class Import:
         )
 
     def shown(self) -> Result:
-        """Return the result with what a preview shows: what each row stores, and what it replaces."""
+        """Return the result with the differences that a preview shows."""
         for row in self.result.rows:
             if row.instance:
                 row.add_instance_info(row.instance)
@@ -166,12 +166,12 @@ class Import:
 
 
 def is_another(record: Any, stored: Any) -> bool:
-    """Return whether an id was probably given by another system: name and phone both differ."""
+    """Return whether an id probably comes from another system, because name and phone both differ."""
     return fold(record.name) != fold(stored.name) and record.phone != stored.phone
 
 
 def users(names: Iterable[str]) -> dict[str, "User"]:
-    """Return {e-mail in lower case, or id: user} of those that are named."""
+    """Return {e-mail in lower case or id: user} for e-mails and ids in `names`."""
     wanted = {fold(name.strip()) for name in names} - {""}
     ids = {name for name in wanted if re.fullmatch(ID, name)}
     found = get_user_model().objects.filter(Q(pk__in=ids) | Q(email__fold__in=wanted - ids)) if wanted else []

@@ -1,4 +1,4 @@
-"""The page of one record, to read, copy and print; its form is one click away."""
+"""A read-only page for each record, to view, copy and print, with a link to its form."""
 
 from typing import Any, NamedTuple
 
@@ -12,19 +12,19 @@ from django.urls import URLPattern, path, reverse
 from healthcare.admin import timeline
 from healthcare.admin.records import RecordAdmin
 
-# Versions on the page; its history has them all.
+# Versions on the page; the history page lists all.
 SHOWN_VERSIONS = 10
 
 
 class Section(NamedTuple):
-    """A table of the page. Each row is (address, cells); the first cell is the link."""
+    """A table of the page. Each row is (URL, cells); the first cell is the link."""
 
     title: str
     columns: list[str]
     rows: list[tuple[str, list[Any]]]
-    # What is said in place of a table without rows.
+    # Shown instead of a table without rows.
     empty: str = ""
-    # The address of the whole list, where the rows are only its beginning.
+    # The URL of the whole list, if there are more rows.
     all_url: str | None = None
 
 
@@ -34,9 +34,9 @@ class PageList(ChangeList):
 
 
 class PageAdmin(RecordAdmin):
-    """The admin of a record with a page. A subclass names its fields and gives its `sections`."""
+    """The admin of records with a page; subclasses set its fields and `sections`."""
 
-    # Of the record: beside its name, and below it.
+    # Fields next to the record's name, and below it.
     banner_fields: list[str] = []
     page_fields: list[str] = []
 
@@ -78,7 +78,7 @@ class PageAdmin(RecordAdmin):
         return render(request, "admin/record_page.html", context)
 
     def facts(self, record: Any, names: list[str]) -> list[tuple[str, Any]]:
-        """Return (label, value) of the fields that have one."""
+        """Return (label, value) of the non-empty fields."""
         fields: list[Any] = [self.opts.get_field(name) for name in names]
         values = [
             (
@@ -91,7 +91,7 @@ class PageAdmin(RecordAdmin):
         ]
         return [(str(field.verbose_name).capitalize(), value) for field, value in values if value != ""]
 
-    # After saving, the page of the record instead of the list.
+    # After saving, redirect to the page of the record instead of the list
 
     def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
         return self._page_or_index(request, obj)

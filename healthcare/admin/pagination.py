@@ -1,4 +1,4 @@
-"""Pages whose rows are counted up to a limit: the count of a search would read the whole table."""
+"""Paginators with a limited count, because counting the matches of a search would scan the whole table."""
 
 from functools import cached_property
 
@@ -6,7 +6,7 @@ from django.core.paginator import Paginator
 
 
 class LimitedPaginator(Paginator):
-    """The first `limit` rows in pages; a list without a filter or a search is counted whole."""
+    """Paginate the first `limit` rows; lists without a filter or search are not limited."""
 
     limit = 5000
 
@@ -18,6 +18,6 @@ class LimitedPaginator(Paginator):
 
 
 class ChoicesPaginator(LimitedPaginator):
-    """The pages of the choices of a field, which are scrolled through."""
+    """Paginate autocomplete choices, which users scroll through."""
 
     limit = 200

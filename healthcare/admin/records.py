@@ -1,4 +1,4 @@
-"""What the admins of all records share: the acting user on every change, one transaction, the log, search, history."""
+"""Base classes of all record admins: acting user, locking, access log, search, undo and history."""
 
 from typing import Any
 
@@ -21,12 +21,12 @@ from healthcare.db.functions import fold
 from healthcare.fields import GENDERS, AddressField, GenderField, gender_spellings
 from healthcare.logs import log_access
 
-# How many deletions a message offers to undo.
+# Up to this many deletions can be undone from the message.
 UNDO_LIMIT = 100
 
 
 class LoggedAdmin(admin.ModelAdmin):
-    """An admin whose lists name in the log whom they show, and whose search is that of the API."""
+    """An admin that logs the ids of listed records and searches like the API."""
 
     list_per_page = 50
     paginator = LimitedPaginator
@@ -34,7 +34,7 @@ class LoggedAdmin(admin.ModelAdmin):
 
     @property
     def media(self) -> forms.Media:
-        """Add what a filter by a related record needs."""
+        """Add the media of filters by a related record."""
         return super().media + AutocompleteSelect(None, self.admin_site).media
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -49,7 +49,7 @@ class LoggedAdmin(admin.ModelAdmin):
         return search.found(queryset, self.get_search_fields(request), search_term), False
 
     def details(self, record: Any) -> str:
-        """Return what tells apart records of the same name."""
+        """Return text that distinguishes records of the same name."""
         return f"#{record.pk}"
 
     def choice_label(self, record: Any) -> str:
@@ -65,7 +65,7 @@ class LoggedAdmin(admin.ModelAdmin):
 
 
 class GenderSelect(forms.Select):
-    """The genders; the one that is stored keeps its spelling."""
+    """A select of genders that keeps the stored spelling."""
 
     def optgroups(self, name: str, value: list[str], attrs: dict[str, Any] | None = None) -> list[Any]:
         stored = value[0] if value else ""
@@ -77,10 +77,10 @@ class GenderSelect(forms.Select):
 
 
 class RecordForm(forms.ModelForm):
-    """The form of a record; it names the version that was read, so that nobody overwrites what they have not seen."""
+    """A form that contains the version that was read, so that it cannot overwrite later changes."""
 
     version = forms.CharField(widget=forms.HiddenInput, required=False)
-    # Who adds the record, where the form does not ask for it.
+    # The user of a new record if the form has no such field.
     acting_user: Any = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -88,7 +88,7 @@ class RecordForm(forms.ModelForm):
         if self.acting_user:
             self.instance.user = self.acting_user
         if self.instance.pk:
-            # The record is locked while it is being saved, so this stays its newest version.
+            # The record is locked while it is saved, so this remains the newest version.
             self.initial["version"] = self.newest_version()
 
     def newest_version(self) -> str:
@@ -96,19 +96,19 @@ class RecordForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any] | None:
         if self.instance.pk and self.cleaned_data.get("version") != self.initial["version"]:
-            raise ValidationError("Someone saved this record after you opened it: open it again. Nothing was stored.")
+            raise ValidationError("Someone saved this record after you opened it. Nothing was saved; open it again.")
         return super().clean()
 
     def _get_validation_exclusions(self) -> set[str]:
-        """Check the constraints that include the user even where the form has no such field."""
+        """Validate constraints that include the user even if the form has no such field."""
         excluded = super()._get_validation_exclusions()  # type: ignore[misc]  # missing in the stubs
         return excluded if "user" in self.fields else excluded - {"user"}
 
 
 class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
-    """The admin of a record with history. Staff see every user's; what they add is theirs unless they say otherwise."""
+    """The admin of records with history. Staff see the records of all users, and own what they add by default."""
 
-    # The field that the overview counts by.
+    # The date field by which the overview counts records.
     overview_date_field = "created_at"
     form = RecordForm
     formfield_overrides = {
@@ -119,7 +119,7 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
 
     @admin.display(description="added by", ordering="user")
     def owner(self, record: Any) -> str:
-        """Name the user without the e-mail, for which a list has no room."""
+        """Return the user's name without the e-mail, to save space in lists."""
         return record.user.name if record.user.is_active else f"{record.user.name} (deactivated)"
 
     @admin.display(description="#", ordering="id")
@@ -136,7 +136,7 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         fields = list(super().get_fields(request, obj))
-        # Read only, a field that the record does not have would be shown without a value.
+        # In a read-only form, fields that only the form declares would be shown without a value.
         if not self.has_change_permission(request, obj):
             fields = [name for name in fields if name not in self.form.declared_fields]
         return fields if obj or self.may_choose_user(request) else [name for name in fields if name != "user"]
@@ -148,25 +148,25 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
         if "user" not in form.base_fields and not change:
-            # Known before the constraints of the record are checked.
+            # Set before the constraints are validated.
             form = type(form.__name__, (form,), {"acting_user": request.user})
         return form
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Model | None:
-        """Return the record, locked while it is being saved, so that one deleted meanwhile does not come back."""
+        """Return the record, locked while it is saved, so that saving cannot recreate a deleted record."""
         record = super().get_object(request, object_id, from_field)
         if record and request.method == "POST":
             return self.get_queryset(request).select_for_update(of=("self",)).filter(pk=record.pk).first()
         return record
 
     def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
-        """Save the record, unless nothing in it has changed."""
+        """Save the record if it changed."""
         if not change or form.changed_data:
             obj._history_user = request.user
             obj.save(force_update=change, force_insert=not change)
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        """Save the assignments made on the page of a record as those of who makes them."""
+        """Save new assignments as added by the acting user."""
         for record in formset.save(commit=False):
             record.user = request.user
             record.save()
@@ -176,7 +176,7 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
     # Deletion
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Return what is deleted with the records; called for the page of confirmation and for the deletion itself."""
+        """Return what is deleted with the records; called for the confirmation page and for the deletion."""
         log_access(request, (record.id for record in objs))
         return super().get_deleted_objects(objs, request)
 
@@ -184,14 +184,14 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
         self.delete_queryset(request, [obj])
 
     def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
-        """Delete the records one by one, each beside what depends on it, as the restoring of one looks for that."""
+        """Delete the records one by one, so that the history has each record next to its dependent records."""
         deleted = [(record, record.pk) for record in queryset]
         for record, _ in deleted:
             record.delete()
         self.offer_undo(request, [pk for _, pk in deleted])
 
     def offer_undo(self, request: HttpRequest, ids: list[int]) -> None:
-        """Add a message with a button that restores the records with these `ids`."""
+        """Add a message with a button that restores the deleted records."""
         history = self.model.history.model
         history_admin = self.admin_site.get_model_admin(history)
         if len(ids) > UNDO_LIMIT or not history_admin.has_restore_permission(request):
@@ -210,7 +210,7 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
         self.message_user(request, form, messages.INFO)
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
-        """Show the deletion of a record that was deleted, where it can be restored."""
+        """Redirect to the last version of a deleted record, where it can be restored."""
         version = self.model.history.filter(id=object_id).first() if object_id.isdecimal() else None
         if not version:
             raise Http404
@@ -219,7 +219,7 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
     # History
 
     def related_history(self, object_id: int) -> list[QuerySet]:
-        """Return versions of other records that belong to the history of this one."""
+        """Return versions of related records to include in the history."""
         return []
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
@@ -244,6 +244,6 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
         return render(request, "admin/record_history.html", context)
 
     def history_form_view(self, request: HttpRequest, object_id: str, version_id: str, **kwargs: Any) -> HttpResponse:
-        """Show a version on its own page."""
+        """Redirect to the page of the version."""
         model = self.model.history.model._meta
         return redirect(f"admin:{model.app_label}_{model.model_name}_change", version_id)

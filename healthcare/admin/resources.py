@@ -1,7 +1,7 @@
-"""The rows of a spreadsheet as records, and records as rows, under the rules of the API.
+"""Import and export of records as spreadsheet rows, with the validation of the API.
 
-What is exported can be edited and imported again: a row with an `id` changes that record, a row without adds one. If a
-row breaks a rule, nothing is imported.
+An export can be edited and imported again: a row with an `id` changes that record, a row without one adds a record. If
+any row is invalid, nothing is imported.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,12 @@ from healthcare.imports import Columns
 if TYPE_CHECKING:
     from accounts.models import User
 
-# Unknown columns that a message names.
-NAMED = 5
+# Number of unknown columns that an error message lists.
+LISTED = 5
 
 
 class RecordResource(Resource):
-    """The rows of a model; a subclass gives its `serializer_class`. A row without a `user` belongs to its importer."""
+    """The rows of a model; subclasses set `serializer_class`. Without a `user`, new records belong to the importer."""
 
     serializer_class: type[ModelSerializer]
 
@@ -50,15 +50,15 @@ class RecordResource(Resource):
         return Table(self.columns(), texts)
 
     def owner(self, user: "User") -> str:
-        """Return how a cell names a user: by e-mail, or by id for those who may not see accounts."""
+        """Return the e-mail of a user, or the id if the importing user may not view accounts."""
         return user.email if self.show_emails else str(user.pk)
 
     def import_data(self, dataset: Table, dry_run: bool = False, user: Any = None, **kwargs: Any) -> Result:
-        """Return what each row does, and do it unless `dry_run` or a row is invalid."""
+        """Return the result of each row, and store the rows unless `dry_run` is set or a row is invalid."""
         columns = Columns(dataset.header, self.serializer_class, others=["id", "created_at", "user"])
-        fault = self.fault(columns, dataset)
-        if fault:
-            return failed(fault)
+        error = self.header_error(columns, dataset)
+        if error:
+            return failed(error)
         try:
             with transaction.atomic():
                 planned = Import(self, columns, dataset, user)
@@ -66,18 +66,18 @@ class RecordResource(Resource):
                     planned.store()
                 return planned.shown()
         except IntegrityError:
-            return failed("Somebody else stored one of these records at the same time.")
+            return failed("Someone else saved one of these records at the same time. Try again.")
 
-    def fault(self, columns: Columns, dataset: Table) -> str:
-        """Return what is wrong with the columns of a file, or nothing."""
+    def header_error(self, columns: Columns, dataset: Table) -> str:
+        """Return the error in the columns of a file, or ""."""
         if columns.unknown:
-            names, more = columns.unknown[:NAMED], len(columns.unknown) - NAMED
-            named = quoted(*(name[:50] for name in names)) + (f" and {more} more" if more > 0 else "")
-            return f"No such column: {named}. The columns are {', '.join(self.columns())}."
+            names, more = columns.unknown[:LISTED], len(columns.unknown) - LISTED
+            listed = quoted(*(name[:50] for name in names)) + (f" and {more} more" if more > 0 else "")
+            return f"Unknown column: {listed}. The columns are {', '.join(self.columns())}."
         if columns.duplicates:
-            return f"More than one column {quoted(*columns.duplicates)}."
+            return f"Duplicate column: {quoted(*columns.duplicates)}."
         if columns.missing and not all(id_.strip() for id_ in columns.texts("id", dataset.rows)):
-            return f"No column {quoted(*columns.missing)}, which a row without an id needs."
+            return f"Missing column: {quoted(*columns.missing)}. Rows without an id require it."
         return ""
 
 

@@ -1,4 +1,4 @@
-"""Search in the admin: its lists, the choices of its forms, and the box in its header."""
+"""Search in the admin's lists, autocomplete fields and header."""
 
 import re
 from collections.abc import Iterable
@@ -12,19 +12,19 @@ from healthcare.fields import ID
 from healthcare.logs import log_access
 from healthcare.search import search
 
-# Per kind of record, in the search of the header.
+# Results per model in the header's search.
 SHOWN = 20
 
 
 def found(queryset: QuerySet, fields: Iterable[str], text: str) -> QuerySet:
-    """Return the records that `text` finds as in the API; `#12` is the record with that id."""
+    """Return the records that match `text`, as in the API; `#12` matches the record with that id."""
     if re.fullmatch(f"#{ID}", text.strip()):
         return queryset.filter(id=int(text.strip()[1:]))
     return search(queryset, fields, text)
 
 
 def results(site: admin.AdminSite, request: HttpRequest, text: str) -> list[dict[str, Any]]:
-    """Return what `text` finds, by kind of record: its name, its first SHOWN records, and the address of its list."""
+    """Return the results for `text` by model: its options, the first SHOWN records, and whether there are more."""
     groups = []
     for model_admin in site._registry.values():
         if hasattr(model_admin, "page_view") and model_admin.has_view_permission(request):

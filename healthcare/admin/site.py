@@ -19,18 +19,18 @@ from healthcare.admin.pagination import ChoicesPaginator
 from healthcare.db.deadlocks import was_rolled_back
 from healthcare.logs import log_access
 
-# What the front page and the sidebar list, in this order; what is not named follows.
+# Sections of the index page and the sidebar; other models are added to Administration.
 SECTIONS = {
     "Clinic": ["Patient", "Doctor", "Mapping"],
     "Administration": ["User", "Group"],
     "History": ["HistoricalPatient", "HistoricalDoctor", "HistoricalMapping", "HistoricalUser"],
 }
-# Prefix of the fields of a form that was sent after the session had expired.
+# Prefix of the fields of a form that was submitted after the session had expired.
 HELD = "held-"
 
 
 class LogInForm(AdminAuthenticationForm):
-    # Django's message says that the e-mail may be case-sensitive, which it is not.
+    # Django's message says that the e-mail may be case-sensitive.
     error_messages = {
         **AdminAuthenticationForm.error_messages,
         "invalid_login": "No active staff account with this e-mail and password.",
@@ -39,14 +39,14 @@ class LogInForm(AdminAuthenticationForm):
 
 class OwnPasswordForm(AdminPasswordChangeForm):
     def save(self, commit: bool = True) -> Any:
-        """Store the new password, unless the password was changed since the old one was checked."""
+        """Store the new password unless the password has changed since the old one was checked."""
         if not self.user.change_password(self.cleaned_data["new_password1"]):
             raise PermissionDenied
         return self.user
 
 
 class LoggedAutocomplete(AutocompleteJsonView):
-    """The choices of a foreign key; the request log names those it offered."""
+    """Autocomplete choices of a foreign key; their ids are added to the request log."""
 
     def get_paginator(self, *args: Any, **kwargs: Any) -> ChoicesPaginator:
         return ChoicesPaginator(*args, **kwargs)
@@ -83,7 +83,7 @@ class AdminSite(admin.AdminSite):
         return [*own, *super().get_urls()]
 
     def activity_view(self, request: HttpRequest) -> HttpResponseBase:
-        # Imported late: the admins that it shows are subclasses of what Django imports with the site.
+        # Imported here to avoid a circular import.
         from healthcare.admin import activity
 
         return activity.view(self, request)
@@ -121,7 +121,7 @@ class AdminSite(admin.AdminSite):
         return TemplateResponse(request, "admin/search.html", context)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Repeat a view once that ended in a deadlock; hold a form that is sent after the session has expired."""
+        """Retry a view once after a deadlock; keep a form that is submitted after the session has expired."""
         inner = super().admin_view(view, cacheable)
 
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -130,7 +130,7 @@ class AdminSite(admin.AdminSite):
             try:
                 return inner(request, *args, **kwargs)
             except OperationalError as error:
-                # An uploaded file has been read, and would be empty the second time.
+                # An uploaded file has already been read and would be empty in the retry.
                 if request.FILES or not was_rolled_back(error):
                     raise
                 return inner(request, *args, **kwargs)
@@ -154,7 +154,7 @@ class AdminSite(admin.AdminSite):
         return TemplateResponse(request, "admin/login.html", context, status=401)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Log in; then offer to send the form that was held, if there is one."""
+        """Log in; then offer to submit the form that was kept, if there is one."""
         fields = [(name, values) for name, values in request.POST.lists() if name.startswith(HELD)]
         held = [(name, value) for name, values in fields for value in values]
         response = super().login(request, {**(extra_context or {}), "held": held})

@@ -1,4 +1,4 @@
-"""Import and export of records as CSV and XLSX in the admin: permissions, the upload until confirmed, messages."""
+"""Import and export of records as CSV and XLSX in the admin: permissions, uploads and messages."""
 
 import base64
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from healthcare.tables import FileError
 if TYPE_CHECKING:
     from django.core.files.uploadedfile import UploadedFile
 
-# Rows: an export is made in memory.
+# Rows, because an export is built in memory.
 EXPORT_LIMIT = 20_000
 UPLOAD_SECONDS = 3600
 
@@ -35,9 +35,9 @@ class UploadExpiredError(Exception):
 
 
 class SessionStorage(BaseStorage):
-    """Keep an upload from its preview to its confirmation: in the database, for an hour, under a random name.
+    """Store an upload in the database between preview and confirmation, for an hour, under a random name.
 
-    A file in a temporary directory would stay there if nobody confirms, and other machines would not have it.
+    A temporary file would remain if the import is not confirmed, and other machines could not read it.
     """
 
     def save(self, data: bytes) -> None:
@@ -59,9 +59,9 @@ class SessionStorage(BaseStorage):
 
 class UploadForm(ImportForm):
     skip_existing = forms.BooleanField(
-        label="Skip rows that are already here",
+        label="Skip existing records",
         required=False,
-        help_text="Otherwise, one such row without an id stops the import.",
+        help_text="Otherwise, a row without an id that matches an existing record is an error.",
     )
 
     def clean_import_file(self) -> "UploadedFile":
@@ -76,21 +76,21 @@ class ConfirmForm(ConfirmImportForm):
 
 
 class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
-    """The admin of a record that is imported and exported; a subclass gives its `resource_classes`."""
+    """The admin of records with import and export; subclasses set `resource_classes`."""
 
     formats = [CSVFormat, XLSXFormat]
     import_form_class = UploadForm
     confirm_form_class = ConfirmForm
     export_form_class = ExportForm
     tmp_storage_class = SessionStorage
-    # Without the byte order mark, Excel would not read a CSV as UTF-8.
+    # With a byte order mark, Excel reads a CSV as UTF-8.
     to_encoding = "utf-8-sig"
 
     def has_import_permission(self, request: HttpRequest) -> bool:
         return self.has_add_permission(request) and self.has_change_permission(request)
 
     def has_export_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user has the permission to export; to view records is not enough to download all."""
+        """Return whether the user has the export permission; permission to view is not sufficient."""
         allowed = request.user.has_perm(f"{self.opts.app_label}.export_{self.opts.model_name}")
         return allowed and self.has_view_permission(request)
 
@@ -102,7 +102,7 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
         ]
 
     def import_template(self, request: HttpRequest) -> HttpResponse:
-        """Answer a CSV with the columns of an import and no rows."""
+        """Return a CSV file with the columns of an import and no rows."""
         if not self.has_import_permission(request):
             raise PermissionDenied
         (resource,) = self.resource_classes
@@ -124,7 +124,7 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
         }
 
     def get_resource_kwargs(self, request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, bool]:
-        """Return what a resource depends on: e-mails of users are for staff who may see accounts."""
+        """Return the arguments of the resource; only staff who may view accounts get e-mails of users."""
         form = kwargs.get("form")
         chosen = getattr(form, "cleaned_data", None) or {}
         return {
@@ -140,9 +140,9 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
         return {}
 
     def get_export_data(self, file_format: Any, request: HttpRequest, queryset: QuerySet, **kwargs: Any) -> str | bytes:
-        """Return the file; raise ValueError, which the form shows, if it would have too many rows."""
+        """Return the file; raise ValueError, which the form displays, for too many rows."""
         if queryset[EXPORT_LIMIT:].exists():
-            raise ValueError(f"More than {EXPORT_LIMIT} rows: narrow the list by a search or a filter first.")
+            raise ValueError(f"More than {EXPORT_LIMIT} rows: use a search or a filter first.")
         return super().get_export_data(file_format, request, queryset, **kwargs)
 
     def add_data_read_fail_error_to_form(self, form: UploadForm, e: Exception) -> None:
@@ -151,12 +151,12 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
         form.add_error("import_file", f"The file {e}")
 
     def init_request_context_data(self, request: HttpRequest, form: ExportForm) -> dict[str, Any]:
-        """Name the columns of an export; an import does not store all of them."""
+        """List the columns of an export, some of which are not imported."""
         fields_list = [(resource.get_display_name(), resource.columns()) for resource in self.resource_classes]
         return {**super().init_request_context_data(request, form), "fields_list": fields_list}
 
     def get_data_for_export(self, request: Any, queryset: QuerySet, **kwargs: Any) -> Any:
-        """Return the rows; name each in the log, and the export among the recent actions."""
+        """Return the rows; add their ids to the request log, and the export to the admin's log."""
         exported = super().get_data_for_export(request, queryset, **kwargs)
         log_access(request, (row[0] for row in exported.rows))
         narrowed = ", ".join(f"{name}={value}" for name, value in request.GET.items() if value)
@@ -170,7 +170,7 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
         return exported
 
     def import_action(self, request: Any, **kwargs: Any) -> HttpResponse:
-        """Show the preview; name the stored records in it in the log."""
+        """Show the preview; add the ids of stored records to the request log."""
         response = super().import_action(request, **kwargs)
         result = (getattr(response, "context_data", None) or {}).get("result")
         if result:
@@ -186,7 +186,7 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
     def process_result(self, result: Any, request: Any) -> HttpResponse:
         """Report the result; the records may have changed since the preview."""
         if result.has_errors() or result.has_validation_errors():
-            return self.upload_again(request, "Nothing was imported: a row breaks a rule now.")
+            return self.upload_again(request, "Nothing was imported: a row has become invalid since the preview.")
         log_access(request, (row.object_id for row in result.rows if row.object_id))
         return super().process_result(result, request)
 

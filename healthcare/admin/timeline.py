@@ -1,4 +1,4 @@
-"""Versions of several histories as one list, newest first: who did what to which record, and what it changed."""
+"""Merge versions of several histories into one list, newest first: who did what to which record, and the changes."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -12,11 +12,10 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 PAGE = 100
-# Rows read beyond a page, which tell that there is another one.
+# Extra rows read after a page: they show whether there is another page, and keep rows of one timestamp together.
 SPARE = 20
 VERBS = {"+": "Added", "~": "Changed", "-": "Deleted"}
-# Known from the version itself.
-UNCHANGING = {"id", "created_at", "assigned_at"}
+IMMUTABLE = {"id", "created_at", "assigned_at"}
 
 
 class Change(NamedTuple):
@@ -26,7 +25,7 @@ class Change(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One line: a version, or another action that was recorded."""
+    """One line: a version, or an action in the admin's log."""
 
     at: datetime
     by: Any
@@ -52,7 +51,7 @@ def page(histories: Iterable[QuerySet], before: str | None = None, size: int = P
 
 
 def timestamp(text: str | None) -> datetime | None:
-    """Return the timestamp with a time zone that a query string has, if it is one."""
+    """Return `text` of a query string as an aware timestamp, or None if it is invalid."""
     try:
         found = parse_datetime((text or "").replace(" ", "+"))
     except ValueError:
@@ -61,9 +60,9 @@ def timestamp(text: str | None) -> datetime | None:
 
 
 def cut(rows: list[tuple[datetime, Any]], size: int) -> tuple[list[tuple[datetime, Any]], datetime | None]:
-    """Return the newest `size` rows, and the timestamp that the others are older than, if there are others.
+    """Return the newest `size` rows and, if there are more, the timestamp before which the next page starts.
 
-    Rows of one timestamp stay together, up to SPARE of them.
+    Up to SPARE rows of one timestamp stay together.
     """
     rows.sort(key=lambda row: (row[0], row[1].pk), reverse=True)
     while 0 < size < len(rows) and rows[size][0] == rows[size - 1][0]:
@@ -72,7 +71,7 @@ def cut(rows: list[tuple[datetime, Any]], size: int) -> tuple[list[tuple[datetim
 
 
 def entries(versions: list[Any]) -> list[Entry]:
-    """Return the entries of `versions`, with two queries for each kind of record among them."""
+    """Return the entries of `versions`, with two queries per model."""
     by_model = defaultdict(list)
     for version in versions:
         by_model[type(version)].append(version)
@@ -106,12 +105,12 @@ def changes(version: Any, before: Any) -> list[Change]:
     return [
         Change(str(field.verbose_name), shown(before, field), shown(version, field))
         for field in version.tracked_fields
-        if field.name not in UNCHANGING and getattr(version, field.attname) != getattr(before, field.attname)
+        if field.name not in IMMUTABLE and getattr(version, field.attname) != getattr(before, field.attname)
     ]
 
 
 def shown(version: Any, field: Any) -> str:
-    """Return the value of a field as people read it."""
+    """Return the value of a field as text."""
     value = getattr(version, field.attname)
     if isinstance(field, ForeignKey) and value is not None:
         related: Any = field.related_model

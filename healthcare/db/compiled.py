@@ -1,8 +1,7 @@
-"""SQL that is compiled once: a queryset with placeholders, which is then only executed.
+"""Querysets with placeholders, whose SQL is compiled once and then only executed.
 
-Building a queryset and compiling it takes Django many times as long as PostgreSQL needs to answer it, and the SQL of
-an endpoint is always the same but for a few values. The shape of the SQL must not depend on those values: a parameter
-cannot be None.
+Building and compiling a queryset takes Django many times as long as PostgreSQL needs to execute it, and the SQL of an
+endpoint only differs in a few values. The SQL must not depend on those values, so a parameter cannot be None.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,7 +16,7 @@ Row = tuple[Any, ...]
 
 
 class Placeholder(Value):
-    """Placeholder for a query parameter; also stands in for a user who is logged in."""
+    """Placeholder for a query parameter; also stands in for a logged-in user."""
 
     is_authenticated = True
 
@@ -26,7 +25,7 @@ class Placeholder(Value):
 
 
 class _Name(str):
-    """Distinguishes a placeholder's name from a parameter that happens to be a string."""
+    """The name of a placeholder, distinguishable from string parameters."""
 
 
 def filled(params: Iterable[Any], values: Mapping[str, Any]) -> list[Any]:
@@ -34,7 +33,7 @@ def filled(params: Iterable[Any], values: Mapping[str, Any]) -> list[Any]:
 
 
 class CompiledQuery:
-    """The rows of a `values_list` queryset that `build()` returns, compiled when it is first used.
+    """The `values_list` queryset that `build()` returns, compiled on first use.
 
     query = CompiledQuery(lambda: Patient.objects.filter(pk=Placeholder("pk")).values_list("id", "name"))
     query.rows(pk=1)  # [(1, "Alice Smith")]

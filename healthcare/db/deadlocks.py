@@ -1,4 +1,4 @@
-"""Recognize what the database rolled back to end a deadlock, and may therefore be repeated."""
+"""Detect transactions that the database rolled back because of a deadlock, which can be retried."""
 
 from django.db import connection
 
@@ -7,5 +7,5 @@ ROLLED_BACK = {"40P01", "40001"}
 
 
 def was_rolled_back(error: Exception) -> bool:
-    """Return whether `error` ended its transaction, so that nothing of it is stored."""
+    """Return whether the database rolled back the whole transaction because of a deadlock or serialization failure."""
     return getattr(error.__cause__, "pgcode", None) in ROLLED_BACK and not connection.in_atomic_block

@@ -1,4 +1,4 @@
-"""Database functions that mean the same on SQLite and PostgreSQL."""
+"""Database functions with the same results on SQLite and PostgreSQL."""
 
 import re
 import unicodedata
@@ -11,22 +11,22 @@ from django.db.models.sql.compiler import SQLCompiler
 
 
 def fold(text: str) -> str:
-    """Return the lower-case form of `text` character by character, as PostgreSQL's LOWER makes it.
+    """Return `text` in lower case, converted character by character like PostgreSQL's LOWER.
 
-    Python's `lower` looks at neighbours (a final sigma) and may give two characters for one (a dotted capital I).
+    Python's `lower` depends on neighbours (final sigma) and may return two characters for one (dotted capital I).
     """
     return "".join(character.lower()[0] for character in text)
 
 
-# Letters that Unicode does not decompose into a base letter and a mark; the last two are a dotless i and a final sigma.
+# Letters that Unicode does not decompose into base letter and mark; the last two are dotless i and final sigma.
 PLAIN_LETTERS = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "\u0131": "i", "\u03c2": "\u03c3"}
-# The combining marks of Latin, Greek and Cyrillic, as Python and PostgreSQL write the pattern.
+# The combining marks of Latin, Greek and Cyrillic, in the syntax of Python and of PostgreSQL.
 MARKS = "[\u0300-\u036f]+"
 POSTGRESQL_MARKS = r"[\u0300-\u036f]+"
 
 
 def searchable(text: str) -> str:
-    """Return `text` in lower case and without accents: `Émile Łukasz` is `emile lukasz`."""
+    """Return `text` in lower case and without accents: `Émile Łukasz` becomes `emile lukasz`."""
     if text.isascii():
         return text.lower()
     plain = fold(re.sub(MARKS, "", unicodedata.normalize("NFKD", text)))
@@ -34,10 +34,10 @@ def searchable(text: str) -> str:
 
 
 class Searchable(Func):
-    """Return the texts of a record, joined by spaces, as `searchable` makes them.
+    """Join the texts of a record by spaces and normalize them like `searchable`.
 
-    On PostgreSQL this is an expression of built-in immutable functions, as an index needs it. For a text that is ASCII,
-    lower case is enough and much cheaper.
+    On PostgreSQL the expression uses only built-in immutable functions, as an index requires. ASCII text is only
+    lower-cased, which is much cheaper.
     """
 
     arg_joiner = " || ' ' || "
@@ -58,9 +58,9 @@ class Searchable(Func):
 @CharField.register_lookup
 @TextField.register_lookup
 class Fold(Transform):
-    """Return the lower-case form of a text by Unicode's rules, also on SQLite, whose LOWER stops at ASCII.
+    """Convert text to lower case by Unicode's rules, also on SQLite, whose LOWER only converts ASCII.
 
-    As a lookup: `name__fold__contains="émile"`; compare with `fold()` of what was asked for.
+    Usable as a lookup, with a folded value: `name__fold__contains=fold("Émile")`.
     """
 
     function = "LOWER"

@@ -10,9 +10,9 @@ from simple_history import models
 
 
 class HistoricalRecords(models.HistoricalRecords):
-    """The versions of a model: 64-bit ids, names for people, and an index of their dates.
+    """django-simple-history's, with 64-bit ids, readable names, and an index on the date.
 
-    Versions are appended, so a BRIN index of a few kilobytes covers them (a b-tree on SQLite).
+    Versions are appended in order of their date, so a BRIN index of a few kilobytes is enough (a b-tree on SQLite).
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -29,7 +29,7 @@ class HistoricalRecords(models.HistoricalRecords):
 
 
 def add_first_versions(records: QuerySet, user: Model) -> int:
-    """Write the first version, by `user`, of each of the `records` in one statement; return how many they are."""
+    """Insert the first version of each of `records`, by `user`, in one statement; return their number."""
     history: Any = records.model.history.model
     columns = [field.column for field in history.tracked_fields]
     own = {

@@ -1,7 +1,7 @@
-"""Find the hooks of a model that SQL written straight to its tables would skip.
+"""Find the hooks of a model that direct SQL would skip.
 
-Whatever Django or django-simple-history documents as a hook must run. So each function here names what a model
-defines beyond the defaults, and compiled SQL is used only where the answer is empty.
+All hooks documented by Django and django-simple-history must run. So these functions return what a model defines beyond
+the defaults, and compiled SQL is used only if there is nothing.
 """
 
 import inspect
@@ -39,7 +39,7 @@ HISTORY_SIGNALS = {
     "post_create_historical_record": post_create_historical_record,
 }
 SIGNALS = [*READ_SIGNALS.values(), *WRITE_SIGNALS.values(), *HISTORY_SIGNALS.values()]
-# How a field of Django returns its value unless a subclass or an option says otherwise.
+# The default implementations, which return the value unchanged.
 PRE_SAVES = {models.Field.pre_save, models.DateField.pre_save, models.DateTimeField.pre_save, models.TimeField.pre_save}
 HISTORY_FIELDS = {"history_id", "history_date", "history_change_reason", "history_type", "history_user"}
 DEFAULT_RECORDS = HistoricalRecords()
@@ -65,7 +65,7 @@ RECORDS_OPTIONS = (
 
 
 def read_hooks(model: Any) -> list[str]:
-    """Return the names of what `model` runs when the ORM loads a row."""
+    """Return the names of the hooks that run when the ORM loads a row of `model`."""
     found = overridden(model, models.Model, READ_METHODS) + listeners(model, READ_SIGNALS)
     found += [
         field.attname
@@ -76,7 +76,7 @@ def read_hooks(model: Any) -> list[str]:
 
 
 def write_hooks(model: Any) -> list[str]:
-    """Return the names of what `model` runs, or needs, when the ORM inserts, updates or deletes a row."""
+    """Return the names of the hooks and options that matter when the ORM writes a row of `model`."""
     options = model._meta
     found = read_hooks(model) + overridden(model, models.Model, WRITE_METHODS) + listeners(model, WRITE_SIGNALS)
     found += [f"Meta.{name}" for name in WRITE_OPTIONS if getattr(options, name)]
@@ -87,19 +87,19 @@ def write_hooks(model: Any) -> list[str]:
 
 
 def delete_relations(model: Any) -> list[Any]:
-    """Return the relations whose rows Django looks at when it deletes a row of `model`."""
+    """Return the relations that Django follows when it deletes a row of `model`."""
     relations: Iterable[Any] = get_candidate_relations_to_delete(model._meta)
     return [relation for relation in relations if relation.on_delete is not models.DO_NOTHING]
 
 
 def overridden(cls: type, base: type, names: Iterable[str]) -> list[str]:
-    """Return those `names` that `cls` defines otherwise than `base`."""
+    """Return the `names` whose definition in `cls` differs from `base`."""
     static = inspect.getattr_static
     return [f"{cls.__name__}.{name}" for name in names if static(cls, name, None) is not static(base, name, None)]
 
 
 def listeners(sender: Any, known: dict[str, Any]) -> list[str]:
-    """Return the names of the `known` signals that anything but django-simple-history itself receives from `sender`."""
+    """Return the `known` signals of `sender` that have receivers other than django-simple-history's."""
     return [
         f"{name} of {sender.__name__}"
         for name, signal in known.items()
@@ -114,7 +114,7 @@ def receivers(signal: Any, sender: Any) -> list[Any]:
 
 
 def _is_special(field: Any) -> bool:
-    """Tell whether a field computes its value in `pre_save` or in the database, or reads it by `from_db_value`."""
+    """Return whether a field computes its value in `pre_save` or the database, or converts it by `from_db_value`."""
     return (
         type(field).pre_save not in PRE_SAVES
         or getattr(field, "auto_now", False)
@@ -127,7 +127,7 @@ def _is_special(field: Any) -> bool:
 
 
 def _history_hooks(model: Any) -> list[str]:
-    """Return what the history of `model` defines beyond the defaults of django-simple-history."""
+    """Return what the history of `model` defines beyond django-simple-history's defaults."""
     owners = [getattr(receiver, "__self__", None) for receiver in receivers(signals.post_save, model)]
     records: Any = [owner for owner in owners if isinstance(owner, HistoricalRecords)]
     if len(records) != 1 or records[0].manager_name != "history":

@@ -1,4 +1,4 @@
-"""Indexes that Django's Meta.indexes cannot describe for both databases."""
+"""Indexes that Meta.indexes cannot define for both databases."""
 
 import sys
 from typing import Any
@@ -12,10 +12,10 @@ from healthcare.db.functions import Searchable
 def create_search_index(
     schema_editor: BaseDatabaseSchemaEditor, model: Any, name: str, fields: tuple[str, ...]
 ) -> None:
-    """Create the index of `healthcare.search` over `fields`: https://www.postgresql.org/docs/current/pgtrgm.html.
+    """Create the index of `healthcare.search` on `fields`: https://www.postgresql.org/docs/current/pgtrgm.html.
 
-    It needs PostgreSQL's extension pg_trgm, which a role that may create in the database may install (PostgreSQL 13 and
-    later). Without the extension, and on SQLite, a search reads the whole table.
+    It requires the extension pg_trgm, which a role with the CREATE privilege on the database can install (PostgreSQL 13
+    and later). Without the extension, and on SQLite, a search scans the table.
     """
     connection = schema_editor.connection
     if connection.vendor != "postgresql":
@@ -30,7 +30,7 @@ def create_search_index(
     texts = Searchable(*fields).resolve_expression(query)
     sql, params = query.get_compiler(connection=connection).compile(texts)
     sql = sql.replace(f"{schema_editor.quote_name(model._meta.db_table)}.", "")
-    # A search also reads what is not yet in the index proper: a short list keeps it fast after many inserts.
+    # A search also scans the pending list; a short one keeps searches fast after many inserts.
     schema_editor.execute(
         f"CREATE INDEX {name} ON {model._meta.db_table} USING gin (({sql}) gin_trgm_ops)"
         " WITH (gin_pending_list_limit = 512)",

@@ -1,10 +1,10 @@
-"""Databases by a name that people recognise."""
+"""Names of databases for messages."""
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 def described(connection: BaseDatabaseWrapper) -> str:
-    """Return which database this is, such as `SQLite /srv/db.sqlite3` or `PostgreSQL clinic at localhost:5432`."""
+    """Return the name of a database, such as `SQLite /srv/db.sqlite3` or `PostgreSQL clinic at localhost:5432`."""
     if connection.vendor == "sqlite":
         return f"SQLite {connection.settings_dict['NAME']}"
     parameters = connection.get_connection_params()

@@ -1,8 +1,8 @@
-"""One statement for a write and its history, on PostgreSQL: one round trip where the ORM takes up to five.
+"""Write a row and its history in one PostgreSQL statement: one round trip instead of up to five by the ORM.
 
-The statement is its own transaction. It calls no hook of the model, so `healthcare.db.hooks` says which models it may
-write. Where it cannot decide (why was there no row to change?) the caller asks the ORM. A server that is frozen after
-it received a statement may execute it later, as with any COMMIT.
+The statement is its own transaction. It runs no hooks, so `healthcare.db.hooks` decides which models may use it. If it
+changes no row, the caller uses the ORM to find out why. If the server freezes after receiving the statement, it may
+execute it later, as with any COMMIT.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,10 +23,10 @@ CREATED, CHANGED, DELETED = "+", "~", "-"
 class CompiledWrites:
     """Insert, update and delete rows of `model` together with their history.
 
-    `subject()` returns the queryset of the one row to change, with the placeholders `user` and `pk`; `columns` is
-    {key of the response: attribute}. Each method returns the response as a dict, or None where there was no row that
-    the user may change, where rows of other models are in its way, or where nothing would change. Raises
-    IntegrityError for what a constraint refuses.
+    `subject()` returns the queryset of the row to change, with the placeholders `user` and `pk`; `columns` is
+    {key of the response: attribute}. Each method returns the response as a dict, or None if there is no row that the
+    user may change, if protected rows refer to it, or if no value changes. Raises IntegrityError if a constraint is
+    violated.
     """
 
     def __init__(self, model: Any, columns: dict[str, str], subject: Callable[[], QuerySet]) -> None:
@@ -36,13 +36,13 @@ class CompiledWrites:
         self._statement = cache(self._build)
 
     def insert(self, user_id: int, values: dict[str, Any]) -> dict[str, Any]:
-        """Store a new row of `user_id` with `values` ({attribute: value}); the other fields get their default."""
+        """Insert a row of `user_id` with `values` ({attribute: value}) and defaults for the other fields."""
         fields = [field for field in self.fields.values() if not field.primary_key]
         values = {field.attname: field.get_default() for field in fields} | values | {"user_id": user_id}
         return self._run(CREATED, user_id, values)
 
     def update(self, user_id: int, pk: int, values: dict[str, Any]) -> dict[str, Any] | None:
-        """Set `values` ({attribute: value}) and nothing else."""
+        """Set `values` ({attribute: value})."""
         return self._run(CHANGED, user_id, values, pk)
 
     def delete(self, user_id: int, pk: int) -> dict[str, Any] | None:
@@ -55,14 +55,14 @@ class CompiledWrites:
         params = [*stored, *filled(where, {"user": user_id, "pk": pk})]
         params += stored if kind == CHANGED else []
         params += [kind, user_id] * histories
-        # Within another transaction (a test's) a refused statement must not abort that one.
+        # Within an outer transaction (in tests), a failed statement must not abort it.
         with transaction.atomic() if connection.in_atomic_block else nullcontext(), connection.cursor() as cursor:
             cursor.execute(sql, params)
             row = cursor.fetchone()
         return row and dict(zip(self.columns, row, strict=True))
 
     def _build(self, kind: str, *names: str) -> tuple[str, list[Any], Sequence[Any], int]:
-        """Return (SQL, the fields whose values it takes, the parameters of its WHERE, how many histories it writes)."""
+        """Return (SQL, fields whose values are parameters, parameters of WHERE, number of histories written)."""
         fields = [self.fields[name] for name in names]
         table, pk = quoted(self.model._meta.db_table), quoted(self.model._meta.pk.column)
         where: Sequence[Any] = []
@@ -70,14 +70,14 @@ class CompiledWrites:
             change = f"INSERT INTO {table} ({listed(fields)}) VALUES ({', '.join(['%s'] * len(fields))})"
         else:
             subject, where, *_ = self._subject.compiled
-            # Locked in the subquery: only then does PostgreSQL evaluate its conditions again after it waited for a
-            # concurrent change (https://www.postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMITTED).
+            # Only with a lock in the subquery does PostgreSQL re-evaluate its conditions after waiting for a concurrent
+            # change (https://www.postgresql.org/docs/current/transaction-iso.html#XACT-READ-COMMITTED).
             subject += f" FOR {'NO KEY UPDATE' if kind == CHANGED else 'UPDATE'} OF {table}"
             assignments = ", ".join(f"{quoted(field.column)} = %s" for field in fields)
             change = f"UPDATE {table} SET {assignments}" if kind == CHANGED else f"DELETE FROM {table}"
             change += f" WHERE {pk} IN ({subject})"
             if kind == CHANGED:
-                # A change that changes nothing adds no version.
+                # If no value changes, add no version.
                 change += f" AND ({listed(fields)}) IS DISTINCT FROM ({', '.join(['%s'] * len(fields))})"
         parts, histories = [], [into_history(self.model, "changed")]
         for number, relation in enumerate(delete_relations(self.model) if kind == DELETED else ()):
@@ -102,14 +102,14 @@ class CompiledWrites:
 
 
 def delete_with_history(queryset: QuerySet, user_id: int) -> None:
-    """Delete rows within a transaction, and record that the user did: in bulk, however many rows there are.
+    """Delete rows within a transaction and write their history for the user, in a fixed number of statements.
 
-    A model whose rows have hooks or dependants is left to the ORM, which takes them one by one.
+    If the model has delete hooks or dependent rows, the ORM deletes the rows one by one.
     """
     model: Any = queryset.model
     rows = queryset.order_by().select_for_update(of=("self",)).values("pk")
     if write_hooks(model) or delete_relations(model):
-        # Locked first, or the history would record twice that a concurrent request deleted one of them.
+        # Lock first; otherwise a row that a concurrent request deletes would get two deletions in its history.
         queryset.filter(pk__in=list(rows.values_list("pk", flat=True))).delete()
         return
     subquery, where = rows.query.get_compiler(connection=connection).as_sql()
@@ -126,10 +126,10 @@ def delete_with_history(queryset: QuerySet, user_id: int) -> None:
 
 
 def into_history(model: Any, source: str, now: str = "clock_timestamp()") -> str:
-    """Return the statement that writes the rows of `source`, columns of `model`, into its history."""
+    """Return the statement that inserts the rows of `source`, which has the columns of `model`, into its history."""
     history = model.history.model
     columns = listed(history.tracked_fields)
-    # The time after any wait for a lock, so that versions are in the order of their timestamps.
+    # clock_timestamp() is the time after any wait for a lock, so that timestamps follow the order of versions.
     return (
         f"INSERT INTO {quoted(history._meta.db_table)} ({columns}, history_date, history_type, history_user_id)"
         f" SELECT {columns}, {now}, %s, %s FROM {source}"

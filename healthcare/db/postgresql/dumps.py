@@ -1,14 +1,14 @@
-"""What a PostgreSQL dump may contain: the statements that create what migrations create, and rows.
+"""Validate a PostgreSQL dump: it may contain rows and the statements that create what migrations create.
 
-A dump is a program: triggers, functions, views, and expressions in defaults, constraints and indexes are executed with
-the rights of the role that restores it, or later of the role that serves. So every statement that pg_restore would send
-must match one of a few forms, and may call only a few functions.
+A dump is code: triggers, functions, views, and expressions in defaults, constraints and indexes run with the rights of
+the role that restores it or, later, of the server's role. So each statement that pg_restore would execute must match an
+allowed pattern and may call only allowed functions.
 """
 
 import re
 from collections.abc import Collection, Iterable, Iterator
 
-# Words that may stand before a parenthesis: keywords, types, and the functions of constraints and indexes.
+# Words allowed before a parenthesis: keywords, types, and the functions used in constraints and indexes.
 CALLABLE = {
     *("add", "all", "and", "any", "array", "case", "check", "else", "identity", "in", "key", "not", "on", "or", "then"),
     *("unique", "using", "when", "where", "brin", "btree", "gin", "bit", "char", "character", "numeric", "time"),
@@ -22,7 +22,7 @@ SETTINGS = (
 EXTENSIONS = "pg_trgm|unaccent"
 NAME = r"(?:\w+\.)?\w+"
 TABLE = r"(?:\w+\.)?(?P<table>\w+)"
-# With string literals replaced as `kept` does.
+# String literals are replaced by `masked`.
 STATEMENTS = [
     re.compile(pattern, re.DOTALL)
     for pattern in (
@@ -51,13 +51,13 @@ STATEMENTS = [
 
 
 class UnknownStatementError(Exception):
-    """The statement, shortened, that no migration would have caused."""
+    """A statement that no migration causes; the message is the statement, truncated."""
 
 
 def created_tables(script: Iterable[str], known: Collection[str]) -> set[str]:
-    """Return the tables that the script of pg_restore creates; raise UnknownStatementError for what it may not contain.
+    """Return the tables that a pg_restore script creates; only tables in `known` are allowed.
 
-    `known` are the tables that may be in it.
+    Raises UnknownStatementError for a statement that is not allowed.
     """
     created = set()
     for statement in statements(script):
@@ -68,17 +68,17 @@ def created_tables(script: Iterable[str], known: Collection[str]) -> set[str]:
 
 
 def statements(script: Iterable[str]) -> Iterator[str]:
-    """Yield the statements of a script of pg_restore, without the rows between `COPY` and `\\.`."""
+    """Yield the statements of a pg_restore script, without the rows between `COPY` and `\\.`."""
     lines, statement = iter(script), ""
     for line in lines:
-        # Comments, and what pg_restore writes for psql alone.
+        # Comments and psql commands.
         if not statement and (not line.strip() or re.match(r"--|\\(un)?restrict \w+$", line)):
             continue
         statement += line
         if statement.rstrip().endswith(";") and statement.count("'") % 2 == 0:
             yield statement.strip()
             if statement.startswith("COPY"):
-                # Read to its end, whatever comes: without one the rest would be rows as well.
+                # Without an end marker, the rest of the script consists of rows.
                 for row in lines:
                     if row == "\\.\n":
                         break
@@ -88,11 +88,11 @@ def statements(script: Iterable[str]) -> Iterator[str]:
 
 
 def checked(statement: str, known: Collection[str]) -> str | None:
-    """Return the table that the statement is about, if any; raise UnknownStatementError unless it is allowed."""
-    text = re.sub(r"(?<!\w)'(?:[^']|'')*'", lambda literal: kept(literal[0]), statement.removesuffix(";"))
+    """Return the table of an allowed statement, if it has one; raise UnknownStatementError for any other."""
+    text = re.sub(r"(?<!\w)'(?:[^']|'')*'", lambda literal: masked(literal[0]), statement.removesuffix(";"))
     text = re.sub(r'"(\w+)"', r"\1", text)
     match = next(filter(None, (pattern.fullmatch(text) for pattern in STATEMENTS)), None)
-    # A second statement, a comment, a dollar-quoted string, a literal with escapes, or a name that needs quotes.
+    # The search finds a second statement, a comment, a dollar-quoted string, an escape string, or a quoted name.
     if not match or re.search(r";|--|/\*|\$|\"|\w'", text):
         raise UnknownStatementError(statement[:80])
     table = match.groupdict().get("table")
@@ -102,6 +102,6 @@ def checked(statement: str, known: Collection[str]) -> str | None:
     return table
 
 
-def kept(literal: str) -> str:
-    """Return the text of string literals that decide what a statement does, and '~' for any other."""
+def masked(literal: str) -> str:
+    """Return the value of string literals that STATEMENTS match, and '~' for all others."""
     return {"'UTF8'": "UTF8", "'search_path'": "search_path", "''": "''"}.get(literal, "'~'")

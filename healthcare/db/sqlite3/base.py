@@ -1,6 +1,6 @@
-"""Django's SQLite backend plus a time limit for statements and FOLD(text), lower case by Unicode's rules.
+"""Django's SQLite backend with a statement time-out and the functions FOLD and SEARCHABLE.
 
-The database file and the files that SQLite writes beside it are readable by their owner alone.
+Only the owner can read the database file and the files that SQLite creates next to it.
 """
 
 import time
@@ -14,12 +14,12 @@ from django.db.backends.sqlite3 import base
 
 from healthcare.db.functions import fold, searchable
 
-# SQLite asks whether to go on each time it has carried out so many instructions of its virtual machine.
+# SQLite calls the progress handler after this many instructions of its virtual machine.
 INSTRUCTIONS = 1_000
 
 
 class TimedConnection(Connection):
-    """A connection that interrupts what runs longer than DB_TIMEOUT seconds (SQLite has no such setting)."""
+    """A connection that interrupts statements after DB_TIMEOUT seconds, for which SQLite has no setting."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -41,7 +41,7 @@ class Cursor(base.SQLiteCursorWrapper):
         self.connection.start_clock()
         return super().executemany(query, param_list)
 
-    # SQLite looks for rows as they are fetched; what the caller does in between does not count.
+    # SQLite computes rows as they are fetched; time that the caller spends in between does not count.
     def fetchmany(self, size: int | None = 1) -> list[Any]:
         self.connection.start_clock()
         return super().fetchmany(size)
@@ -53,8 +53,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
         if not self.is_in_memory_db():
-            # Only where there is no file yet. SQLite reports a failure itself; and opening and closing a file in use
-            # would drop this process's locks on it (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+            # Create the file, but do not open an existing one: closing it would release this process's locks on it
+            # (https://www.sqlite.org/howtocorrupt.html, section 2.2). SQLite itself reports failures.
             with suppress(OSError):
                 Path(conn_params["database"]).touch(mode=0o600, exist_ok=False)
         connection = super().get_new_connection(conn_params)
@@ -66,7 +66,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def add_functions(connection: Connection) -> None:
-    """Add the functions that indexes, constraints and searches use: Django's, FOLD and SEARCHABLE."""
+    """Register the functions that indexes, constraints and searches use: Django's, FOLD and SEARCHABLE."""
     base.register_functions(connection)  # type: ignore[attr-defined]  # missing from the stubs
     connection.create_function("FOLD", 1, lambda text: None if text is None else fold(text), deterministic=True)
     connection.create_function("SEARCHABLE", 1, searchable, deterministic=True)

@@ -1,4 +1,4 @@
-/* What the pages of the admin do beyond Django's own scripts. */
+/* Scripts of the admin in addition to Django's. */
 "use strict";
 
 document.addEventListener("keydown", event => {
@@ -12,7 +12,7 @@ document.addEventListener("keydown", event => {
   }
 });
 
-/* A form that was changed asks before it is left; one that came back with errors holds changes already. */
+/* Ask before leaving a changed form; a form that is shown again with errors already has changes. */
 window.addEventListener("load", () => {
   const form = document.querySelector(".change-form #content-main > form");
   if (!form) return;
@@ -38,7 +38,7 @@ document.addEventListener("click", async event => {
   }
 });
 
-/* Names that Django's and Select2's widgets leave out: https://dequeuniversity.com/rules/axe/4.11/aria-input-field-name */
+/* Accessible names that Django's and Select2's widgets omit: https://dequeuniversity.com/rules/axe/4.11/aria-input-field-name */
 function nameWidgets() {
   for (const select of document.querySelectorAll("select.admin-autocomplete")) {
     const label = select.labels[0]?.innerText.replace(/:$/, "") ?? select.closest("td")?.className.replace("field-", "");
@@ -56,7 +56,7 @@ function nameWidgets() {
     heading.innerHTML = '<span class="visually-hidden">Remove</span>';
   }
 }
-/* Select2 makes its widgets in a callback of jQuery, which may come after the load event. */
+/* Select2 creates its widgets in a jQuery callback, which may run after the load event. */
 window.django?.jQuery?.(nameWidgets);
 window.addEventListener("load", nameWidgets);
 document.addEventListener("formset:added", () => setTimeout(nameWidgets));

@@ -76,7 +76,7 @@ def test_an_export_has_a_limit_and_says_so(staff_browser, owner, patient, monkey
 
     response = export(staff_browser)
 
-    assert "More than 1 rows: narrow the list" in response.content.decode()
+    assert "More than 1 rows: use a search or a filter first" in response.content.decode()
     assert export(staff_browser, query="?q=Bob").headers["Content-Type"].startswith("text/csv")
 
 

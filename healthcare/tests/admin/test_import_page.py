@@ -55,7 +55,7 @@ def test_an_id_of_another_system_is_a_warning_and_changes_nothing(staff_browser,
 
     patient.refresh_from_db()
     page = preview.content.decode()
-    assert "the id belongs to another patient, as name and phone both differ" in page
+    assert "this id belongs to another patient, with another name and phone" in page
     assert "1 new, 0 changed, 1 unchanged" in page
     assert (patient.name, patient.phone, patient.history.count()) == ("Alice Smith", "9876543210", 1)
     assert Patient.objects.filter(name="Bob Jones").count() == 1
@@ -81,7 +81,7 @@ def test_rows_that_are_already_here_can_be_skipped(staff_browser, staff, patient
     page = confirm(staff_browser, preview).content.decode()
 
     assert [row.number for row in refused.context["result"].invalid_rows] == [2, 4]
-    assert preview.content.decode().count("Already here.") == 2
+    assert preview.content.decode().count("Already exists.") == 2
     assert "1 new, 0 updated" in page
     assert (Patient.objects.count(), Patient.history.count()) == (2, 2)
 

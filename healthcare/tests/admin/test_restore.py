@@ -42,7 +42,7 @@ def test_what_cannot_be_restored_says_why(staff_browser, patient):
     not_deleted = restore(staff_browser, Patient, version).content.decode()
     taken = restore(staff_browser, Patient, deletion).content.decode()
 
-    assert "This version is no deletion." in not_deleted
+    assert "This version is not a deletion." in not_deleted
     assert "This patient exists already" in taken
     assert Patient.objects.count() == 1
 
@@ -56,7 +56,7 @@ def test_a_record_that_exists_is_not_restored_over(staff_browser, patient):
 
     page = restore(staff_browser, Patient, deletion).content.decode()
 
-    assert "nothing to restore" in page
+    assert "The record already exists" in page
     assert Patient.objects.get().age == 99
 
 

@@ -212,7 +212,7 @@ def test_a_database_that_does_not_answer_is_a_page_made_without_it(staff, monkey
 
     assert (response.status_code, response.headers["Content-Type"]) == (503, "text/html; charset=utf-8")
     assert response.headers["Retry-After"]
-    assert is_a_page(response, "Not available")
+    assert is_a_page(response, "Unavailable")
 
 
 # Sections

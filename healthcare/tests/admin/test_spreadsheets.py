@@ -160,10 +160,10 @@ def test_the_same_patient_twice_in_a_file_is_named(staff_browser):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([["name", "adress"], ["A", "x"]], "No such column: “adress”."),
-        ([["name", "Name "], ["A", "B"]], "More than one column “name”."),
-        ([["name"], *[["A"]] * 1000], "No column “age”, “gender”, which a row without an id needs."),
-        ([["id", "name"], ["7", "A"], ["", "B"]], "No column “age”, “gender”"),
+        ([["name", "adress"], ["A", "x"]], "Unknown column: “adress”."),
+        ([["name", "Name "], ["A", "B"]], "Duplicate column: “name”."),
+        ([["name"], *[["A"]] * 1000], "Missing column: “age”, “gender”. Rows without an id require it."),
+        ([["id", "name"], ["7", "A"], ["", "B"]], "Missing column: “age”, “gender”"),
         ([["name"], *[["A"]] * 1001], "The file has more than 1000 rows: import them in several files."),
     ],
 )
@@ -228,7 +228,7 @@ def test_what_broke_a_rule_since_its_preview_stores_nothing_and_says_so(staff_br
 
     page = confirm(staff_browser, preview).content.decode()
 
-    assert "Nothing was imported: a row breaks a rule now." in page
+    assert "Nothing was imported: a row has become invalid since the preview." in page
     assert "Import finished" not in page
     assert Patient.objects.get().name == PATIENT["name"]
 

@@ -99,7 +99,7 @@ def test_a_form_is_not_lost_when_the_session_has_expired(page, look, log_in):
     fill(page, PATIENT | {"name": "Kept Day", "phone": "+4811111111"})
     page.context.clear_cookies(name="sessionid")
     save(page)
-    page.get_by_text("what you typed is kept").wait_for()
+    page.get_by_text("what you entered is kept").wait_for()
     look("logged-out")
 
     page.get_by_label("E-mail").fill(RECEPTION)
