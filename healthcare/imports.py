@@ -1,8 +1,8 @@
 """Map and validate the rows of an imported file by the rules of the API; shared by all imports."""
 
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, Self
 
 from django.core import exceptions
 from django.core.exceptions import FieldDoesNotExist
@@ -13,7 +13,7 @@ from rest_framework.fields import SkipField, empty, get_error_detail
 from healthcare.api.serializers import ModelSerializer
 from healthcare.db.hooks import overridden
 from healthcare.fields import PhoneField, phone_of_cell
-from healthcare.tables import Row
+from healthcare.tables import FileError, Row
 
 # Error values of spreadsheets.
 CELL_ERRORS = frozenset(["#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!"])
@@ -39,6 +39,19 @@ class Columns:
         self.unknown = [cell.strip() for cell, name in zip(header, self.names, strict=True) if not name]
         self.duplicates = sorted({name for name in known if known.count(name) > 1})
         self.missing = [name for name, field in writable.items() if field.required and name not in known]
+
+    @classmethod
+    def read(cls, rows: Iterator[Row], serializer: type[ModelSerializer]) -> Self:
+        """Return the columns that the first of `rows` names; raise FileError if one is missing or there twice."""
+        _, header = next(rows, (1, []))
+        if not header:
+            raise FileError("is empty.")
+        columns = cls(header, serializer)
+        if columns.missing:
+            raise FileError(f"has no column {', '.join(columns.missing)}. Its first line has to name the columns.")
+        if columns.duplicates:
+            raise FileError(f"has more than one column {', '.join(columns.duplicates)}.")
+        return columns
 
     def texts(self, name: str, rows: Iterable[Row]) -> list[str]:
         """Return the texts of one column; blank ones if there is no such column."""

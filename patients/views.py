@@ -1,11 +1,42 @@
+import logging
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.decorators import action
+from rest_framework.response import Response
+
 from accounts.models import User
+from healthcare.api.csv import CSVParser
 from healthcare.api.history import HistoryMixin
+from healthcare.api.requests import ApiRequest
+from healthcare.api.serializers import prefers_strict
 from healthcare.api.viewsets import RecordViewSet
+from healthcare.logs import log_access
 from patients.filters import PatientFilter
+from patients.imports import BATCH, PatientImport
 from patients.models import Patient
-from patients.serializers import PatientSerializer
+from patients.serializers import PatientImportSerializer, PatientSerializer
+
+log = logging.getLogger("healthcare.imports")
+
+IMPORT_EXAMPLES = [
+    OpenApiExample(
+        "Request",
+        value="name,age,gender,phone\r\nAda Example,36,female,5550100001\r\nBob Example,160,male,5550100002\r\n",
+        media_type=CSVParser.media_type,
+        request_only=True,
+    ),
+    OpenApiExample(
+        "Answer",
+        value={
+            "created": 1,
+            "refused": [{"line": 3, "errors": {"age": ["Must be a whole number from 0 to 150."]}}],
+            "ignored_columns": [],
+        },
+        response_only=True,
+    ),
+]
 
 
 class PatientViewSet(HistoryMixin, RecordViewSet):
@@ -20,3 +51,28 @@ class PatientViewSet(HistoryMixin, RecordViewSet):
 
     def may_read_history(self, user: User, newest: dict[str, Any]) -> bool:
         return newest["user_id"] == user.pk
+
+    @extend_schema(
+        operation_id="importPatients",
+        summary="Import patients from a CSV",
+        request={CSVParser.media_type: OpenApiTypes.STR},
+        responses={200: PatientImportSerializer},
+        examples=IMPORT_EXAMPLES,
+    )
+    @action(detail=False, methods=["post"], url_path="import", url_name="import", parser_classes=[CSVParser])
+    def import_csv(self, request: ApiRequest, *args: Any, **kwargs: Any) -> Response:
+        """Lines that break a rule, or whose patient is there already, are refused; all others are stored.
+
+        The first line names the columns, in any order: `name`, `age`, `gender` and, optionally, `phone`, `address` and
+        `email`. At most 10,000 rows; UTF-8, or UTF-16 with a byte order mark; separated by commas, semicolons or tabs.
+        """
+        # DRF parses no empty body.
+        body: Any = request.data or b""
+        patients = PatientImport(body, request.user, prefers_strict(request))
+        ids = patients.store()
+        log_access(request, ids[:BATCH])
+        for start in range(BATCH, len(ids), BATCH):
+            data = {"request_id": request.id, "ids": ids[start : start + BATCH]}
+            log.info("import continued", extra={"data": data})
+        ignored = [name[:100] for name in patients.columns.unknown]
+        return Response({"created": len(ids), "refused": patients.refused, "ignored_columns": ignored})

@@ -69,6 +69,12 @@ call 200 PATCH "/api/patients/$PATIENT/" '{"age": 31}' "If-Match: $ETAG"
 call 412 PATCH "/api/patients/$PATIENT/" '{"age": 32}' "If-Match: $ETAG"
 call 200 GET "/api/patients/$PATIENT/history/" ''
 
+say "She imports patients from a CSV: a line that breaks a rule, or whose patient is there already, is refused."
+TYPE=text/csv call 200 POST /api/patients/import/ $'name,age,gender,phone\nAda Example,36,F,5550100001\nBob Example,160,M,\nalice smith,31,F,9876543210'
+call 200 GET '/api/patients/?search=ada&format=json' ''
+ADA=$(printf '%s' "$ANSWER" | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["id"])')
+call 200 GET '/api/patients/?format=csv' ''
+
 say "She adds a doctor to the directory, which all users share, and assigns the doctor to the patient."
 call 201 POST /api/doctors/ '{"name": "Dr. Robert Brown", "specialization": "Cardiologist", "phone": "9123456780", "email": "robert.'"$RUN"'@example.com"}'
 DOCTOR=$(field id)
@@ -100,6 +106,7 @@ call 200 DELETE "/api/mappings/$MAPPING/" ''
 call 404 DELETE "/api/mappings/$MAPPING/" ''
 call 200 DELETE "/api/doctors/$DOCTOR/" ''
 call 200 DELETE "/api/patients/$PATIENT/" ''
+call 200 DELETE "/api/patients/$ADA/" ''
 
 say "An access token is valid for 15 minutes; a refresh token gets the next pair, once."
 TOKEN=

@@ -9,7 +9,7 @@ const newman = require("newman");
 
 const ORDER = [
   "register", "logIn", "getAccount", "updateAccount",
-  "createPatient", "listPatients", "getPatient", "replacePatient", "updatePatient",
+  "createPatient", "listPatients", "getPatient", "replacePatient", "updatePatient", "importPatients",
   "createDoctor", "listDoctors", "getDoctor", "replaceDoctor", "updateDoctor",
   "createMapping", "listMappings", "listMappingDoctors", "listPatientDoctors", "listDoctorPatients",
   "getPatientHistory", "getDoctorHistory", "deleteMapping", "deletePatient", "deleteDoctor",

@@ -1,15 +1,27 @@
-"""CSV responses (RFC 4180), encoded in chunks so that they can be streamed."""
+"""CSV request bodies and responses (RFC 4180); responses are encoded in chunks so that they can be streamed."""
 
 import csv
 from collections.abc import Mapping
 from io import StringIO
-from typing import Any
+from typing import IO, Any
 
-from rest_framework import renderers
+from rest_framework import parsers, renderers
 
 from healthcare.api.json import encode
+from healthcare.api.requests import read_body
 from healthcare.api.streaming import Rows
 from healthcare.tables import escaped
+
+
+class CSVParser(parsers.BaseParser):
+    """Return the bytes of a body: `healthcare.tables` reads them, as it reads every file."""
+
+    media_type = "text/csv"
+
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        return read_body(stream)
 
 
 class CSVRenderer(renderers.BaseRenderer):

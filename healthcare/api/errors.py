@@ -21,6 +21,7 @@ from rest_framework.views import set_rollback
 from healthcare.api.constraints import refusal
 from healthcare.api.exceptions import CONCURRENT_CHANGE, RETRY_AFTER_SECONDS, Conflict, DatabaseUnavailable
 from healthcare.api.json import JSONRenderer, encode, json_response
+from healthcare.tables import FileError
 
 log = logging.getLogger("healthcare.errors")
 
@@ -28,7 +29,8 @@ log = logging.getLogger("healthcare.errors")
 DATABASE_UNAVAILABLE: tuple[type[Exception], ...] = (OperationalError, InterfaceError, InternalError)
 
 LOG_IN_FIRST = "Send the header Authorization: Bearer <access>, with the access token of /api/auth/login/."
-SEND_JSON = "Send JSON, with the header Content-Type: application/json."
+SEND = "Send {}, with the header Content-Type: {}."
+SEND_JSON = SEND.format("JSON", "application/json")
 USE_HTTPS = "Use https://: this API is not served over plain HTTP."
 LENGTH_REQUIRED = "Send a Content-Length header: this server does not accept chunked bodies."
 # The same message for unknown paths, missing records and records of other users, so that it does not reveal the last.
@@ -45,9 +47,12 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     elif isinstance(error, exceptions.NotAuthenticated):
         advise(error, LOG_IN_FIRST)
     elif isinstance(error, exceptions.UnsupportedMediaType):
-        advise(error, SEND_JSON)
+        media_type = context["view"].parser_classes[0].media_type
+        advise(error, SEND.format(media_type.rpartition("/")[2].upper(), media_type))
     elif isinstance(error, exceptions.MethodNotAllowed):
         advise(error, f"Allowed: {', '.join(context['view'].allowed_methods)}.")
+    elif isinstance(error, FileError):
+        error = exceptions.ParseError(f"The body {error}")
     elif isinstance(error, SuspiciousOperation):
         error = exceptions.ParseError("The request has too many parameters, or a malformed one.")
     elif isinstance(error, models.ProtectedError):

@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 from typing import IO, Any, NoReturn
 
 import orjson
-from django.conf import settings
 from django.http import HttpResponse
 from rest_framework import exceptions, parsers, renderers
 
-from healthcare.api.exceptions import PayloadTooLarge
+from healthcare.api.requests import read_body
 
 MAX_DEPTH = 32
 # Also matches an unterminated string; otherwise the match would be retried from each later quote, in quadratic time.
@@ -30,10 +29,7 @@ class JSONParser(parsers.BaseParser):
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        body = stream.read(limit + 1)
-        if len(body) > limit:
-            raise PayloadTooLarge
+        body = read_body(stream)
         if body.count(b"[") + body.count(b"{") > MAX_DEPTH and depth(body) > MAX_DEPTH:
             raise exceptions.ParseError(f"The body is nested too deeply: at most {MAX_DEPTH} levels are allowed.")
         try:

@@ -1,13 +1,16 @@
-"""Request types, and validation of query strings."""
+"""Request types, reading of bodies, and validation of query strings."""
 
 import socket
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
+from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
+
+from healthcare.api.exceptions import PayloadTooLarge
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -39,6 +42,15 @@ def client_has_left(request: HttpRequest | Request) -> bool:
         return False
     except OSError:
         return True
+
+
+def read_body(stream: IO[bytes]) -> bytes:
+    """Return the body of a request; raise PayloadTooLarge (413) if it is larger than a body may be."""
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    body = stream.read(limit + 1)
+    if len(body) > limit:
+        raise PayloadTooLarge
+    return body
 
 
 def check_query(request: Request, allowed: Collection[str]) -> None:

@@ -23,7 +23,7 @@ from rest_framework.fields import CharField, Field
 from rest_framework.request import Request
 
 from healthcare.api import errors
-from healthcare.api.csv import CSVEncoder, CSVRenderer
+from healthcare.api.csv import CSVEncoder, CSVParser, CSVRenderer
 from healthcare.api.exceptions import Conflict, DatabaseUnavailable, PayloadTooLarge, PreconditionFailed
 from healthcare.api.negotiation import FORMAT
 from healthcare.api.pagination import parameter
@@ -86,7 +86,7 @@ ERRORS: dict[int, tuple[str, str, dict[str, Any]]] = {
     413: ("PayloadTooLarge", "The body is too large.", {"large": {"detail": str(PayloadTooLarge().detail)}}),
     415: (
         "UnsupportedMediaType",
-        "The body is not JSON.",
+        "The body is of a type that the operation does not take.",
         {"text": {"detail": f'Unsupported media type "text/plain" in request. {errors.SEND_JSON}'}},
     ),
     429: (
@@ -282,6 +282,11 @@ class Schema(AutoSchema):
         """Omit the title, which some generators use as the name of a model."""
         meta: dict[str, Any] = super()._get_serializer_field_meta(field, direction)
         return {name: value for name, value in meta.items() if name != "title"}
+
+    def _get_request_body(self, direction: str = "request") -> dict[str, Any] | None:
+        """Require a CSV: drf-spectacular knows only of serializers which of them are."""
+        body: dict[str, Any] | None = super()._get_request_body(direction)
+        return body | {"required": True} if body and CSVParser.media_type in body["content"] else body
 
     def _map_basic_serializer(self, serializer: Any, direction: str) -> dict[str, Any]:
         """Require all keys of a response, because none is ever omitted."""

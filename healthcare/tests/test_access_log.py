@@ -14,7 +14,8 @@ from patients.models import Patient
 ROUTES = sorted(
     name
     for name in get_resolver().reverse_dict
-    if isinstance(name, str) and name.startswith(("patients-", "doctors-", "mappings-"))
+    # An import shows no records; its own test has what it logs.
+    if isinstance(name, str) and name.startswith(("patients-", "doctors-", "mappings-")) and name != "patients-import"
 )
 MODELS = [User, Doctor, Mapping, Patient]
 

@@ -43,6 +43,8 @@ def good(item):
 
 def problems(body, content):
     """Return what is wrong with a JSON body by the schema of its content type; a variable is an e-mail or else 1."""
+    if not body.startswith(("{", "[")) and "text/csv" in content:
+        return []
     schema = {**content["application/json"]["schema"], "components": SCHEMA["components"]}
     value = json.loads(re.sub(r"\{\{\w+\}\}", "1", re.sub(r"\{\{\w*email\}\}", "name@example.com", body)))
     validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)

@@ -12,6 +12,7 @@ from patients.models import Patient
 CLIENTS = ("anonymous", "owner", "stranger", "staff")
 NEW_PATIENT = {**PATIENT, "name": "Bob"}
 NEW_DOCTOR = {**DOCTOR, "email": "new@example.com"}
+CSV = "name,age,gender\nBob,30,male"
 PAIR = {"patient": "{patient}", "doctor": "{free}"}
 
 # fmt: off
@@ -19,6 +20,7 @@ TABLE = [
     # verb, path, body, then the status for:           anonymous, owner, stranger, staff
     ("GET",    "/api/patients/", None,                           401, 200, 200, 200),
     ("POST",   "/api/patients/", NEW_PATIENT,                    401, 201, 201, 201),
+    ("POST",   "/api/patients/import/", CSV,                     401, 200, 200, 200),
     ("GET",    "/api/patients/{patient}/", None,                 401, 200, 404, 404),
     ("HEAD",   "/api/patients/{patient}/", None,                 401, 200, 404, 404),
     ("PUT",    "/api/patients/{patient}/", NEW_PATIENT,          401, 200, 404, 404),
@@ -60,6 +62,8 @@ def ids(owner):
 
 def ask(client, ids, method, path, body):
     """Make the request of a row of the table, its names replaced by ids."""
+    if isinstance(body, str):
+        return client.request(method, path, raw=body.encode(), content_type="text/csv")
     filled = body and {key: value.format(**ids) if isinstance(value, str) else value for key, value in body.items()}
     return client.request(method, path.format(**ids), filled)
 

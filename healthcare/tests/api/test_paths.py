@@ -16,6 +16,7 @@ PATHS = [
     ("auth:password-reset", "/api/auth/password/reset/"),
     ("auth:password-reset-confirm", "/api/auth/password/reset/confirm/"),
     ("patients-list", "/api/patients/"),
+    ("patients-import", "/api/patients/import/"),
     ("patients-detail", "/api/patients/7/"),
     ("patients-history", "/api/patients/7/history/"),
     ("patients-doctors", "/api/patients/7/doctors/"),

@@ -112,7 +112,31 @@ def test_a_body_has_an_example_that_can_be_sent_as_it_stands(path, method, opera
     if method in {"get", "delete"}:
         assert "requestBody" not in operation
     else:
-        assert operation["requestBody"]["content"]["application/json"]["examples"]
+        ((media_type, content),) = operation["requestBody"]["content"].items()
+        assert media_type == ("text/csv" if path.endswith("/import/") else "application/json")
+        assert content["examples"]
+
+
+def test_the_example_of_an_import_gives_the_answer_of_its_example(owner):
+    (operation,) = [operation for path, _, operation in OPERATIONS if path == "/api/patients/import/"]
+    (sent,) = operation["requestBody"]["content"]["text/csv"]["examples"].values()
+    (answer,) = operation["responses"]["200"]["content"]["application/json"]["examples"].values()
+
+    response = owner.post("/api/patients/import/", raw=sent["value"].encode(), content_type="text/csv")
+
+    assert (response.status_code, response.json()) == (200, answer["value"])
+
+
+def test_a_list_is_json_first_and_csv_second():
+    lists = [operation for _, _, operation in OPERATIONS if "format" in str(operation.get("parameters"))]
+
+    assert len(lists) == 4
+    for operation in lists:
+        content = operation["responses"]["200"]["content"]
+        (parameter,) = [item for item in operation["parameters"] if item["name"] == "format"]
+        assert list(content) == ["application/json", "text/csv"]
+        assert (parameter["schema"]["enum"], parameter["example"]) == (["json", "csv"], "json")
+        assert content["text/csv"]["examples"]["Answer"]["value"].startswith("id,")
 
 
 @pytest.mark.parametrize(

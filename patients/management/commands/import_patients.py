@@ -7,20 +7,18 @@ from typing import Any
 
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import reset_queries, transaction
-from django.db.models import Max
 from rest_framework.exceptions import ValidationError
 from tqdm import tqdm
 
 from accounts.models import User
 from healthcare.api.errors import DATABASE_UNAVAILABLE
 from healthcare.db.functions import fold
-from healthcare.db.history import add_first_versions
 from healthcare.imports import Columns
 from healthcare.tables import FileError, Row, csv_rows
+from patients.imports import BATCH, add
 from patients.models import Patient
 from patients.serializers import PatientSerializer
 
-BATCH = 1000
 # Called with a line, its field and the reason.
 Report = Callable[[int, str, str], object]
 # Its line and {field: value}.
@@ -55,19 +53,21 @@ class Command(BaseCommand):
         owner = self.owner(user)
         counts, different = {"added": 0, "already there": 0, "refused": 0}, 0
         try:
-            patients = PatientFile(file)
-            if patients.columns.unknown:
-                self.stderr.write(f"Columns left out: {', '.join(patients.columns.unknown)}.", self.style.WARNING)
+            source = PatientFile(file)
+            if source.columns.unknown:
+                self.stderr.write(f"Columns left out: {', '.join(source.columns.unknown)}.", self.style.WARNING)
             # Reads all of it, so that a file with a fault of its own is refused before anything is stored.
-            total = sum(1 for _ in patients.rows())
+            total = sum(1 for _ in source.rows())
             with ExitStack() as stack:
                 note = stack.enter_context(report_to(report)) if report else self.report
                 progress = stack.enter_context(tqdm(total=total, unit=" rows", disable=None if verbosity else True))
-                rows = patients.rows()
+                rows = source.rows()
                 while batch := list(islice(rows, BATCH)):
-                    valid = list(patients.valid(batch, note))
+                    valid = list(source.valid(batch, note))
+                    patients = [Patient(user=owner, **fields) for _, fields in valid]
                     with transaction.atomic():
-                        added = add([Patient(user=owner, **fields) for _, fields in valid], owner)
+                        add(patients, owner)
+                        added = sum(patient.pk is not None for patient in patients)
                         others = differing(valid, owner) if added < len(valid) else []
                         transaction.set_rollback(dry_run)
                     for line, names in others:
@@ -123,15 +123,10 @@ class PatientFile:
         if path.exists() and not path.is_file():
             raise CommandError(f"{path} is not a file, and only a file can be read twice: save what it gives first.")
         self.path = path
-        _, header = next(self.lines(), (1, []))
-        if not header:
-            raise CommandError(f"{path} is empty.")
-        self.columns = Columns(header, PatientSerializer)
-        if self.columns.missing:
-            missing = ", ".join(self.columns.missing)
-            raise CommandError(f"{path} has no column {missing}. Its first line has to name the columns.")
-        if self.columns.duplicates:
-            raise CommandError(f"{path} has more than one column {', '.join(self.columns.duplicates)}.")
+        try:
+            self.columns = Columns.read(self.lines(), PatientSerializer)
+        except FileError as error:
+            raise CommandError(f"{path} {error}") from None
 
     def lines(self) -> Iterator[Row]:
         """Yield (line number, cells) of everything that is not blank, the header too."""
@@ -153,16 +148,6 @@ class PatientFile:
                 detail: Any = error.detail
                 for field, reasons in detail.items():
                     report(line, field, " ".join(reasons))
-
-
-def add(patients: list[Patient], user: User) -> int:
-    """Store those of `patients` who are not there yet, each with its first version; return how many they were."""
-    last = Patient.objects.aggregate(last=Max("pk"))["last"] or 0
-    # The serializer has refused what breaks any other constraint: a conflict is a patient who is there already.
-    Patient.objects.bulk_create(patients, ignore_conflicts=True)
-    # A concurrent writer adds a patient and its version in one transaction, so those without one were added here.
-    versions = Patient.history.filter(id__gt=last).values("id")
-    return add_first_versions(Patient.objects.filter(user=user, pk__gt=last).exclude(pk__in=versions), user)
 
 
 def differing(rows: list[ValidRow], user: User) -> list[tuple[int, str]]:
