@@ -1,5 +1,7 @@
 """Mappings, the doctors of a patient and the patients of a doctor as lists."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.urls import reverse
 
@@ -43,6 +45,28 @@ def test_a_list_can_be_filtered_ordered_and_paged(owner, mapping, other_doctor, 
     page = owner.get(f"{MAPPINGS}?limit=2&ordering=-id")
     rest = owner.get(page.headers["Link"][1:].partition(">")[0])
     assert [row["id"] for row in page.json() + rest.json()] == [third, second, first]
+
+
+@pytest.mark.parametrize("ordering", ["assigned_at", "-assigned_at"])
+def test_mappings_are_ordered_and_paged_by_the_time_of_assignment(owner, patient, others, ordering):
+    # The order of the times is not that of the ids, and two of them are equal.
+    for number, minute in enumerate([3, 1, 2, 1, 0]):
+        doctor = Doctor.objects.create(user=owner.user, **DOCTOR | {"email": f"d{number}@example.com"})
+        assigned_at = datetime(2030, 1, 2, 9, minute, tzinfo=UTC)
+        Mapping.objects.create(patient=patient, doctor=doctor, user=owner.user, assigned_at=assigned_at)
+    mappings = Mapping.objects.filter(patient=patient)
+    expected = sorted(mappings, key=lambda row: (row.assigned_at, row.pk), reverse=ordering.startswith("-"))
+
+    whole = owner.get(f"{MAPPINGS}?ordering={ordering}").json()
+    page = owner.get(f"{MAPPINGS}?ordering={ordering}&limit=2")
+    paged = page.json()
+    while "Link" in page.headers:
+        page = owner.get(page.headers["Link"][1:].partition(">")[0])
+        paged += page.json()
+
+    assert [row["id"] for row in whole] == [row.pk for row in expected]
+    assert [row["assigned_at"] for row in whole] == [timestamp(row.assigned_at) for row in expected]
+    assert paged == whole
 
 
 @pytest.mark.parametrize(
