@@ -145,7 +145,7 @@ def other_doctor(stranger):
 
 
 @pytest.fixture
-def others(stranger, doctor):
+def other_mapping(stranger, doctor):
     """A mapping of the stranger's patient."""
     patient = Patient.objects.create(user=stranger.user, **PATIENT)
     return Mapping.objects.create(patient=patient, doctor=doctor, user=stranger.user)

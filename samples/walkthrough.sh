@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Walk through the API, from registration to clean-up: each request, its answer, and the errors that newcomers meet.
-# Exits with an error if an answer has an unexpected status. Leaves only its two users and the history behind.
+# Walk through the API from registration to clean-up, with requests, responses and common errors.
+# Exits with an error if a response has an unexpected status. Deletes everything but its two users and the history.
 #   BASE=http://127.0.0.1:8000 samples/walkthrough.sh
 set -euo pipefail
 
@@ -31,7 +31,7 @@ short() { sed -E "s/'(-?[-A-Za-z0-9:._/=]+)'/\1/g; s/eyJ[-A-Za-z0-9_.]*([-A-Za-z
 field() { printf '%s' "$ANSWER" | python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
 header() { grep -i "^$1:" "$HEADERS" | tr -d '\r' | cut -d ' ' -f 2-; }
 
-curl -fsS -o /dev/null "$BASE/readyz" || { echo "error: no server answers at $BASE; start one with make run" >&2; exit 1; }
+curl -fsS -o /dev/null "$BASE/readyz" || { echo "error: no server responds at $BASE; start one with make run" >&2; exit 1; }
 
 say "Jane registers and logs in. The case of the e-mail does not matter."
 call 201 POST /api/auth/register/ '{"name": "Jane Roe", "email": "'"$JANE"'", "password": "correct-horse-77"}'
@@ -83,7 +83,7 @@ MAPPING=$(field id)
 call 200 GET "/api/mappings/$PATIENT/" ''
 call 200 GET "/api/doctors/$DOCTOR/patients/" ''
 
-say "Oscar is another user. Jane's patient does not exist for him; he sees her doctor, but may not change the entry."
+say "Oscar is another user. He cannot see Jane's patient; he can see her doctor, but not change the entry."
 TOKEN=
 call 201 POST /api/auth/register/ '{"name": "Oscar Other", "email": "'"$OSCAR"'", "password": "correct-horse-77"}'
 call 200 POST /api/auth/login/ '{"email": "'"$OSCAR"'", "password": "correct-horse-77"}'
@@ -93,7 +93,7 @@ call 400 POST /api/mappings/ '{"patient": '"$PATIENT"', "doctor": '"$DOCTOR"'}'
 call 200 GET "/api/doctors/$DOCTOR/" ''
 call 403 PATCH "/api/doctors/$DOCTOR/" '{"age": 45}'
 
-say "While the doctor is assigned to a patient of his, Jane cannot delete the entry."
+say "While the doctor is assigned to one of his patients, Jane cannot delete the entry."
 call 201 POST /api/patients/ '{"name": "Otto Other", "age": 0, "gender": "unknown", "phone": "+1 (987) 654-3210"}'
 OTTO=$(field id)
 call 201 POST /api/mappings/ '{"patient": '"$OTTO"', "doctor": '"$DOCTOR"'}'
@@ -108,7 +108,7 @@ call 200 DELETE "/api/doctors/$DOCTOR/" ''
 call 200 DELETE "/api/patients/$PATIENT/" ''
 call 200 DELETE "/api/patients/$ADA/" ''
 
-say "An access token is valid for 15 minutes; a refresh token gets the next pair, once."
+say "An access token is valid for 15 minutes; a refresh token can be exchanged once for a new pair."
 TOKEN=
 call 200 POST /api/auth/refresh/ '{"refresh": "'"$REFRESH"'"}'
 NEWEST=$(field refresh)

@@ -15,7 +15,7 @@ def set_rate(settings):
 
 @pytest.fixture
 def hashed(monkeypatch):
-    """Return the list of passwords that were hashed."""
+    """Record the passwords that are hashed, in a list."""
     passwords, encode = [], MD5PasswordHasher.encode
 
     def note(self, password, salt):

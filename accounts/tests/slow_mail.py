@@ -4,7 +4,7 @@ from django.core.mail.backends.dummy import EmailBackend as DummyBackend
 
 
 class EmailBackend(DummyBackend):
-    """Take longer than a request may."""
+    """Take longer than a request is allowed to."""
 
     def send_messages(self, email_messages):
         time.sleep(1.5)

@@ -1,4 +1,4 @@
-"""Accounts in the admin, and the privileges that only superusers give."""
+"""Accounts in the admin, and the privileges that only superusers can grant."""
 
 import pytest
 from django.contrib.auth.models import Group, Permission
@@ -10,7 +10,7 @@ from conftest import PASSWORD
 
 
 def newest_version(user):
-    """Return the version of an account that its form names."""
+    """Return the latest version of an account, as its form submits it."""
     return user.history.latest("history_id").pk
 
 
@@ -36,7 +36,7 @@ def test_tokens_are_not_in_the_admin(staff_browser):
 
 @pytest.fixture
 def clerk(make_user):
-    """Staff who keep accounts and are no superuser."""
+    """A staff user who manages accounts and is not a superuser."""
     user = make_user("Clara Clerk", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=["view_user", "add_user", "change_user"]))
     return user
@@ -111,7 +111,7 @@ def test_staff_set_the_password_of_users_who_are_no_superusers(clerk_browser, ow
 
 
 @pytest.mark.parametrize("given_up", ["is_active", "is_staff", "is_superuser"])
-def test_the_last_superuser_stays_one(staff_browser, staff, given_up):
+def test_the_last_superuser_cannot_give_up_their_rights(staff_browser, staff, given_up):
     form = {"name": "Changed", "email": staff.user.email, "is_active": "on", "is_staff": "on", "is_superuser": "on"}
     del form[given_up]
 
@@ -124,7 +124,7 @@ def test_the_last_superuser_stays_one(staff_browser, staff, given_up):
     assert (staff.user.name, getattr(staff.user, given_up)) == ("Stella Staff", True)
 
 
-def test_of_two_superusers_who_give_up_their_rights_concurrently_one_stays(make_user, race):
+def test_one_of_two_superusers_who_concurrently_give_up_their_rights_remains(make_user, race):
     superusers = [make_user(name, is_staff=True, is_superuser=True) for name in ("Sue One", "Sue Two")]
 
     def give_up(user):

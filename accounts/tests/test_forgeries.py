@@ -1,4 +1,4 @@
-"""Tokens that somebody made or changed: refused, and nothing is spent."""
+"""Forged tokens are refused, and no refresh token is revoked."""
 
 import uuid
 from time import time
@@ -38,7 +38,7 @@ FORGERIES = {
     "not a token": lambda claims: "x.y.z",
     "nothing": lambda claims: "",
 }  # fmt: skip
-# An empty one is refused by its field (400), and another type is the access token.
+# An empty token is refused by its field (400); the other type is the access token.
 REFRESH_FORGERIES = {name: forge for name, forge in FORGERIES.items() if name not in ("nothing", "a refresh token")} | {
     "an access token": lambda claims: signed(claims | {"token_type": "access"}),
     "no family": lambda claims: signed(without(claims, "family")),

@@ -1,4 +1,4 @@
-"""The bounded queue in which passwords are hashed, and old hashes."""
+"""The bounded queue for password hashing, and old hashes."""
 
 import socket
 import threading
@@ -42,7 +42,7 @@ def busy(queue):
 
 @pytest.fixture
 def full_queue(monkeypatch):
-    """Make the queue one of a single turn, which is taken, without room to wait."""
+    """Replace the queue with one of a single slot, which is taken, and no waiting."""
     queue = HashQueue(concurrent=1, waiting=0, seconds=1)
     monkeypatch.setattr(hashers, "queue", queue)
     with busy(queue):
@@ -81,19 +81,19 @@ def test_no_more_passwords_are_hashed_concurrently_than_allowed():
     assert most == 2
 
 
-def test_a_client_that_finds_the_queue_full_is_refused_immediately(full_queue):
+def test_a_client_is_refused_immediately_while_the_queue_is_full(full_queue):
     with pytest.raises(ServerBusy), full_queue.turn():
         pass
 
 
-def test_who_waited_too_long_does_not_hash():
+def test_a_request_that_waited_too_long_does_not_hash():
     queue = HashQueue(concurrent=1, waiting=1, seconds=0.01)
 
     with busy(queue), pytest.raises(ServerBusy), queue.turn():
         pass
 
 
-def test_a_turn_within_a_turn_is_the_same_one():
+def test_a_nested_turn_takes_no_second_place_in_the_queue():
     queue = HashQueue(concurrent=1, waiting=0, seconds=1)
 
     with queue.turn(), queue.turn():
@@ -184,7 +184,7 @@ def test_a_hash_is_not_replaced_when_the_password_was_changed_meanwhile(old_hash
 
 
 @pytest.mark.argon2
-def test_an_unknown_email_is_checked_against_a_hash_as_expensive_as_those_stored(old_hash):
+def test_an_unknown_email_is_checked_against_a_hash_as_expensive_as_stored_ones(old_hash):
     assert User.objects.decoy_password("nobody@example.com") == old_hash.password
     assert User.objects.decoy_password("somebody@example.com") == old_hash.password
 

@@ -14,12 +14,12 @@ def versions(user):
 
 @pytest.fixture
 def form(owner):
-    """The change form of the owner's account as a browser has it."""
+    """The values of the change form of the owner's account."""
     newest = owner.user.history.latest("history_id")
     return {"name": "Changed", "email": owner.user.email, "is_active": "on", "version": str(newest.pk)}
 
 
-def test_a_change_of_ones_account_is_a_version_with_who_made_it(owner):
+def test_a_change_of_an_account_adds_a_version_with_its_author(owner):
     owner.patch(ME, {"name": "Olivia", "email": "o@example.com", "password": PASSWORD})
 
     assert versions(owner.user) == [
@@ -28,7 +28,7 @@ def test_a_change_of_ones_account_is_a_version_with_who_made_it(owner):
     ]
 
 
-def test_neither_a_log_in_nor_a_new_password_is_a_version(owner, staff_browser):
+def test_neither_a_log_in_nor_a_new_password_adds_a_version(owner, staff_browser):
     login(owner)
     owner.post(CHANGE_PASSWORD, {"old_password": PASSWORD, "new_password": "another password"})
     passwords = {"usable_password": "true", "password1": "a-long-pass-77", "password2": "a-long-pass-77"}
@@ -63,13 +63,13 @@ def test_staff_do_not_overwrite_a_change_that_they_have_not_seen(staff_browser, 
     assert "Someone saved this record after you opened it" in page
 
 
-def test_an_account_saved_without_a_change_gets_no_version(staff_browser, owner, form):
+def test_saving_an_account_without_a_change_adds_no_version(staff_browser, owner, form):
     staff_browser.post(reverse("admin:accounts_user_change", args=[owner.user.pk]), form | {"name": owner.user.name})
 
     assert len(versions(owner.user)) == 1
 
 
-def test_versions_of_accounts_are_shown_and_not_put_back(staff_browser, owner):
+def test_versions_of_accounts_are_shown_but_cannot_be_restored(staff_browser, owner):
     owner.patch(ME, {"name": "Olivia"})
     first = owner.user.history.earliest("history_id")
 

@@ -77,7 +77,7 @@ def test_a_new_email_needs_the_current_password(owner, password, error):
     assert account(owner) == OLIVE
 
 
-def test_a_stolen_token_does_not_guess_the_password_by_changing_the_email(owner, settings):
+def test_guesses_at_the_password_by_changing_the_email_are_limited(owner, settings):
     settings.LOGIN_FAILURES = 3
     body = {"email": "new@example.com", "password": "a wrong one"}
     statuses = [owner.patch(ME, body).status_code for _ in range(3)]
@@ -89,7 +89,7 @@ def test_a_stolen_token_does_not_guess_the_password_by_changing_the_email(owner,
     assert account(owner) == OLIVE
 
 
-def test_new_emails_meet_the_rate_of_registrations(owner, set_rate):
+def test_changes_of_the_email_are_limited_by_the_rate_of_registrations(owner, set_rate):
     set_rate("register", "2/hour")
     body = {"email": "sam.stranger@example.com", "password": PASSWORD}
 
@@ -109,7 +109,7 @@ def test_an_email_that_is_taken_is_refused(owner, stranger, email):
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "OPTIONS"])
-def test_an_account_is_not_replaced_or_deleted(owner, method):
+def test_an_account_cannot_be_replaced_or_deleted(owner, method):
     response = owner.request(method, ME, OLIVE)
 
     assert response.status_code == 405
@@ -118,7 +118,7 @@ def test_an_account_is_not_replaced_or_deleted(owner, method):
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
-def test_nobody_has_no_account(anonymous, method):
+def test_an_anonymous_client_has_no_account(anonymous, method):
     response = anonymous.request(method, ME, {"name": "Nobody"})
 
     assert response.status_code == 401

@@ -1,4 +1,4 @@
-"""Passwords that users forgot: an e-mail with a token, sent by a real SMTP client to a real server."""
+"""Password reset: an e-mail with a token, sent over SMTP to a real server."""
 
 import re
 import socket
@@ -24,19 +24,19 @@ INVALID = {"token": ["This link is wrong, was used, or is older than an hour. As
 
 
 class Inbox:
-    """Keeps the messages that an SMTP server receives."""
+    """Store the messages that an SMTP server receives."""
 
     def __init__(self):
         self.messages = []
 
-    async def handle_DATA(self, server, session, envelope):  # noqa: N802, the name is aiosmtpd's
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802, aiosmtpd's name
         self.messages.append((envelope.rcpt_tos, message_from_bytes(envelope.content)))
         return "250 OK"
 
 
 @pytest.fixture
 def inbox(settings):
-    """Start an SMTP server that the project sends to; return its inbox."""
+    """Start an SMTP server and configure it; return its inbox."""
     inbox = Inbox()
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = free.getsockname()
@@ -51,7 +51,7 @@ def inbox(settings):
 
 
 def ask(email):
-    """Ask for a reset, and wait until what it may send is sent."""
+    """Request a reset, and wait until its e-mail, if any, is sent."""
     response = ApiClient().post(RESET, {"email": email})
     mail.sender.submit(lambda: None).result(timeout=30)
     return response
@@ -62,7 +62,7 @@ def confirm(reset, password=NEW_PASSWORD):
 
 
 def reset_of(user):
-    """Return the uid and token that an e-mail to `user` has now."""
+    """Return the uid and token of a password reset e-mail to `user`."""
     return {"uid": urlsafe_base64_encode(force_bytes(user.pk)), "token": default_token_generator.make_token(user)}
 
 
@@ -94,7 +94,7 @@ def test_without_an_address_for_links_the_email_has_the_token_itself(transaction
 
 
 @pytest.mark.parametrize("account", ["unknown", "inactive", "without a password"])
-def test_who_cannot_log_in_gets_the_same_answer_and_no_email(transactional_db, make_user, inbox, account):
+def test_a_user_who_cannot_log_in_gets_the_same_response_and_no_email(transactional_db, make_user, inbox, account):
     if account != "unknown":
         user = make_user("Ina Other", is_active=account != "inactive")
         if account == "without a password":
@@ -107,16 +107,16 @@ def test_who_cannot_log_in_gets_the_same_answer_and_no_email(transactional_db, m
     assert inbox.messages == []
 
 
-def test_the_answer_comes_without_a_look_at_the_account(owner, monkeypatch, django_assert_num_queries):
+def test_a_reset_request_does_not_read_the_account(owner, monkeypatch, django_assert_num_queries):
     monkeypatch.setattr(mail, "sender", type("Sender", (), {"submit": lambda *args: None}))
 
     for email in (owner.user.email, "nobody@example.com"):
-        with django_assert_num_queries(1):  # the rate of the address
+        with django_assert_num_queries(1):  # counts the address
             assert ApiClient().post(RESET, {"email": email}).json() == SENT
         mail.waiting.release()
 
 
-def test_an_unavailable_mail_server_does_not_show(transactional_db, owner, settings, caplog):
+def test_an_unavailable_mail_server_does_not_change_the_response(transactional_db, owner, settings, caplog):
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
 
@@ -126,21 +126,21 @@ def test_an_unavailable_mail_server_does_not_show(transactional_db, owner, setti
     assert "an e-mail was not sent" in caplog.text
 
 
-def test_one_mailbox_gets_few_emails_an_hour(transactional_db, owner, inbox):
+def test_the_emails_to_one_address_are_limited_per_hour(transactional_db, owner, inbox):
     responses = [ask(owner.user.email) for _ in range(mail.HOURLY + 2)]
 
     assert {response.status_code for response in responses} == {200}
     assert len(inbox.messages) == mail.HOURLY
 
 
-def test_requests_beyond_those_that_may_wait_are_dropped(owner, monkeypatch, caplog):
+def test_requests_beyond_the_queue_are_dropped(owner, monkeypatch, caplog):
     monkeypatch.setattr(mail, "waiting", type("Full", (), {"acquire": lambda *args, **kwargs: False}))
 
     assert ApiClient().post(RESET, {"email": owner.user.email}).json() == SENT
     assert "one was dropped" in caplog.text
 
 
-def test_resets_meet_a_rate_of_their_address(anonymous, set_rate):
+def test_resets_are_limited_by_address(anonymous, set_rate):
     set_rate("password_reset", "2/hour")
 
     statuses = [anonymous.post(RESET, {"email": "nobody@example.com"}).status_code for _ in range(3)]
@@ -205,14 +205,14 @@ def test_a_token_of_another_or_a_deactivated_account_is_refused(owner, stranger)
     assert confirm(reset).json() == INVALID
 
 
-def test_a_new_password_keeps_the_rules(owner):
+def test_a_new_password_is_validated(owner):
     response = confirm(reset_of(owner.user), "8273645190")
 
     assert (response.status_code, response.json()) == (400, {"new_password": ["This password is entirely numeric."]})
     assert login(owner).status_code == 200
 
 
-def test_a_reset_and_its_failure_take_no_time_of_the_request(transactional_db, owner, settings):
+def test_a_request_does_not_wait_for_the_mail_server(transactional_db, owner, settings):
     settings.EMAIL_BACKEND = "accounts.tests.slow_mail.EmailBackend"
 
     started = time.monotonic()

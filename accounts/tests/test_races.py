@@ -1,4 +1,4 @@
-"""Changes of one account at the same time: the one that was decided on old data is refused."""
+"""Concurrent changes of one account: a change based on outdated data is refused."""
 
 import threading
 
@@ -17,7 +17,7 @@ NEW_EMAIL = {"email": "new@example.com", "password": PASSWORD}
 
 @pytest.fixture
 def while_hashing(transactional_db, monkeypatch):
-    """Return a function that makes `call`, and runs `change` on another connection once the password was checked."""
+    """Return a function that makes `call`, and runs `change` on another connection after the password check."""
 
     def run(call, change):
         verify, changed = MD5PasswordHasher.verify, []
@@ -114,7 +114,7 @@ def test_staff_change_their_own_password(staff, staff_browser):
     assert staff_browser.get(reverse("admin:index")).status_code == 200
 
 
-def test_concurrent_right_log_ins_do_not_count_against_their_account(race, owner, settings):
+def test_concurrent_correct_log_ins_do_not_count_as_failures(race, owner, settings):
     settings.LOGIN_FAILURES = 3
 
     responses = race(*[lambda: login(owner)] * 10)
@@ -123,7 +123,7 @@ def test_concurrent_right_log_ins_do_not_count_against_their_account(race, owner
     assert login(owner).status_code == 200
 
 
-def test_concurrent_right_and_wrong_log_ins_leave_the_account_open(race, owner, settings):
+def test_concurrent_correct_and_wrong_log_ins_do_not_lock_the_account(race, owner, settings):
     settings.LOGIN_FAILURES = 5
     passwords = [PASSWORD, "wrong", PASSWORD, "wrong", PASSWORD, PASSWORD]
 

@@ -13,7 +13,7 @@ CONTROL = "Control characters, such as tabs and line ends, are not allowed."
 REQUIRED, BLANK = ["This field is required."], ["This field may not be blank."]
 
 
-def test_the_example_of_the_contract_registers_a_user(anonymous):
+def test_the_example_of_the_specification_registers_a_user(anonymous):
     response = anonymous.post(REGISTER, JOHN)
 
     user = User.objects.get()
@@ -40,7 +40,7 @@ def test_the_password_is_stored_as_an_argon2_hash(anonymous):
     ],
 )
 @pytest.mark.django_db(transaction=True)
-def test_an_email_is_taken_in_every_case_of_its_letters(anonymous, first, second):
+def test_an_email_is_unique_without_regard_to_case(anonymous, first, second):
     assert anonymous.post(REGISTER, JOHN | {"email": first}).status_code == 201
 
     response = anonymous.post(REGISTER, JOHN | {"name": "Jane Doe", "email": second})
@@ -50,7 +50,7 @@ def test_an_email_is_taken_in_every_case_of_its_letters(anonymous, first, second
 
 
 @pytest.mark.parametrize("email", ["John.DOE@Example.COM", "john@exämple.com", "john@İstanbul.com"])
-def test_an_email_is_kept_as_sent_and_logs_in(anonymous, email):
+def test_an_email_is_stored_as_sent_and_can_log_in(anonymous, email):
     response = anonymous.post(REGISTER, JOHN | {"email": email})
 
     assert (response.status_code, response.json()["email"]) == (201, email)
@@ -83,7 +83,7 @@ def test_an_email_is_kept_as_sent_and_logs_in(anonymous, email):
         ({"password": "john@example.com"}, {"password": ["The password is too similar to the e-mail."]}),
     ],
 )  # fmt: skip
-def test_what_breaks_a_rule_is_refused_by_its_field(anonymous, change, errors):
+def test_an_invalid_value_is_refused_on_its_field(anonymous, change, errors):
     response = anonymous.post(REGISTER, JOHN | change)
 
     assert (response.status_code, response.json()) == (400, errors)
@@ -99,7 +99,7 @@ def test_every_field_is_required(anonymous, field):
 
 
 @pytest.mark.parametrize("password", ["eight 88", "x" * 128, "  both ends  ", "pässwörter", "日本語のパスワード"])
-def test_a_password_is_kept_to_the_letter(anonymous, password):
+def test_a_password_is_used_unchanged(anonymous, password):
     response = anonymous.post(REGISTER, JOHN | {"password": password})
 
     assert response.status_code == 201

@@ -1,4 +1,4 @@
-"""Guessing is stopped on every door, for the guesser alone, and not for good."""
+"""Password guessing is limited on every path, only for its source, and only for a time."""
 
 import time
 from types import SimpleNamespace
@@ -43,7 +43,7 @@ def test_the_guess_after_the_last_allowed_one_is_refused_with_the_time_to_wait(o
     assert "Too many failed attempts." in refused.json()["detail"]
 
 
-def test_a_made_up_x_forwarded_for_does_not_help(owner):
+def test_a_forged_x_forwarded_for_is_ignored(owner):
     for number in range(3):
         guess(owner.user, **{"X-Forwarded-For": f"1.2.3.{number}"})
 
@@ -61,7 +61,7 @@ def test_behind_a_proxy_the_address_is_the_one_the_proxy_saw(owner, settings):
     assert (from_there.status_code, from_elsewhere.status_code) == (429, 200)
 
 
-def test_an_ipv6_guesser_has_one_network_not_endless_addresses(owner):
+def test_ipv6_addresses_of_one_network_are_counted_together(owner):
     for number in range(3):
         guess(owner.user, address=f"2001:db8::{number}")
 
@@ -69,7 +69,7 @@ def test_an_ipv6_guesser_has_one_network_not_endless_addresses(owner):
     assert guess(owner.user, PASSWORD, address="2001:db8:0:100::1").status_code == 200
 
 
-def test_the_owner_still_logs_in_from_elsewhere_and_others_from_there(owner, stranger):
+def test_the_owner_can_log_in_from_another_address_and_others_from_the_same(owner, stranger):
     for _ in range(5):
         guess(owner.user)
 
@@ -77,13 +77,13 @@ def test_the_owner_still_logs_in_from_elsewhere_and_others_from_there(owner, str
     assert guess(stranger.user, PASSWORD).status_code == 200
 
 
-def test_a_log_in_forgets_the_failures_before_it(owner):
+def test_a_log_in_resets_earlier_failures(owner):
     for _ in range(4):
         guess(owner.user)
         assert guess(owner.user, PASSWORD).status_code == 200
 
 
-def test_the_refusal_ends_with_its_window(owner):
+def test_log_ins_are_possible_again_after_the_window(owner):
     for _ in range(4):
         guess(owner.user)
     AttemptWindow.objects.update(ends_at=0)
@@ -91,7 +91,7 @@ def test_the_refusal_ends_with_its_window(owner):
     assert guess(owner.user, PASSWORD).status_code == 200
 
 
-def test_the_admin_is_the_same_door(staff):
+def test_guesses_in_the_admin_are_limited_too(staff):
     form = {"username": staff.user.email, "password": "wrong-guess"}
     for _ in range(3):
         assert Client().post("/admin/login/", form).status_code == 200
@@ -102,7 +102,7 @@ def test_the_admin_is_the_same_door(staff):
     assert int(refused.headers["Retry-After"]) > 0
 
 
-def test_a_password_tried_on_many_accounts_meets_the_rate_of_its_address(db, set_rate):
+def test_guesses_at_many_accounts_are_limited_by_address(db, set_rate):
     set_rate("login", "2/hour")
 
     def log_in(number, address="10.0.0.1"):
@@ -113,7 +113,7 @@ def test_a_password_tried_on_many_accounts_meets_the_rate_of_its_address(db, set
     assert log_in(3, "10.0.0.2").status_code == 200
 
 
-def test_a_stolen_access_token_does_not_guess_the_password(owner):
+def test_guesses_at_the_current_password_are_limited(owner):
     body = {"old_password": "wrong-guess", "new_password": "another-pass-77"}
     for _ in range(3):
         assert owner.post("/api/auth/password/", body).json() == {
@@ -123,7 +123,7 @@ def test_a_stolen_access_token_does_not_guess_the_password(owner):
     assert owner.post("/api/auth/password/", {**body, "old_password": PASSWORD}).status_code == 429
 
 
-def test_what_is_no_address_counts_as_the_proxy_that_sent_it(owner, settings):
+def test_requests_without_a_valid_address_count_as_those_of_the_proxy(owner, settings):
     settings.TRUSTED_PROXIES = 1
 
     statuses = [guess(owner.user, **{"X-Forwarded-For": f"{'z' * 300}{number}"}).status_code for number in range(4)]
@@ -131,19 +131,19 @@ def test_what_is_no_address_counts_as_the_proxy_that_sent_it(owner, settings):
     assert statuses == [401, 401, 401, 429]
 
 
-def test_a_log_in_that_comes_from_no_request_is_not_counted(owner):
+def test_a_log_in_without_a_request_is_not_counted(owner):
     assert authenticate(username=owner.user.email, password=PASSWORD) == owner.user
     assert not AttemptWindow.objects.exists()
 
 
-def test_no_e_mail_is_kept_of_an_attempt(owner):
+def test_an_attempt_is_stored_without_the_e_mail(owner):
     guess(owner.user)
 
     assert owner.user.email not in str(AttemptWindow.objects.all())
 
 
 @pytest.mark.parametrize(("rate", "path"), [("register", "/api/auth/register/"), ("anon", LOGIN)])
-def test_a_rate_is_kept_for_those_who_are_not_logged_in(anonymous, set_rate, rate, path):
+def test_anonymous_requests_are_limited(anonymous, set_rate, rate, path):
     set_rate(rate, "2/hour")
 
     statuses = [anonymous.post(path, {}).status_code for _ in range(3)]
@@ -153,7 +153,7 @@ def test_a_rate_is_kept_for_those_who_are_not_logged_in(anonymous, set_rate, rat
     assert int(refused.headers["Retry-After"]) > 0
 
 
-def test_a_rate_is_kept_for_each_user_alone(owner, stranger, set_rate):
+def test_each_user_has_a_separate_rate(owner, stranger, set_rate):
     set_rate("user", "2/hour")
 
     mine = [owner.get("/api/patients/").status_code for _ in range(3)]
@@ -162,7 +162,7 @@ def test_a_rate_is_kept_for_each_user_alone(owner, stranger, set_rate):
     assert stranger.get("/api/patients/").status_code == 200
 
 
-def test_another_spelling_of_the_e_mail_is_the_same_account(make_user):
+def test_spellings_of_an_e_mail_are_counted_as_one_account(make_user):
     user = make_user("Mike")
     for spelling in ("mike@example.com", "MIKE@example.com", "m\u0130ke@example.com"):
         guess(SimpleNamespace(email=spelling))
@@ -181,7 +181,7 @@ def test_a_new_e_mail_does_not_reset_the_guesses_at_the_password(owner):
     assert owner.post("/api/auth/password/", body).status_code == 429
 
 
-def test_an_ipv4_address_written_as_ipv6_is_itself(owner):
+def test_an_ipv4_mapped_ipv6_address_counts_as_the_ipv4_address(owner):
     for _ in range(4):
         guess(owner.user, address="::ffff:1.2.3.4")
 
@@ -203,7 +203,7 @@ def test_expired_counters_are_deleted_and_others_kept(owner, stranger, capsys):
 
 @pytest.fixture
 def slow_hashes(monkeypatch, hashed):
-    """Make each hash take long enough for other requests to arrive meanwhile; return the passwords hashed."""
+    """Delay each hash so that other requests arrive meanwhile; return the hashed passwords."""
     encode = MD5PasswordHasher.encode
 
     def slowly(self, password, salt):
@@ -229,11 +229,11 @@ def test_concurrent_guesses_are_not_hashed_beyond_the_limit(owner, race, slow_ha
 
 
 @pytest.mark.parametrize("path", [LOGIN, "/api/auth/register/"])
-def test_every_process_counts_on(owner, set_rate, path):
+def test_all_processes_share_the_counters(owner, set_rate, path):
     set_rate("register", "3/hour")
     statuses = []
     for _ in range(4):
-        # What a process keeps for itself, another one does not have.
+        # Another process has its own cache.
         cache.clear()
         body = {"email": owner.user.email, "password": "wrong-guess"}
         statuses.append(Client().post(path, body, content_type="application/json").status_code)
@@ -242,14 +242,14 @@ def test_every_process_counts_on(owner, set_rate, path):
     assert 429 not in statuses[:3]
 
 
-def test_one_subscriber_with_many_ipv6_networks_is_one_source(owner):
+def test_the_ipv6_networks_of_one_subscriber_are_counted_together(owner):
     statuses = [guess(owner.user, address=f"2001:db8:0:{number:x}::1").status_code for number in range(8)]
 
     assert statuses == [401] * 6 + [429] * 2
     assert guess(owner.user, PASSWORD, address="2001:db9::1").status_code == 200
 
 
-def test_a_window_of_before_the_clock_was_set_back_is_over(owner):
+def test_a_window_from_before_the_clock_was_set_back_has_ended(owner):
     for _ in range(3):
         guess(owner.user)
     AttemptWindow.objects.update(ends_at=int(time.time()) + 30 * 86400)
@@ -277,5 +277,5 @@ def test_attempts_are_counted_in_the_database_while_redis_is_unavailable(owner, 
     assert statuses == [401, 401, 401, 429]
 
 
-def test_a_log_in_may_name_the_user_by_the_field_of_the_model(owner):
+def test_authenticate_accepts_the_username_field_of_the_model(owner):
     assert authenticate(email=owner.user.email, password=PASSWORD) == owner.user

@@ -1,4 +1,4 @@
-"""Login, and what a token is good for, and until when."""
+"""Login, and the use and expiry of tokens."""
 
 from datetime import timedelta
 from time import time
@@ -19,14 +19,14 @@ WRONG_LOGIN = {"detail": "No active account with this e-mail and password."}
 
 @pytest.fixture
 def tokens(owner):
-    """The pair a login gives the owner."""
+    """The token pair of a login of the owner."""
     return login(owner).json()
 
 
 # Login
 
 
-def test_login_answers_an_access_and_a_refresh_token(owner):
+def test_login_returns_an_access_and_a_refresh_token(owner):
     response = login(owner)
 
     assert response.status_code == 200
@@ -34,7 +34,7 @@ def test_login_answers_an_access_and_a_refresh_token(owner):
     assert ApiClient(token=response.json()["access"]).get(ME).json()["id"] == owner.user.pk
 
 
-def test_login_is_remembered_for_staff_to_see(owner):
+def test_login_updates_the_time_of_the_last_login(owner):
     login(owner)
 
     owner.user.refresh_from_db()
@@ -55,7 +55,7 @@ def test_login_checks_an_argon2_hash(owner):
     assert login(owner, "wrong password").status_code == 401
 
 
-def test_unknown_wrong_and_inactive_are_the_same_answer_after_the_same_work(owner, make_user, hashed):
+def test_every_failed_login_gets_the_same_response_after_the_same_work(owner, make_user, hashed):
     inactive = ApiClient(make_user("Ina Inactive", is_active=False))
     hashed.clear()
 
@@ -104,12 +104,12 @@ def test_a_missing_or_malformed_header_is_refused(owner, header):
 
 
 @pytest.mark.parametrize("header", ["Bearer {}", "bearer  {}", "Bearer Bearer {}", " Bearer bearer  {} "])
-def test_a_header_with_bearer_once_or_twice_is_understood(owner, header):
+def test_a_header_with_bearer_once_or_twice_is_accepted(owner, header):
     assert ApiClient().get(ME, Authorization=header.replace("{}", owner.token)).status_code == 200
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer Bearer"])
-def test_an_empty_bearer_header_is_named_as_such(anonymous, header):
+def test_an_empty_bearer_header_has_its_own_error(anonymous, header):
     assert "No token was sent after Bearer." in anonymous.get(ME, Authorization=header).json()["detail"]
 
 
@@ -120,11 +120,11 @@ def test_a_token_from_a_clock_a_few_seconds_ahead_is_valid(owner):
     assert ApiClient(token=ahead).get(ME).status_code == 200
 
 
-def test_a_refresh_token_is_no_access_token(tokens):
+def test_a_refresh_token_is_not_accepted_as_an_access_token(tokens):
     assert_refused(ApiClient(token=tokens["refresh"]).get(ME))
 
 
-def test_an_access_token_that_was_accepted_expires_all_the_same(owner, monkeypatch):
+def test_an_access_token_expires_after_it_was_accepted(owner, monkeypatch):
     assert owner.get(ME).status_code == 200
 
     monkeypatch.setattr("accounts.authentication.time", lambda: time() + 3600)
@@ -180,7 +180,7 @@ def test_a_replay_long_after_the_first_use_ends_the_family(tokens):
     assert_refused(refresh(first.json()["refresh"]))
 
 
-def test_a_replay_ends_no_other_login(owner, tokens, settings):
+def test_a_replay_does_not_end_another_login(owner, tokens, settings):
     settings.REFRESH_GRACE_SECONDS = 0
     other = login(owner).json()["refresh"]
     refresh(tokens["refresh"])
@@ -199,7 +199,7 @@ def test_only_one_of_eight_racing_refreshes_succeeds(race, tokens):
 
 
 @pytest.mark.parametrize("token", ["", "x.y.z", "access", 7, None, "\ud800"])
-def test_what_is_no_refresh_token_renews_nothing(owner, token):
+def test_only_a_refresh_token_can_be_refreshed(owner, token):
     response = refresh(owner.token if token == "access" else token)
 
     if token in ("x.y.z", "access"):
@@ -209,7 +209,7 @@ def test_what_is_no_refresh_token_renews_nothing(owner, token):
 
 
 @pytest.mark.parametrize("token", [None, "x.y.z"])
-def test_logout_needs_the_refresh_token_alone(tokens, token):
+def test_logout_needs_only_the_refresh_token(tokens, token):
     response = ApiClient(token=token).post(LOGOUT, {"refresh": tokens["refresh"]})
 
     assert (response.status_code, response.json()) == (200, {"detail": "Logged out."})

@@ -1,4 +1,4 @@
-"""`manage.py demo`: invented records that keep every rule, and log-ins that work."""
+"""`manage.py demo`: valid invented records, and working log-ins."""
 
 import re
 import subprocess
@@ -32,7 +32,7 @@ def _several_batches(monkeypatch):
 
 
 def run(**options):
-    """Return what the command prints, for a small demonstration unless `options` say otherwise."""
+    """Run the command, by default with small numbers; return its output."""
     out = StringIO()
     call_command("demo", **{"users": 3, "doctors": 5, "patients": 60, "mappings": 100, **options}, stdout=out)
     return out.getvalue()
@@ -42,7 +42,7 @@ def counts():
     return [model.objects.count() for model in (User, Doctor, Patient, Mapping)]
 
 
-def test_everything_keeps_the_rules_of_its_model():
+def test_every_record_is_valid():
     run()
 
     assert counts() == [4, 5, 60, 100]
@@ -66,10 +66,10 @@ def test_a_mapping_is_of_its_users_own_patient_and_later_than_both():
 def test_every_record_has_a_version_of_its_creation(model, timestamp):
     run()
 
-    made = {record.pk: (record.user_id, getattr(record, timestamp)) for record in model.objects.all()}
+    expected = {record.pk: (record.user_id, getattr(record, timestamp)) for record in model.objects.all()}
     versions = model.history.filter(history_type="+", history_change_reason=None)
-    assert {version.id: (version.history_user_id, version.history_date) for version in versions} == made
-    assert model.history.count() == len(made)
+    assert {version.id: (version.history_user_id, version.history_date) for version in versions} == expected
+    assert model.history.count() == len(expected)
 
 
 def test_the_records_are_spread_over_the_last_sixty_days():
@@ -116,7 +116,7 @@ def test_the_log_ins_are_printed_before_the_patients_are_created(monkeypatch):
         ({"users": 1, "doctors": 1, "patients": 1, "mappings": 1}, "Added: 1 user, 1 doctor, 1 patient, 1 assignment."),
     ],
 )
-def test_the_numbers_are_printed_in_good_grammar(options, printed):
+def test_the_numbers_are_printed_in_the_singular_and_plural(options, printed):
     assert run(**options).splitlines()[-1] == printed
 
 
@@ -137,16 +137,16 @@ def test_a_second_run_adds_nothing_without_add():
 
 
 def test_the_same_seed_makes_the_same_people():
-    made = []
+    runs = []
     for seed in (1, 1, 2):
         run(seed=seed)
-        made.append([list(model.objects.values_list(*PEOPLE)) for model in (Doctor, Patient)])
-        made[-1] += [list(Mapping.objects.values_list("patient__phone", "doctor__email", "user__email"))]
+        runs.append([list(model.objects.values_list(*PEOPLE)) for model in (Doctor, Patient)])
+        runs[-1] += [list(Mapping.objects.values_list("patient__phone", "doctor__email", "user__email"))]
         for model in (Mapping, Patient, Doctor, User):
             model.objects.all().delete()
 
-    assert made[0] == made[1]
-    assert made[0][1] != made[2][1]
+    assert runs[0] == runs[1]
+    assert runs[0][1] != runs[2][1]
 
 
 def test_no_two_patients_share_a_phone_and_no_two_doctors_an_email():
@@ -179,7 +179,7 @@ def test_production_refuses_it_unless_forced(settings):
         ({"password": "short"}, "This password is too short"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_sentence(options, sentence):
+def test_an_impossible_number_is_refused_with_a_message(options, sentence):
     with pytest.raises(CommandError, match=sentence):
         run(**options)
 
@@ -194,7 +194,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(options, sentence):
         ({"patients": 6, "mappings": 30}, [4, 5, 6, 30]),
     ],
 )
-def test_there_may_be_none_of_a_kind_or_every_pair(options, expected):
+def test_a_number_may_be_zero_or_the_maximum(options, expected):
     run(**options)
 
     assert counts() == expected

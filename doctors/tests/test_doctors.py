@@ -1,4 +1,4 @@
-"""The directory of doctors over HTTP: everybody reads it, an entry is changed by who added it, or by staff."""
+"""The directory of doctors over HTTP: all users read it; its creator and permitted staff change an entry."""
 
 from datetime import timedelta
 
@@ -34,7 +34,7 @@ def assign(doctor, client):
 # Create and read
 
 
-def test_the_example_of_the_contract_creates_a_doctor(owner):
+def test_the_example_of_the_specification_creates_a_doctor(owner):
     response = owner.post("/api/doctors/", DOCTOR)
 
     doctor = Doctor.objects.get()
@@ -54,7 +54,7 @@ def test_the_example_of_the_contract_creates_a_doctor(owner):
     assert owner.get(response.headers["Location"]).content == response.content
 
 
-def test_what_is_optional_is_null_or_blank_where_it_is_left_out(owner):
+def test_optional_fields_are_null_or_blank_by_default(owner):
     body = {name: DOCTOR[name] for name in ("name", "specialization", "email")}
 
     response = owner.post(DOCTORS, body)
@@ -65,7 +65,7 @@ def test_what_is_optional_is_null_or_blank_where_it_is_left_out(owner):
 
 
 @pytest.mark.parametrize("field", ["name", "specialization", "email"])
-def test_a_required_field_is_missed(owner, field):
+def test_a_missing_required_field_is_refused(owner, field):
     body = {name: value for name, value in DOCTOR.items() if name != field}
 
     response = owner.post(DOCTORS, body)
@@ -75,7 +75,7 @@ def test_a_required_field_is_missed(owner, field):
 
 
 @pytest.mark.parametrize(
-    ("field", "sent", "kept"),
+    ("field", "sent", "stored"),
     [
         ("age", 18, 18),
         ("age", "120", 120),
@@ -89,12 +89,12 @@ def test_a_required_field_is_missed(owner, field):
         ("email", "ROBERT@Example.COM", "ROBERT@Example.COM"),
     ],
 )
-def test_a_good_value_is_kept(owner, field, sent, kept):
+def test_a_valid_value_is_stored(owner, field, sent, stored):
     response = owner.post(DOCTORS, {**DOCTOR, field: sent})
 
     assert response.status_code == 201, response.json()
-    assert response.json()[field] == kept
-    assert Doctor.objects.values_list(field, flat=True).get() == kept
+    assert response.json()[field] == stored
+    assert Doctor.objects.values_list(field, flat=True).get() == stored
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_good_value_is_kept(owner, field, sent, kept):
     ],
 )
 @pytest.mark.parametrize("method", ["post", "patch"])
-def test_a_bad_value_is_refused_by_name(owner, doctor, method, field, value, message):
+def test_an_invalid_value_is_refused_on_its_field(owner, doctor, method, field, value, message):
     path, body = (DOCTORS, {**DOCTOR, "email": "new@example.com"}) if method == "post" else (path_of(doctor), {})
 
     response = getattr(owner, method)(path, {**body, field: value})
@@ -129,7 +129,7 @@ def test_a_bad_value_is_refused_by_name(owner, doctor, method, field, value, mes
     assert list(Doctor.objects.values(*DOCTOR)) == [DOCTOR]
 
 
-def test_everybody_reads_the_same_directory(owner, stranger, doctor):
+def test_all_users_read_the_same_directory(owner, stranger, doctor):
     added = stranger.post(DOCTORS, {**DOCTOR, "email": "second@example.com"})
 
     answers = [client.get(DOCTORS) for client in (owner, stranger)]
@@ -142,7 +142,7 @@ def test_everybody_reads_the_same_directory(owner, stranger, doctor):
 
 
 @pytest.mark.parametrize("email", ["Robert.brown@gmail.com", "ROBERT.BROWN@GMAIL.COM", "robert.brown@Gmail.com"])
-def test_an_email_belongs_to_one_doctor_of_all_users_in_any_case(stranger, doctor, email):
+def test_an_email_is_unique_among_the_doctors_of_all_users(stranger, doctor, email):
     response = stranger.post(DOCTORS, {**DOCTOR, "name": "Another", "email": email})
 
     assert (response.status_code, response.json()) == (400, TAKEN)
@@ -160,7 +160,7 @@ def test_a_doctor_cannot_take_anothers_email(owner, doctor, method):
     assert other.email == "other@example.com"
 
 
-def test_a_doctor_may_keep_the_email_in_another_case(owner, doctor):
+def test_the_case_of_an_email_can_be_changed(owner, doctor):
     response = owner.patch(path_of(doctor), {"email": DOCTOR["email"].upper()})
 
     assert (response.status_code, response.json()["email"]) == (200, "ROBERT.BROWN@GMAIL.COM")
@@ -193,7 +193,7 @@ def test_a_stranger_cannot_change_a_doctor(stranger, doctor, method, body):
     assert Doctor.objects.filter(name=DOCTOR["name"]).count() == Doctor.history.count() == 1
 
 
-def test_a_deleted_doctor_takes_the_deleters_own_assignments_along(owner, mapping):
+def test_deleting_a_doctor_deletes_the_callers_own_assignments(owner, mapping):
     response = owner.delete(path_of(mapping.doctor))
 
     assert response.status_code == 200
@@ -204,7 +204,7 @@ def test_a_deleted_doctor_takes_the_deleters_own_assignments_along(owner, mappin
 
 
 @pytest.mark.parametrize("who", ["owner", "staff"])
-def test_a_doctor_of_others_patients_stays_and_so_do_all_assignments(request, stranger, mapping, who):
+def test_a_doctor_of_another_users_patient_cannot_be_deleted(request, stranger, mapping, who):
     client = request.getfixturevalue(who)
     others = assign(mapping.doctor, stranger)
 
@@ -230,7 +230,7 @@ def test_an_old_version_cannot_be_changed(owner, staff, doctor):
     assert owner.get(path_of(doctor), **{"If-None-Match": etag}).status_code == 200
 
 
-def test_a_history_is_open_to_all_and_tells_who_changed_what(owner, stranger, staff, doctor):
+def test_all_users_can_read_who_changed_what_in_a_history(owner, stranger, staff, doctor):
     staff.patch(path_of(doctor), {"age": None})
     owner.delete(path_of(doctor))
 
@@ -242,7 +242,7 @@ def test_a_history_is_open_to_all_and_tells_who_changed_what(owner, stranger, st
 
 
 @pytest.mark.parametrize("text", ["Zoe\u0308", "Zo\u00eb", "名前 🏥", "\u202bعلي\u202c", 'a"b\\c/d', "ﬁ Å"])
-def test_text_is_given_back_byte_for_byte(owner, patient, text):
+def test_text_is_returned_unchanged(owner, patient, text):
     texts = dict.fromkeys(["name", "specialization", "address"], text)
     created = owner.post(DOCTORS, {**DOCTOR, **texts})
     owner.post("/api/mappings/", {"patient": patient.pk, "doctor": created.json()["id"]})
@@ -253,7 +253,7 @@ def test_text_is_given_back_byte_for_byte(owner, patient, text):
 
 
 @pytest.mark.parametrize("number", [1, 50])
-def test_own_assignments_go_with_the_doctor_in_a_few_queries_and_into_the_history(
+def test_own_assignments_are_deleted_with_the_doctor_in_a_few_queries(
     owner, doctor, django_assert_max_num_queries, number
 ):
     patients = Patient.objects.bulk_create(
@@ -272,7 +272,7 @@ def test_own_assignments_go_with_the_doctor_in_a_few_queries_and_into_the_histor
     assert all(timezone.now() - version.history_date < timedelta(minutes=1) for version in versions)
 
 
-def test_a_receiver_of_deletions_hears_of_the_assignments_that_go_with_a_doctor(owner, doctor, mapping):
+def test_a_signal_receiver_gets_the_assignments_deleted_with_a_doctor(owner, doctor, mapping):
     deleted = []
 
     def receive(instance, **kwargs):

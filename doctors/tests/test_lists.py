@@ -1,4 +1,4 @@
-"""The directory as a list: ordered, filtered, searched, page by page and streamed."""
+"""Lists of doctors: ordering, filters, search, pages and streaming."""
 
 import json
 
@@ -66,7 +66,7 @@ def test_the_directory_can_be_filtered_and_searched(stranger, directory, query, 
     ("query", "field"),
     [("age=30", "age"), ("gender=robot", "gender"), ("ordering=email", "ordering"), ("limit=0", "limit")],
 )
-def test_a_bad_query_is_refused_by_name(stranger, doctor, query, field):
+def test_a_bad_query_is_refused_on_its_parameter(stranger, doctor, query, field):
     response = stranger.get(f"{DOCTORS}?{query}")
 
     assert (response.status_code, list(response.json())) == (400, [field])

@@ -1,4 +1,4 @@
-"""What the database itself refuses of doctors."""
+"""The constraints of doctors in the database."""
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
@@ -27,7 +27,7 @@ def test_the_database_refuses(owner, change, constraint):
     assert not Doctor.objects.exists()
 
 
-def test_the_database_takes_a_doctor_without_age_gender_and_phone(owner):
+def test_the_database_accepts_a_doctor_without_age_gender_and_phone(owner):
     Doctor.objects.create(user=owner.user, **{**DOCTOR, "age": None, "gender": "", "phone": ""})
 
     assert Doctor.objects.filter(age=None, gender="").count() == 1
@@ -43,7 +43,7 @@ def test_the_database_refuses_an_email_in_another_case(owner, email):
     assert Doctor.objects.count() == 1
 
 
-def test_a_user_who_keeps_doctors_cannot_be_deleted(doctor):
+def test_a_user_with_doctors_cannot_be_deleted(doctor):
     with pytest.raises(ProtectedError):
         doctor.user.delete()
 
@@ -57,11 +57,11 @@ def test_an_assigned_doctor_cannot_be_deleted(mapping):
     assert Doctor.objects.get() == mapping.doctor
 
 
-def test_nobody_sees_no_doctor(doctor):
+def test_an_anonymous_user_sees_no_doctor(doctor):
     visible = Doctor.objects.visible_to(AnonymousUser())
 
     assert not visible.exists()
 
 
-def test_a_doctor_is_called_by_name_and_specialization(doctor):
+def test_a_doctor_is_displayed_by_name_and_specialization(doctor):
     assert str(doctor) == "Dr. Robert Brown, Cardiologist"

@@ -1,4 +1,4 @@
-"""Who may change and delete a doctor: its creator, and users with the model permission that the admin asks for."""
+"""Who can change and delete a doctor: its creator, and users with the model permission that the admin requires."""
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -28,7 +28,7 @@ BODIES = {"PUT": DOCTOR | {"name": "Changed"}, "PATCH": {"name": "Changed"}, "DE
 
 @pytest.fixture
 def client(request, make_user):
-    """Return a client of the user that the test names, who has added a doctor if they are the creator."""
+    """Return a client of the user named by the parameter; the creator has added a doctor."""
     fields = dict(EVERYBODY[request.param])
     permissions = fields.pop("permissions", [])
     user = make_user(request.param, **fields)
@@ -41,7 +41,7 @@ def client(request, make_user):
 @pytest.mark.parametrize("headers", [{}, {"If-Match": "*"}], ids=["unconditional", "conditional"])
 @pytest.mark.parametrize("method", MAY)
 @pytest.mark.parametrize("client", EVERYBODY, indirect=True)
-def test_a_doctor_is_changed_by_its_creator_and_by_who_has_the_permission(request, client, method, headers):
+def test_a_doctor_can_be_changed_by_its_creator_and_with_the_permission(request, client, method, headers):
     path = reverse("doctors-detail", args=[Doctor.objects.get().pk])
 
     response = client.request(method, path, BODIES[method], **headers)

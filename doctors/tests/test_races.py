@@ -1,4 +1,4 @@
-"""Requests for doctors at the same moment: one order of them must explain every answer."""
+"""Concurrent requests for doctors: the responses must be those of some serial order."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Run Python and management commands in an environment of their own."""
+"""Run Python and management commands with a given environment."""
 
 import os
 import subprocess
@@ -7,18 +7,18 @@ import sys
 from healthcare import settings
 
 KEY = "fJ2vX8qLr5TzW1nBd7YkPm4GhCs9RaEu0oVi6xQtZyN3bHcUq8Dw5Kp"
-# So that what such a process runs is measured too.
+# Include subprocesses in the coverage.
 COVERAGE = {name: value for name, value in os.environ.items() if name.startswith("COV")}
 
 
 def manage(*arguments, **environ):
-    """Run manage.py as a process of its own, in this environment alone, without a .env."""
+    """Run manage.py in a subprocess with only this environment, without a .env."""
     return python("manage.py", *arguments, **environ)
 
 
 def python(*arguments, **environ):
-    """Run Python in the project's folder, in this environment alone, without a .env."""
-    return subprocess.run(  # noqa: S603, no shell, and the arguments are this file's own
+    """Run Python in the project's folder with only this environment, without a .env."""
+    return subprocess.run(  # noqa: S603, no shell
         [sys.executable, *arguments],
         cwd=settings.BASE_DIR,
         env={"PATH": os.environ["PATH"], **COVERAGE, "DOTENV": os.devnull, **environ},

@@ -1,4 +1,4 @@
-"""`manage.py backup` and `manage.py restore`: what is written down comes back, row by row, or nothing changes."""
+"""`manage.py backup` and `manage.py restore`: all rows are recovered, or nothing changes."""
 
 import io
 import sqlite3
@@ -28,13 +28,13 @@ def contents():
     with connection.cursor() as cursor:
         found = {}
         for table in connection.introspection.table_names():
-            cursor.execute(f'SELECT * FROM "{table}"')  # noqa: S608, the name is the database's own
+            cursor.execute(f'SELECT * FROM "{table}"')  # noqa: S608, a table name from the database
             found[table] = sorted(cursor.fetchall(), key=repr)
     return found
 
 
-def kept(rows):
-    """Return the rows without those of sessions, which a restore ends."""
+def without_sessions(rows):
+    """Return the rows without sessions, which a restore deletes."""
     return {table: found for table, found in rows.items() if table not in backups.SESSIONS}
 
 
@@ -45,7 +45,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def records(anonymous):
-    """Accounts, tokens, records with their history, and an assignment, made by clients; return every row."""
+    """Create accounts, tokens, records with history and a mapping through the API; return all rows."""
     for name in ("ann", "bob"):
         account = {"name": name, "email": f"{name}@example.com", "password": PASSWORD}
         anonymous.post("/api/auth/register/", account)
@@ -63,7 +63,7 @@ def records(anonymous):
 
 @pytest.fixture
 def elsewhere(transactional_db, monkeypatch, tmp_path):
-    """Return a function that goes on to an empty database, until the test is over."""
+    """Return a function that switches to an empty database for the rest of the test."""
     name = tmp_path / "elsewhere.sqlite3"
     if settings.DB_LIVE:
         name = f"{connection.settings_dict['NAME']}_elsewhere"
@@ -88,7 +88,7 @@ def elsewhere(transactional_db, monkeypatch, tmp_path):
         server.close()
 
 
-def test_all_of_it_comes_back_after_it_was_lost_and_the_service_goes_on(records, file):
+def test_a_restore_recovers_all_rows_and_the_service_continues(records, file):
     call_command("backup", file)
     for model in (Mapping, Doctor, Patient, get_user_model()):
         model.objects.all().delete()
@@ -96,22 +96,22 @@ def test_all_of_it_comes_back_after_it_was_lost_and_the_service_goes_on(records,
 
     call_command("restore", file, "--noinput")
 
-    assert kept(contents()) == kept(records)
+    assert without_sessions(contents()) == without_sessions(records)
     tokens = ApiClient().post("/api/auth/login/", {"email": "ann@example.com", "password": PASSWORD}).json()
     assert ApiClient(token=tokens["access"]).post("/api/patients/", PATIENT).status_code == 201
 
 
-def test_all_of_it_comes_back_in_an_empty_database(records, file, elsewhere):
+def test_a_restore_into_an_empty_database_recovers_all_rows(records, file, elsewhere):
     call_command("backup", file)
     elsewhere()
 
     call_command("restore", file, "--noinput")
 
-    assert kept(contents()) == kept(records)
+    assert without_sessions(contents()) == without_sessions(records)
     assert ApiClient().get("/readyz").status_code == 200
 
 
-def test_a_database_of_sqlite_is_for_its_owners_eyes(tmp_path):
+def test_an_sqlite_database_is_readable_only_by_its_owner(tmp_path):
     database = ConnectionHandler({"default": settings.SQLITE | {"NAME": tmp_path / "db.sqlite3"}})["default"]
 
     with database.cursor() as cursor:
@@ -151,7 +151,7 @@ def test_a_backup_while_others_write_is_one_consistent_state(owner, file, elsewh
     assert set(Patient.history.values_list("id", flat=True)) == stored
 
 
-def test_a_backup_is_for_its_owners_eyes_and_alone_in_its_directory(file):
+def test_a_backup_is_readable_only_by_its_owner_and_leaves_no_other_file(file):
     call_command("backup", file)
 
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -167,7 +167,7 @@ def test_a_backup_overwrites_nothing(file):
     assert file.read_bytes() == b"of yesterday"
 
 
-def test_a_backup_into_a_folder_that_is_not_there_names_the_folder(tmp_path):
+def test_a_backup_into_a_missing_folder_names_the_folder(tmp_path):
     folder = tmp_path / "missing"
 
     with pytest.raises(CommandError) as refused:
@@ -176,7 +176,7 @@ def test_a_backup_into_a_folder_that_is_not_there_names_the_folder(tmp_path):
     assert str(refused.value) == f"Not backed up to {folder}/night.backup: {folder}: No such file or directory."
 
 
-def test_a_backup_that_cannot_be_made_leaves_nothing(file, elsewhere):
+def test_a_failed_backup_leaves_no_file(file, elsewhere):
     elsewhere()
 
     with pytest.raises(CommandError, match="it has no table accounts_user"):
@@ -197,7 +197,7 @@ def test_a_restore_asks_first(records, file, monkeypatch, answer):
     assert not Mapping.objects.exists()
     monkeypatch.setattr("sys.stdin", io.StringIO("yes\n"))
     call_command("restore", file)
-    assert kept(contents()) == kept(records)
+    assert without_sessions(contents()) == without_sessions(records)
 
 
 def of_another_project(file):
@@ -223,10 +223,10 @@ def cut(file, part):
     ],
     ids=["none", "directory", "empty", "text", "of another project", "a third", "all but its end"],
 )
-def test_what_is_no_whole_backup_is_refused_and_changes_nothing(records, file, make):
+def test_an_invalid_backup_is_refused_and_changes_nothing(records, file, make):
     make(file)
 
     with pytest.raises(CommandError, match="Not restored from"):
         call_command("restore", file, "--noinput")
 
-    assert kept(contents()) == kept(records)
+    assert without_sessions(contents()) == without_sessions(records)

@@ -1,4 +1,4 @@
-"""What commands say when something is not as it should be: a sentence, and no traceback."""
+"""Management commands report errors in one sentence, without a traceback."""
 
 import io
 
@@ -18,7 +18,7 @@ ENGINE = "healthcare.db.postgresql"
 
 @pytest.fixture
 def empty(tmp_path):
-    """Return the environment of a database without a table."""
+    """Return the environment of a database without tables."""
     if not settings.DB_LIVE:
         module = "healthcare.tests.browser.settings"
         return {"DJANGO_SETTINGS_MODULE": module, "BROWSER_DATABASE": str(tmp_path / "db.sqlite3")}
@@ -83,14 +83,14 @@ def test_any_other_database_error_is_shown_unchanged(empty):
     assert "SELEKT" in process.stderr
 
 
-def test_an_interrupted_command_ends_with_a_word():
+def test_an_interrupted_command_prints_a_message():
     process = manage("shell", "--no-imports", "--command", "raise KeyboardInterrupt")
 
     assert (process.returncode, process.stderr) == (130, "Interrupted.\n")
 
 
 @pytest.mark.django_db
-def test_a_superuser_has_an_email_of_their_own(make_user):
+def test_a_superuser_needs_a_unique_email(make_user):
     make_user("Ann")
 
     with pytest.raises(CommandError, match="That e-mail is already taken"):

@@ -1,4 +1,4 @@
-"""Every variable that the code reads is in `.env.example` and in docs/configuration.md, and no other is."""
+"""`.env.example` and docs/configuration.md list exactly the variables that the code reads."""
 
 import ast
 import re
@@ -8,12 +8,12 @@ from django.conf import settings
 
 APPS = ["accounts", "patients", "doctors", "mappings", "demo", "healthcare"]
 NAME = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
-# Django's own, which says where the settings are.
+# Django's variable for the settings module.
 FOREIGN = {"DJANGO_SETTINGS_MODULE"}
 
 
 def variables_read(tree):
-    """Return the names that a module passes to `env.…()`, to `os.environ` or to a reader it defines itself."""
+    """Return the names that a module passes to `env.…()`, `os.environ` or its own reader function."""
     readers = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)} if reads_environ(tree) else {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.args:

@@ -1,4 +1,4 @@
-"""The documentation names what exists, and its commands are a shell's."""
+"""The documentation names only existing files and targets, and its commands work in any shell."""
 
 import re
 import subprocess
@@ -9,7 +9,7 @@ from django.conf import settings
 ROOT = settings.BASE_DIR
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 MAKEFILE = (ROOT / "Makefile").read_text()
-# What a reader makes.
+# Created by the reader.
 OWN = {".env", ".venv", "db.sqlite3", "deploy/.env", "deploy/tls"}
 TOP = {path.name for path in ROOT.iterdir()}
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
@@ -20,7 +20,7 @@ def text_of(page):
 
 
 def anchors(page):
-    """Return the anchors of a page's headings, as renderers of Markdown make them."""
+    """Return the anchors that Markdown renderers generate for a page's headings."""
     headings = re.findall(r"^#+ (.+)$", FENCE.sub("", text_of(page)), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -65,8 +65,8 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_header(page):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_commands_are_of_any_shell(page):
-    # zsh takes no comments at its prompt; a $ or an answer between the lines could not be pasted.
+def test_commands_work_in_every_shell(page):
+    # zsh accepts no comments at its prompt; a $ prompt or output between the lines cannot be pasted.
     for block in [body for language, body in FENCE.findall(text_of(page)) if language == "sh"]:
         assert re.findall(r"^\s*#.*|^\$ .*|\s# .*$", block, re.MULTILINE) == []
         parsed = subprocess.run(["/bin/sh", "-n"], input=block, capture_output=True, text=True, check=False)
@@ -78,5 +78,5 @@ def test_every_block_says_its_language(page):
     assert [body for language, body in FENCE.findall(text_of(page)) if not language] == []
 
 
-def test_readme_is_of_a_length_that_people_read():
+def test_the_readme_has_about_1000_words():
     assert 900 <= len(text_of("README.md").split()) <= 1100

@@ -1,4 +1,4 @@
-"""Properties of the kinds of value that records share, and of how they are encoded."""
+"""Property-based tests of field types and of JSON encoding."""
 
 import json
 import re
@@ -24,7 +24,7 @@ JSON = st.recursive(
 
 
 def accepted(field, value):
-    """Return what a field of a patient makes of the value; None where it is refused."""
+    """Return the value as cleaned by a field of a patient; None if it is refused."""
     try:
         return PatientSerializer().fields[field].run_validation(value)
     except ValidationError:
@@ -34,11 +34,11 @@ def accepted(field, value):
 @given(st.sampled_from(["", "+"]), st.lists(st.tuples(SEPARATORS, st.sampled_from("0123456789")), max_size=20))
 @example("", [("", digit) for digit in "9876543210"] + [(".", "0")])
 @example("+", [("", "4"), ("", "4"), ("(", "0"), (")", "1")] + [("", "2")] * 6)
-def test_a_phone_is_its_7_to_15_digits_whatever_separates_them(plus, parts):
+def test_a_phone_is_7_to_15_digits_with_any_separators(plus, parts):
     digits = plus + "".join(digit for _, digit in parts)
     text = plus + "".join(separator + digit for separator, digit in parts)
     visible = re.sub(r"[^0-9+.()]", "", text)
-    # The two texts that mean something else than their digits.
+    # The two texts whose digits are not the phone.
     assume(not re.fullmatch(r"[0-9]{7,15}\.00?", text.strip()))
     assume(not re.match(r"\+[0-9]{1,3}\(0\)", visible))
 
@@ -57,7 +57,7 @@ def test_the_trunk_prefix_behind_a_country_code_is_dropped(code, number, separat
 
 
 @given(st.from_regex(r"[0-9]{7,15}", fullmatch=True), st.sampled_from([".0", ".00", ",0"]))
-def test_a_number_of_a_spreadsheet_is_no_phone_but_in_a_file(digits, decimals):
+def test_a_phone_with_decimals_is_accepted_only_in_files(digits, decimals):
     assert accepted("phone", digits + decimals) is None
     assert phone_of_cell(digits + decimals) == phone_of_cell(digits) == digits
 
@@ -67,7 +67,7 @@ def test_a_number_of_a_spreadsheet_is_no_phone_but_in_a_file(digits, decimals):
 @example("9876543210\n")
 @example("98+76543210")
 @example("++9876543210")
-def test_a_phone_that_is_accepted_is_ascii_digits_and_stays_itself(text):
+def test_an_accepted_phone_is_ascii_digits_and_is_accepted_unchanged(text):
     phone = accepted("phone", text)
 
     assert not phone or re.fullmatch(r"\+?[0-9]{7,15}", phone, re.ASCII)
@@ -82,7 +82,7 @@ def test_a_phone_that_is_accepted_is_ascii_digits_and_stays_itself(text):
 @example("\x1cAlice")
 @example("👩🏽\u200d⚕️")
 @example("x" * 101)
-def test_a_name_that_is_accepted_is_one_visible_line_given_back_to_the_letter(text):
+def test_an_accepted_name_is_one_visible_line_and_returned_unchanged(text):
     name = accepted("name", text)
 
     categories = {unicodedata.category(character) for character in text.strip()}
@@ -95,7 +95,7 @@ def test_a_name_that_is_accepted_is_one_visible_line_given_back_to_the_letter(te
 @given(st.text("aAbBeElLmMfFoOtThHrRuUnNkKwW ", max_size=8) | st.sampled_from(["Male", "FEMALE", "otheR", "unknown"]))
 @example("male\n")
 @example("ﬁ")
-def test_a_gender_is_a_spelling_of_one_of_four_in_any_case_and_kept_as_sent(text):
+def test_a_gender_is_a_spelling_of_one_of_four_in_any_case_and_stored_as_sent(text):
     known = text.strip().lower() in {"male", "female", "other", "unknown", "m", "f", "o", "u"}
 
     assert accepted("gender", text) == (text.strip() if known else None)
@@ -126,7 +126,7 @@ def test_whatever_text_is_encoded_is_utf8(value):
 
 @given(st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(9000, 1, 1), timezones=ZONES))
 @example(datetime(2025, 9, 20, 21, 19, 32, 0, UTC))
-def test_a_moment_is_encoded_in_utc_with_microseconds(moment):
+def test_a_timestamp_is_encoded_in_utc_with_microseconds(moment):
     text = json.loads(encode(moment))
 
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", text)

@@ -1,4 +1,4 @@
-"""`manage.py restore` of a file that somebody tampered with: code is refused, and old sessions end."""
+"""`manage.py restore` of a tampered file: code is refused, and all sessions end."""
 
 import os
 import sqlite3
@@ -50,7 +50,7 @@ EVIL = EVIL_POSTGRESQL if settings.DB_LIVE else EVIL_SQLITE
 
 @pytest.fixture
 def evil_backup(tmp_path):
-    """Return a function that backs up a copy of the database in which a statement was executed."""
+    """Return a function that backs up a copy of the database after executing a statement in it."""
     file = tmp_path / "evil.backup"
 
     def make_sqlite(statement):
@@ -83,7 +83,7 @@ def evil_backup(tmp_path):
 
 
 def refusal(file):
-    """Return why the restore of a file is refused."""
+    """Return the message of a refused restore."""
     with pytest.raises(CommandError) as error:
         call_command("restore", file, "--noinput")
     return str(error.value)

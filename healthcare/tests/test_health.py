@@ -1,4 +1,4 @@
-"""GET /healthz, GET /readyz, and what the API answers while the database is unavailable."""
+"""GET /healthz, GET /readyz, and responses while the database is unavailable."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,12 +11,12 @@ from conftest import ApiClient
 
 
 @pytest.fixture
-def away(owner, monkeypatch):
-    """Return a function that makes a request for which the database cannot be reached, and returns the answer."""
+def request_without_database(owner, monkeypatch):
+    """Return a function that makes a request while the database is unreachable and returns the response."""
 
     def request(method, path, body=None, **headers):
         monkeypatch.setitem(connections.settings["default"], "NAME", "/nowhere/there-is-no-such-database")
-        # A thread has no connection yet: it has to open its own.
+        # A new thread has to open a new connection.
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(owner.request, method, path, body, **headers).result()
 
@@ -24,7 +24,7 @@ def away(owner, monkeypatch):
 
 
 @pytest.mark.parametrize("client", [ApiClient(), ApiClient(token="x.y.z")])
-def test_alive_touches_no_database(client):
+def test_the_liveness_probe_makes_no_queries(client):
     response = client.get("/healthz")
 
     assert (response.status_code, response.json()) == (200, {"status": "alive"})
@@ -39,7 +39,7 @@ def test_a_probe_is_read_and_never_posted_to(path):
 
 
 @pytest.mark.django_db
-def test_ready_while_every_migration_is_applied(django_assert_num_queries):
+def test_the_readiness_probe_succeeds_while_every_migration_is_applied(django_assert_num_queries):
     with django_assert_num_queries(1):
         response = ApiClient().get("/readyz")
 
@@ -59,12 +59,12 @@ def test_a_probe_needs_no_known_host_and_no_https(settings, path, host):
 
 
 @pytest.mark.parametrize("path", ["/", "/admin/", "/healthz/", "/static/x"])
-def test_what_is_no_probe_needs_a_known_host(path):
+def test_other_paths_need_a_known_host(path):
     assert ApiClient().get(path, Host="evil.example").status_code == 400
 
 
 @pytest.mark.django_db
-def test_not_ready_while_a_migration_is_missing():
+def test_the_readiness_probe_fails_while_a_migration_is_missing():
     MigrationRecorder.Migration.objects.filter(app="patients").first().delete()
 
     response = ApiClient().get("/readyz")
@@ -76,8 +76,8 @@ def test_not_ready_while_a_migration_is_missing():
     assert int(response.headers["Retry-After"]) > 0
 
 
-def test_alive_but_not_ready_while_the_database_is_unavailable(away):
-    alive, ready = away("GET", "/healthz"), away("GET", "/readyz")
+def test_only_the_liveness_probe_succeeds_while_the_database_is_unavailable(request_without_database):
+    alive, ready = request_without_database("GET", "/healthz"), request_without_database("GET", "/readyz")
 
     assert alive.status_code == 200
     assert (ready.status_code, ready.json()) == (503, {"detail": "The database does not respond."})
@@ -93,23 +93,23 @@ def test_alive_but_not_ready_while_the_database_is_unavailable(away):
         ("POST", "/api/auth/register/", {"name": "J", "email": "john@example.com", "password": "password123"}),
     ],
 )
-def test_the_answer_is_503_while_the_database_is_unavailable(away, method, path, body):
-    response = away(method, path, body)
+def test_the_response_is_503_while_the_database_is_unavailable(request_without_database, method, path, body):
+    response = request_without_database(method, path, body)
 
     assert (response.status_code, response.headers["Content-Type"]) == (503, "application/json")
     assert response.json() == {"detail": "The database is unavailable. Try again in a few seconds."}
     assert int(response.headers["Retry-After"]) > 0
 
 
-def test_the_admin_is_a_page_with_503_while_the_database_is_unavailable(away):
-    response = away("GET", "/admin/", Cookie="sessionid=0123456789abcdef0123456789abcdef")
+def test_the_admin_returns_a_page_with_503_while_the_database_is_unavailable(request_without_database):
+    response = request_without_database("GET", "/admin/", Cookie="sessionid=0123456789abcdef0123456789abcdef")
 
     assert (response.status_code, response.headers["Content-Type"]) == (503, "text/html; charset=utf-8")
     assert int(response.headers["Retry-After"]) > 0
 
 
-def test_the_api_is_back_with_the_database(owner, away, monkeypatch):
-    assert away("GET", "/api/auth/me/").status_code == 503
+def test_the_api_recovers_with_the_database(owner, request_without_database, monkeypatch):
+    assert request_without_database("GET", "/api/auth/me/").status_code == 503
 
     monkeypatch.undo()
 

@@ -1,4 +1,4 @@
-"""The rules of imports are those of the API, also where they are applied field by field."""
+"""Imports apply the validation of the API, also when it runs field by field."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -34,7 +34,7 @@ def test_fields_validated_alone_are_what_the_serializer_makes_of_them(serializer
 
 
 @pytest.mark.parametrize("name", ["validate", "validate_name", "to_internal_value", "run_validation"])
-def test_a_hook_of_a_serializer_is_honoured(name):
+def test_a_hook_of_a_serializer_runs(name):
     serializer = type("Hooked", (PatientSerializer,), {name: lambda self, value: value})
 
     assert hooks(serializer) != []

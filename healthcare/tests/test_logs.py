@@ -1,4 +1,4 @@
-"""The log: one line of JSON a request, with ids and never contents."""
+"""The log: one JSON line per request, with ids and without personal data."""
 
 import io
 import json
@@ -17,14 +17,14 @@ KEYS = ["time", "level", "logger", "event", "request_id", "user", "method", "rou
 
 @pytest.fixture
 def log(monkeypatch):
-    """Return a function that reads what the configured handler has written, as (text, lines)."""
+    """Return a function that returns the output of the configured handler as (text, lines)."""
     stream = io.StringIO()
     handler = next(h for h in logging.getLogger().handlers if isinstance(h.formatter, JSONFormatter))
     monkeypatch.setattr(handler, "stream", stream)
     return lambda: (stream.getvalue(), [json.loads(line) for line in stream.getvalue().splitlines()])
 
 
-def test_a_request_is_one_line_that_says_who_did_what_to_which_record(owner, patient, log):
+def test_a_request_is_one_line_with_the_user_the_method_and_the_records(owner, patient, log):
     response = owner.get(f"/api/patients/{patient.pk}/")
 
     (line,) = log()[1]
@@ -60,7 +60,7 @@ def test_the_ids_of_what_was_created_or_listed_are_logged(owner, patient, doctor
     ]
 
 
-def test_it_is_logged_who_logged_in_and_renewed(owner, log):
+def test_log_ins_and_refreshes_are_logged_with_the_user(owner, log):
     tokens = ApiClient().post("/api/auth/login/", {"email": owner.user.email, "password": PASSWORD}).json()
     ApiClient().post("/api/auth/refresh/", {"refresh": tokens["refresh"]})
 
@@ -80,13 +80,13 @@ def test_every_id_of_a_streamed_list_is_logged_under_its_request(owner, monkeypa
 
 
 @pytest.mark.parametrize("digits", [30, 5000])
-def test_an_id_that_nothing_can_have_is_not_one(db, log, digits):
+def test_a_number_that_is_too_large_for_an_id_is_not_logged(db, log, digits):
     response = ApiClient().get(f"/admin/patients/patient/{'9' * digits}/change/")
 
     assert (response.status_code, [line["ids"] for line in log()[1]]) == (302, [[]])
 
 
-def test_a_verb_that_the_client_made_up_is_not_logged(owner, log):
+def test_an_unknown_method_is_not_logged(owner, log):
     owner.request("ALICE", "/api/patients/")
 
     assert log()[1][0]["method"] == "other"
@@ -102,7 +102,7 @@ def test_a_verb_that_the_client_made_up_is_not_logged(owner, log):
         ("GET", "/admin/any text/", 302, "/admin/{url}"),
     ],
 )
-def test_a_request_of_nobody_is_a_line_too(anonymous, log, method, path, status, route):
+def test_an_anonymous_request_is_logged(anonymous, log, method, path, status, route):
     anonymous.request(method, path)
 
     (line,) = log()[1]
@@ -110,7 +110,7 @@ def test_a_request_of_nobody_is_a_line_too(anonymous, log, method, path, status,
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_canary_is_nowhere_in_the_log(owner, patient, doctor, log):
+def test_no_personal_data_is_in_the_log(owner, patient, doctor, log):
     canary = "canary"
     secret = {
         "name": f"{canary} name",
@@ -152,7 +152,7 @@ def test_a_canary_is_nowhere_in_the_log(owner, patient, doctor, log):
     assert not [value for value in (secret["phone"], owner.token, owner.user.email) if value in text]
 
 
-def test_a_defect_is_logged_with_its_traceback_under_the_id_of_the_request(owner, log, monkeypatch):
+def test_an_exception_is_logged_with_its_traceback_and_the_request_id(owner, log, monkeypatch):
     def fail(self, request, *args, **kwargs):
         try:
             raise KeyError(request.data["name"])
@@ -172,9 +172,7 @@ def test_a_defect_is_logged_with_its_traceback_under_the_id_of_the_request(owner
     assert "canary" not in text
 
 
-def test_a_defect_of_a_page_is_logged_with_its_traceback_under_the_id_of_the_request(
-    staff, staff_browser, log, monkeypatch
-):
+def test_an_exception_in_a_page_is_logged_with_its_traceback_and_the_request_id(staff, staff_browser, log, monkeypatch):
     def fail(self, request):
         raise KeyError(request.user.email)
 

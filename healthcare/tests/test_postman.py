@@ -1,6 +1,6 @@
-"""The Postman collection against the OpenAPI document, so that neither says what the other does not.
+"""The Postman collection and the OpenAPI document agree.
 
-The first saved response of a request is the answer that its script expects; that the server gives it, newman checks.
+The first saved response of a request is the one that its script expects; newman checks that the server returns it.
 """
 
 import json
@@ -15,7 +15,7 @@ SCHEMA = SchemaGenerator().get_schema(public=True)
 OPERATIONS = {
     (method.upper(), path): operation for path, item in SCHEMA["paths"].items() for method, operation in item.items()
 }
-# Outside the document.
+# Not in the document.
 OPEN = {("GET", path) for path in ("/healthz", "/readyz", "/api/schema/", "/api/docs/")}
 # Succeeds only with a token from an e-mail.
 MAILED = {("POST", "/api/auth/password/reset/confirm/")}
@@ -25,7 +25,7 @@ each_request = pytest.mark.parametrize("item", ITEMS, ids=lambda item: item["nam
 
 
 def called(item):
-    """Return the (method, path) of a request as the document writes it."""
+    """Return the (method, path) of a request in the format of the document."""
     path = item["request"]["url"].removeprefix("{{base_url}}").partition("?")[0]
     path = re.sub(r"(?<=/)(\{\{\w+\}\}|0)(?=/)", "{id}", path)
     if path.startswith("/api/") and not path.endswith("/"):
@@ -42,7 +42,7 @@ def good(item):
 
 
 def problems(body, content):
-    """Return what is wrong with a JSON body by the schema of its content type; a variable is an e-mail or else 1."""
+    """Return the schema errors of a JSON body; variables are replaced by an e-mail or 1."""
     if not body.startswith(("{", "[")) and "text/csv" in content:
         return []
     schema = {**content["application/json"]["schema"], "components": SCHEMA["components"]}
@@ -57,7 +57,7 @@ def test_every_operation_is_called_and_succeeds(operation):
 
 
 @each_request
-def test_what_is_called_exists(item):
+def test_every_request_is_a_documented_operation(item):
     method, path = called(item)
 
     if expected(item) == 405:
@@ -68,7 +68,7 @@ def test_what_is_called_exists(item):
 
 
 @each_request
-def test_the_answer_is_one_that_the_document_tells(item):
+def test_the_expected_response_is_documented(item):
     code, operation = expected(item), OPERATIONS.get(called(item))
 
     assert f"have.status({code})" in "".join(item["event"][-1]["script"]["exec"])
@@ -80,14 +80,14 @@ def test_the_answer_is_one_that_the_document_tells(item):
 @pytest.mark.parametrize(
     "item", [item for item in ITEMS if good(item) and "body" in item["request"]], ids=lambda item: item["name"]
 )
-def test_the_body_of_a_good_request_is_one_that_the_document_takes(item):
+def test_the_body_of_a_successful_request_is_valid_by_the_document(item):
     content = OPERATIONS[called(item)]["requestBody"]["content"]
 
     assert problems(item["request"]["body"]["raw"], content) == []
 
 
 @each_request
-def test_the_query_parameters_of_a_good_request_are_those_of_the_document(item):
+def test_the_query_parameters_of_a_successful_request_are_documented(item):
     sent = {pair.partition("=")[0] for pair in item["request"]["url"].partition("?")[2].split("&")} - {""}
 
     if good(item):
@@ -95,13 +95,13 @@ def test_the_query_parameters_of_a_good_request_are_those_of_the_document(item):
 
 
 @each_request
-def test_the_saved_answer_is_to_the_request_as_it_is(item):
+def test_the_saved_response_is_for_the_current_request(item):
     sent = {key: value for key, value in item["request"].items() if key not in ("auth", "description")}
 
     assert item["response"][0]["originalRequest"] == sent
 
 
-def test_every_variable_is_one_that_the_collection_has():
+def test_every_variable_is_defined():
     held = {variable["key"] for variable in COLLECTION["variable"]} | {"base_url", "megabyte"}
     text = json.dumps(COLLECTION)
 

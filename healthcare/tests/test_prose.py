@@ -1,4 +1,4 @@
-"""The words of comments, docstrings, messages, names and documents are those of technical English."""
+"""Comments, docstrings, messages, names and documents use standard technical English."""
 
 import io
 import re
@@ -8,7 +8,7 @@ import tokenize
 import pytest
 from django.conf import settings
 
-# What not to write, and what to write instead.
+# {pattern: replacement}
 WORDS = {
     r"told": "reported, returned",
     r"lack(s|ed|ing)?": "is missing",
@@ -29,7 +29,7 @@ WORDS = {
 ODD = re.compile(rf"(?<![^\W_])(?:{'|'.join(WORDS)})(?![^\W_])", re.IGNORECASE)
 SUFFIXES = (".py", ".md", ".html", ".txt", ".toml", ".ini", ".yaml", ".yml", ".conf", ".sh", ".lua", ".cfg", ".example")
 PLAIN = {"Makefile", "Dockerfile", "run", "isolated.py", "with-server", "readme"}
-# It lists the words.
+# This file contains the patterns.
 HERE = "healthcare/tests/test_prose.py"
 
 
@@ -42,22 +42,22 @@ def tracked():
 
 
 def prose(path):
-    """Yield (line number, text); of Python the comments, strings and names, the last with spaces for underscores."""
+    """Yield (line number, text); for Python files the comments, strings and names, with spaces for underscores."""
     if path.suffix != ".py":
         yield from enumerate(path.read_text().splitlines(), 1)
         return
     # Since Python 3.12 the text of an f-string has a type of its own.
     kinds = {tokenize.COMMENT, tokenize.STRING, tokenize.NAME, getattr(tokenize, "FSTRING_MIDDLE", None)}
     for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline):
-        # Constants are the names of settings, which people know.
+        # Constants include established names of settings.
         if token.type in kinds and not (token.type == tokenize.NAME and token.string.isupper()):
             text = token.string.replace("_", " ") if token.type == tokenize.NAME else token.string
             yield from enumerate(text.splitlines(), token.start[0])
 
 
-def test_nothing_is_written_in_words_that_nobody_says():
+def test_no_text_uses_an_odd_word():
     if not (settings.BASE_DIR / ".git").exists():
-        pytest.skip("The files that are tracked are known in a checkout only.")
+        pytest.skip("The tracked files are known only in a checkout.")
 
     found = [
         f"{path.relative_to(settings.BASE_DIR)}:{number}: {match[0]!r} in {line.strip()!r}"

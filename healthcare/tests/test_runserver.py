@@ -20,7 +20,7 @@ MEGABYTE = 1024 * 1024
 
 
 class ThreadingServer(ThreadingMixIn, Server):
-    """The server that `runserver` starts; closing it waits for its threads, which close their database connections."""
+    """The server of `runserver`; closing it waits for its threads, which close their database connections."""
 
     def close_request(self, request):
         connections.close_all()
@@ -30,7 +30,7 @@ class ThreadingServer(ThreadingMixIn, Server):
 @pytest.fixture
 def port(transactional_db):
     """Serve the project; return the port."""
-    # Importing it opens a connection to the database.
+    # Importing the application opens a database connection.
     from healthcare.wsgi import Application
 
     with ThreadingServer(("127.0.0.1", 0), RequestHandler) as server:
@@ -41,7 +41,7 @@ def port(transactional_db):
 
 
 def send(port, *chunks, token="", **headers):
-    """Post the chunks to /api/patients/; return the status and the answer."""
+    """Post the chunks to /api/patients/; return the status and the response."""
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}", **headers}
         connection.request("POST", "/api/patients/", iter(chunks), headers, encode_chunked=True)
@@ -104,7 +104,7 @@ def test_the_query_of_a_failed_request_is_not_logged(caplog):
 
 
 def test_clients_wait_for_a_busy_server_instead_of_being_refused():
-    # Nothing accepts their connections: the kernel keeps as many as the queue holds.
+    # Nothing accepts the connections, so the kernel queues them up to the backlog.
     with ThreadingServer(("127.0.0.1", 0), RequestHandler) as server, ExitStack() as stack:
         connections = [
             stack.enter_context(socket.create_connection(("127.0.0.1", server.server_port), timeout=2))

@@ -1,4 +1,4 @@
-"""Search finds what people type, in the API and the admin alike, on both databases."""
+"""Search in the API and the admin, with the same results on both databases."""
 
 from urllib.parse import urlencode
 
@@ -62,7 +62,7 @@ def test_a_search_finds_what_was_typed(people, text, expected, by_index):
 
 
 @pytest.mark.parametrize("text", ["", " \t"])
-def test_a_search_for_nothing_is_no_search(people, text):
+def test_an_empty_search_does_not_filter(people, text):
     assert search(Patient.objects.all(), PATIENT_FIELDS, text).count() == 3
 
 
@@ -97,9 +97,9 @@ WORDS = st.text(st.characters(codec="utf-8", categories=["L", "M", "N", "P", "Zs
 @example("ǅ", "İıſ")
 @example("ﬁ", "Ⅷ½")
 @example("Ά\u0345", "ΐς")
-def test_both_databases_make_the_same_of_a_text(db, one, other):
+def test_both_databases_normalize_text_in_the_same_way(db, one, other):
     User.objects.get_or_create(email="one@example.com", name="One")
 
-    (made,) = User.objects.values_list(Searchable(Value(one), Value(other)), flat=True)
+    (normalized,) = User.objects.values_list(Searchable(Value(one), Value(other)), flat=True)
 
-    assert made == searchable(f"{one} {other}")
+    assert normalized == searchable(f"{one} {other}")

@@ -1,4 +1,4 @@
-"""SECURITY.md names tests: they exist."""
+"""The tests named in SECURITY.md exist."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The environment, and what it makes of the settings: a wrong value stops the start and is named."""
+"""The settings from the environment: an invalid value stops the start with a message that names it."""
 
 import stat
 
@@ -33,7 +33,7 @@ HOSTS = {
     ],
     ids=["local", "debug", "live", "all", "origins", "hosts"],
 )
-def test_a_sound_environment_starts(environ):
+def test_a_valid_environment_starts(environ):
     process = manage("check", **environ)
 
     assert (process.returncode, process.stderr) == (0, "")
@@ -108,7 +108,7 @@ def test_a_sound_environment_starts(environ):
         (DATABASE | {"DATABASE_URL": f"{URL}?ssl=on"}, "DATABASE_URL has an option unknown to libpq: invalid"),
     ],
 )
-def test_a_wrong_environment_stops_the_start_with_a_sentence_that_names_it(environ, sentence):
+def test_an_invalid_environment_stops_the_start_with_a_message_that_names_it(environ, sentence):
     process = manage("check", **environ)
 
     assert process.returncode != 0
@@ -117,7 +117,7 @@ def test_a_wrong_environment_stops_the_start_with_a_sentence_that_names_it(envir
 
 
 @pytest.mark.parametrize("module", ["wsgi", "asgi"])
-def test_a_server_that_imports_the_application_ends_with_the_sentence(module):
+def test_a_server_that_imports_the_application_exits_with_the_message(module):
     process = python("-c", f"import healthcare.{module}", DB_LIVE="maybe")
 
     assert (process.returncode, process.stderr) == (1, "error: DB_LIVE must be True or False, not 'maybe'.\n")
@@ -133,7 +133,7 @@ def test_a_dotenv_in_another_encoding_stops_the_start_and_is_named(tmp_path, enc
     assert process.stderr == f"error: {dotenv} is not UTF-8 text: save it with the encoding UTF-8.\n"
 
 
-def test_a_dotenv_may_begin_with_the_mark_that_windows_writes(tmp_path):
+def test_a_dotenv_may_begin_with_a_byte_order_mark(tmp_path):
     dotenv = tmp_path / "another.env"
     dotenv.write_text("DEBUG=maybe", "utf-8-sig")
 
@@ -142,7 +142,7 @@ def test_a_dotenv_may_begin_with_the_mark_that_windows_writes(tmp_path):
     assert process.stderr == "error: DEBUG must be True or False, not 'maybe'.\n"
 
 
-def test_a_dotenv_is_read_where_its_variable_says_and_the_environment_beats_it(tmp_path):
+def test_the_file_in_dotenv_is_read_and_the_environment_takes_precedence(tmp_path):
     dotenv = tmp_path / "another.env"
     dotenv.write_text("DEBUG=maybe")
 
@@ -202,7 +202,7 @@ def test_the_deploy_check_warns_while_a_forgotten_password_cannot_be_reset(missi
         ("smtps://me%40b.example:p%2F@mail.example", "smtp mail.example 465 False True me@b.example p/"),
     ],
 )
-def test_one_variable_sets_up_the_e_mail(url, messages):
+def test_email_url_configures_the_e_mail(url, messages):
     code = """if True:
         from django.conf import settings as s
         print(s.EMAIL_BACKEND.split(".")[-2], s.EMAIL_HOST, s.EMAIL_PORT, s.EMAIL_USE_TLS, s.EMAIL_USE_SSL,
@@ -225,7 +225,7 @@ def test_in_production_no_e_mail_is_printed():
 
 @pytest.fixture
 def database(monkeypatch):
-    """Return a function that tells how PostgreSQL is reached in an environment."""
+    """Return a function that returns the database settings for an environment."""
 
     def make(production=False, **environ):
         for name, value in (NO_DATABASE | DATABASE | environ).items():
@@ -251,18 +251,18 @@ def database(monkeypatch):
         (True, {"DATABASE_URL": f"{URL}?sslmode=require", "DB_SSLMODE": "verify-ca"}, "verify-ca"),
     ],
 )
-def test_a_database_elsewhere_is_reached_by_tls_in_production(database, production, environ, sslmode):
+def test_a_database_on_another_machine_is_connected_with_tls_in_production(database, production, environ, sslmode):
     assert database(production, **environ)["OPTIONS"]["sslmode"] == sslmode
 
 
 @pytest.mark.parametrize("sslmode", ["disable", "allow", "prefer"])
 @pytest.mark.parametrize("url", ["", URL, "postgresql:///records?host=db.example", f"{URL}?hostaddr=192.0.2.1"])
-def test_no_tls_to_a_database_elsewhere_stops_the_start_in_production(database, sslmode, url):
+def test_a_database_on_another_machine_without_tls_stops_the_start_in_production(database, sslmode, url):
     with pytest.raises(ImproperlyConfigured, match=f"DB_SSLMODE is '{sslmode}'"):
         database(True, DB_HOST="db.example", DB_SSLMODE=sslmode, DATABASE_URL=url)
 
 
-def test_a_database_url_that_asks_for_no_tls_stops_the_start_in_production(database):
+def test_a_database_url_without_tls_stops_the_start_in_production(database):
     with pytest.raises(ImproperlyConfigured, match="DB_SSLMODE is 'disable'"):
         database(True, DATABASE_URL=f"{URL}?sslmode=disable")
 
@@ -277,17 +277,17 @@ def test_a_database_url_that_asks_for_no_tls_stops_the_start_in_production(datab
         "postgresql://ann:p@db1.example:5432,db2.example/records",
     ],
 )
-def test_a_sound_database_url_is_taken(monkeypatch, url):
+def test_a_valid_database_url_is_accepted(monkeypatch, url):
     monkeypatch.setenv("DATABASE_URL", url)
 
     assert env.postgresql_url("DATABASE_URL") == url
 
 
-def test_a_database_url_beats_the_five_variables(database):
-    made = database(DATABASE_URL="postgresql://ann:p%40ss@db.example:6432/records")
+def test_a_database_url_overrides_the_five_variables(database):
+    database_settings = database(DATABASE_URL="postgresql://ann:p%40ss@db.example:6432/records")
 
     wanted = {"NAME": "records", "USER": "ann", "PASSWORD": "p@ss", "HOST": "db.example", "PORT": 6432}
-    assert {name: made[name] for name in wanted} == wanted
+    assert {name: database_settings[name] for name in wanted} == wanted
 
 
 @pytest.mark.parametrize(
@@ -301,11 +301,11 @@ def test_a_database_url_beats_the_five_variables(database):
         ({"DATABASE_URL": "postgresql://db1,db2/records?target_session_attrs=primary"}, "db1,db2", "5432,5432"),
     ],
 )
-def test_several_hosts_are_all_known_and_one_must_take_writes(database, environ, host, port):
-    made = database(**environ)
+def test_several_hosts_are_used_and_one_must_accept_writes(database, environ, host, port):
+    database_settings = database(**environ)
 
-    assert (made["HOST"], made["PORT"]) == (host, port)
-    assert made["OPTIONS"]["target_session_attrs"] in {"read-write", "primary"}
+    assert (database_settings["HOST"], database_settings["PORT"]) == (host, port)
+    assert database_settings["OPTIONS"]["target_session_attrs"] in {"read-write", "primary"}
 
 
 @pytest.mark.parametrize(
@@ -320,13 +320,13 @@ def test_several_hosts_are_all_known_and_one_must_take_writes(database, environ,
         ({"DATABASE_URL": "postgresql:///records?host=db1,db2"}, "not in its query"),
     ],
 )
-def test_several_hosts_that_are_not_understood_whole_stop_the_start(database, environ, sentence):
+def test_invalid_hosts_stop_the_start(database, environ, sentence):
     with pytest.raises(ImproperlyConfigured, match=sentence):
         database(**environ)
 
 
 @pytest.mark.parametrize("environ", [{"DB_HOST": "127.0.0.1,db2"}, {"DATABASE_URL": "postgresql://[::1],db2/records"}])
-def test_each_of_several_hosts_is_held_to_tls_in_production(database, environ):
+def test_several_hosts_need_tls_in_production_if_one_is_another_machine(database, environ):
     assert database(True, **environ)["OPTIONS"]["sslmode"] == "require"
     with pytest.raises(ImproperlyConfigured, match="DB_SSLMODE is 'prefer'"):
         database(True, DB_SSLMODE="prefer", **environ)
@@ -354,13 +354,13 @@ def test_an_integer_is_ascii_digits(monkeypatch, value):
 
 
 @pytest.mark.parametrize(("value", "expected"), [("a, b,,c ", ["a", "b", "c"]), ("", ["d"]), (" , ", ["d"])])
-def test_names_are_parted_by_commas(monkeypatch, value, expected):
+def test_names_are_separated_by_commas(monkeypatch, value, expected):
     monkeypatch.setenv("NAMES", value)
 
     assert env.names("NAMES", ["d"]) == expected
 
 
-def test_a_local_key_is_made_once_and_readable_by_its_owner_alone(monkeypatch, tmp_path):
+def test_a_local_key_is_generated_once_and_readable_only_by_its_owner(monkeypatch, tmp_path):
     monkeypatch.setenv("SECRET_KEY", "")
 
     first, second = (env.secret_key(False, tmp_path / "key") for _ in range(2))
@@ -371,8 +371,8 @@ def test_a_local_key_is_made_once_and_readable_by_its_owner_alone(monkeypatch, t
     assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
 
 
-def test_production_speaks_https_alone_and_says_so():
-    asked = """if True:
+def test_production_accepts_only_https():
+    code = """if True:
         from django.test import Client
         page = Client().get("/admin/", headers={"host": "clinic.example"})
         plain = Client().post("/api/auth/login/", {}, headers={"host": "clinic.example"})
@@ -381,7 +381,7 @@ def test_production_speaks_https_alone_and_says_so():
         print(tls.status_code, tls["Strict-Transport-Security"])
     """
 
-    process = manage("shell", "--verbosity", "0", "--command", asked, **LIVE)
+    process = manage("shell", "--verbosity", "0", "--command", code, **LIVE)
 
     assert process.stdout.splitlines()[:2] == [
         "301 https://clinic.example/admin/ 403 Use https://: this API is not served over plain HTTP.",
@@ -423,7 +423,7 @@ LIMITS = """if True:
     ],
     ids=["local", "production", "set"],
 )
-def test_rates_are_wide_locally_and_strict_in_production_and_each_is_a_setting(
+def test_rates_are_high_locally_and_low_in_production_and_configurable(
     environ, user, anonymous, register, reset, guesses
 ):
     process = manage("shell", "--verbosity", "0", "--command", LIMITS, **environ)
@@ -433,14 +433,14 @@ def test_rates_are_wide_locally_and_strict_in_production_and_each_is_a_setting(
 
 
 @pytest.mark.parametrize(("proxies", "messages"), [("", "403 no-store"), ("1", "401 no-store")])
-def test_what_a_proxy_says_is_believed_where_there_is_one(proxies, messages):
-    asked = """if True:
+def test_forwarded_headers_are_trusted_only_behind_a_proxy(proxies, messages):
+    code = """if True:
         from django.test import Client
         forwarded = {"x-forwarded-proto": "https", "x-forwarded-host": "evil.example", "x-forwarded-port": "81"}
         answer = Client().get("/api/patients/", headers={"host": "clinic.example"} | forwarded)
         print(answer.status_code, answer["Cache-Control"])
     """
 
-    process = manage("shell", "--verbosity", "0", "--command", asked, **LIVE, TRUSTED_PROXIES=proxies)
+    process = manage("shell", "--verbosity", "0", "--command", code, **LIVE, TRUSTED_PROXIES=proxies)
 
     assert process.stdout.split("\n")[0] == messages

@@ -1,4 +1,4 @@
-"""The application that servers import."""
+"""The WSGI application."""
 
 import json
 from io import BytesIO
@@ -13,8 +13,8 @@ MEGABYTE = 1024 * 1024
 
 @pytest.fixture
 def serve(transactional_db):
-    """Return a function that answers a request as a server does; it returns the status and the body."""
-    # Importing it opens a connection to the database.
+    """Return a function that calls the application as a server does and returns the status and the body."""
+    # Importing the application opens a database connection.
     from healthcare.wsgi import application
 
     def answer(environ):
@@ -26,7 +26,7 @@ def serve(transactional_db):
 
 
 def chunked(body, user, **environ):
-    """Return a POST of a patient without a Content-Length, as a server passes on one with a chunked body."""
+    """Return the environ of a chunked POST of a patient: without a Content-Length."""
     request = RequestFactory().post(
         "/api/patients/", content_type="application/json", headers={"Authorization": f"Bearer {user.token}"}
     )

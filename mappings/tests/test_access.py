@@ -1,4 +1,4 @@
-"""Who may do what: every endpoint that needs a login, for nobody, the owner, a stranger and staff."""
+"""Permissions of every endpoint that needs a login, for an anonymous client, the owner, a stranger and staff."""
 
 import pytest
 from django.urls import get_resolver, resolve
@@ -51,7 +51,7 @@ OF_THE_OWNER = [row[:3] for row in TABLE if "{patient}" in f"{row[1:3]}" or "{ma
 
 @pytest.fixture
 def ids(owner):
-    """The owner's patient, doctor and mapping, and a doctor whom nobody is assigned to; no two ids are equal."""
+    """The ids of the owner's patient, doctor and mapping, and of an unassigned doctor; all are different."""
     numbers = {"patient": 7_000_001, "doctor": 7_000_002, "free": 7_000_003, "mapping": 7_000_004}
     patient = Patient.objects.create(pk=numbers["patient"], user=owner.user, **PATIENT)
     doctor = Doctor.objects.create(pk=numbers["doctor"], user=owner.user, **DOCTOR)
@@ -61,7 +61,7 @@ def ids(owner):
 
 
 def ask(client, ids, method, path, body):
-    """Make the request of a row of the table, its names replaced by ids."""
+    """Make the request of a row of the table, with names replaced by ids."""
     if isinstance(body, str):
         return client.request(method, path, raw=body.encode(), content_type="text/csv")
     filled = body and {key: value.format(**ids) if isinstance(value, str) else value for key, value in body.items()}
@@ -83,7 +83,7 @@ def test_who_may_do_what(request, ids, row, who):
 
 @pytest.mark.parametrize("who", ["anonymous", "stranger"])
 @pytest.mark.parametrize(("method", "path", "body"), [row for row in REQUESTS if row[0] in ("PUT", "PATCH", "DELETE")])
-def test_what_is_refused_changes_nothing(request, ids, method, path, body, who):
+def test_a_refused_request_changes_nothing(request, ids, method, path, body, who):
     models = (Patient, Doctor, Mapping, Patient.history, Doctor.history, Mapping.history)
     before = [list(getattr(model, "objects", model).values()) for model in models]
 
@@ -94,7 +94,7 @@ def test_what_is_refused_changes_nothing(request, ids, method, path, body, who):
 
 @pytest.mark.parametrize("who", ["stranger", "staff"])
 @pytest.mark.parametrize(("method", "path", "body"), OF_THE_OWNER)
-def test_what_is_anothers_looks_as_if_it_had_never_existed(request, ids, method, path, body, who):
+def test_another_users_record_looks_like_one_that_never_existed(request, ids, method, path, body, who):
     client = request.getfixturevalue(who)
 
     response = ask(client, ids, method, path, body)
@@ -110,14 +110,14 @@ def test_what_is_anothers_looks_as_if_it_had_never_existed(request, ids, method,
 
 @pytest.mark.parametrize("number", ["0", "-1", "abc", "1" * 31, "%00", "1%20", "%D9%A3", "1_0", "1.0", "+1"])
 @pytest.mark.parametrize("path", sorted({row[1] for row in TABLE if row[1].endswith("}/") or row[1].count("/") == 5}))
-def test_an_id_that_is_none_is_not_found(owner, ids, path, number):
+def test_an_invalid_id_is_not_found(owner, ids, path, number):
     response = owner.get(path.format(**dict.fromkeys(ids, number)))
 
     assert response.status_code == 404
     assert response.json() == {"detail": errors.NOT_FOUND}
 
 
-def test_the_table_holds_every_endpoint_that_is_not_public_or_of_an_account():
+def test_the_table_has_every_endpoint_that_needs_a_login():
     ids = dict.fromkeys(("patient", "doctor", "free", "mapping"), 1)
     held = {resolve(row[1].format(**ids).partition("?")[0]).url_name for row in TABLE}
     names = {key for key in get_resolver().reverse_dict if isinstance(key, str)}

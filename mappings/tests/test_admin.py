@@ -1,4 +1,4 @@
-"""Assignments in the admin: made and removed on the patient's page, read on the doctor's."""
+"""Assignments in the admin: added and removed on the patient's page, listed on the doctor's."""
 
 from datetime import timedelta
 
@@ -15,11 +15,11 @@ from mappings.models import Mapping
 from patients.models import Patient
 
 
-def form_of(patient, *assigned, kept=()):
-    """Return the form of a patient's page: `kept` mappings as they are, then what is said of the `assigned`."""
+def form_of(patient, *new, existing=()):
+    """Return the form of a patient's page with the `existing` mappings, then the `new` ones."""
     form = {**PATIENT, "user": patient.user_id, "version": patient.history.first().pk}
-    form |= {"mappings-TOTAL_FORMS": len(kept) + len(assigned), "mappings-INITIAL_FORMS": len(kept)}
-    rows = [{"id": mapping.pk} for mapping in kept] + list(assigned)
+    form |= {"mappings-TOTAL_FORMS": len(existing) + len(new), "mappings-INITIAL_FORMS": len(existing)}
+    rows = [{"id": mapping.pk} for mapping in existing] + list(new)
     for number, row in enumerate(rows):
         form |= {f"mappings-{number}-{name}": value for name, value in {"patient": patient.pk, **row}.items()}
     return form
@@ -30,7 +30,7 @@ def page(patient):
     return reverse("admin:patients_patient_change", args=[patient.pk])
 
 
-def test_a_doctor_is_assigned_on_the_page_of_the_patient_by_who_does_it(staff_browser, staff, patient, doctor, page):
+def test_staff_assign_a_doctor_on_the_page_of_the_patient(staff_browser, staff, patient, doctor, page):
     response = staff_browser.post(page, form_of(patient, {"doctor": doctor.pk}))
 
     mapping = Mapping.objects.get()
@@ -39,8 +39,8 @@ def test_a_doctor_is_assigned_on_the_page_of_the_patient_by_who_does_it(staff_br
     assert mapping.history.get().history_user == staff.user
 
 
-def test_an_assignment_is_removed_there_and_its_deletion_recorded(staff_browser, staff, mapping, page):
-    form = form_of(mapping.patient, kept=[mapping]) | {"mappings-0-DELETE": "on"}
+def test_staff_remove_an_assignment_and_its_deletion_is_recorded(staff_browser, staff, mapping, page):
+    form = form_of(mapping.patient, existing=[mapping]) | {"mappings-0-DELETE": "on"}
 
     staff_browser.post(page, form)
 
@@ -49,19 +49,19 @@ def test_an_assignment_is_removed_there_and_its_deletion_recorded(staff_browser,
     assert (deletion.history_type, deletion.id, deletion.history_user) == ("-", mapping.pk, staff.user)
 
 
-def test_what_is_kept_stays_the_assignment_of_who_made_it(staff_browser, owner, make_user, mapping, page):
+def test_an_unchanged_assignment_keeps_its_user(staff_browser, owner, make_user, mapping, page):
     other = Doctor.objects.create(user=owner.user, **{**DOCTOR, "email": "other@example.com"})
 
-    staff_browser.post(page, form_of(mapping.patient, {"doctor": other.pk}, kept=[mapping]))
+    staff_browser.post(page, form_of(mapping.patient, {"doctor": other.pk}, existing=[mapping]))
 
     mapping.refresh_from_db()
     assert (mapping.user, mapping.history.count()) == (owner.user, 1)
     assert Mapping.objects.count() == 2
 
 
-def test_an_assignment_is_not_changed_into_another(staff_browser, owner, mapping, page):
+def test_the_doctor_of_an_assignment_cannot_be_changed(staff_browser, owner, mapping, page):
     other = Doctor.objects.create(user=owner.user, **{**DOCTOR, "email": "other@example.com"})
-    form = form_of(mapping.patient, kept=[mapping]) | {"mappings-0-doctor": other.pk}
+    form = form_of(mapping.patient, existing=[mapping]) | {"mappings-0-doctor": other.pk}
 
     staff_browser.post(page, form)
 
@@ -110,7 +110,7 @@ def test_the_page_of_a_doctor_without_patients_says_so(staff_browser, doctor):
     assert "None yet" in text
 
 
-def test_patients_are_named_there_to_those_who_may_view_them(make_user, mapping):
+def test_the_page_of_a_doctor_names_patients_only_with_the_permission(make_user, mapping):
     clerk = make_user("Clara Clerk", is_staff=True)
     clerk.user_permissions.set(Permission.objects.filter(codename__in=["view_doctor", "view_mapping"]))
     browser = Client()
@@ -123,7 +123,7 @@ def test_patients_are_named_there_to_those_who_may_view_them(make_user, mapping)
 
 
 def restored(browser, version):
-    """Restore what `version` of a history says was deleted; return the message about it."""
+    """Restore the record of a deletion's `version`; return the message."""
     url = reverse(f"admin:{version._meta.app_label}_{version._meta.model_name}_changelist")
     form = {"action": "restore", "_selected_action": [version.pk]}
     *_, last = browser.post(url, form, follow=True).context["messages"]
@@ -135,7 +135,7 @@ def test_a_restored_patient_has_the_doctors_assigned_until_the_deletion(staff_br
         doctor = Doctor.objects.create(user=owner.user, **{**DOCTOR, "email": f"{name[:6]}@example.com"})
         removed = Mapping.objects.create(patient=mapping.patient, doctor=doctor, user=owner.user)
     removed.delete()
-    assigned = [kept.doctor.email for kept in Mapping.objects.select_related("doctor")]
+    assigned = [row.doctor.email for row in Mapping.objects.select_related("doctor")]
     Mapping.history.filter(history_type="-").update(history_date=timezone.now() - timedelta(hours=1))
     staff_browser.post(page.replace("change", "delete"), {"post": "yes"})
 

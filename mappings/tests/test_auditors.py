@@ -1,4 +1,4 @@
-"""Auditors: members of their group see everything in the admin, and change, export or restore nothing."""
+"""Auditors: members of the group see everything in the admin, and cannot change, export or restore anything."""
 
 from importlib import import_module
 
@@ -27,7 +27,7 @@ VIEWED = [
 
 @pytest.fixture
 def auditor(make_user):
-    # A test whose transactions are real leaves the tables empty, what migrations put there too.
+    # Transactional tests empty all tables, including rows added by migrations.
     for migration in ("0003_auditors", "0005_roles"):
         import_module(f"mappings.migrations.{migration}").create(apps, connection.schema_editor())
     user = make_user("Ada Auditor", is_staff=True)
@@ -38,7 +38,7 @@ def auditor(make_user):
 
 
 def urls():
-    """Return (name, how many arguments) of every URL of the admin."""
+    """Return (name, number of arguments) of every URL of the admin."""
     found = {}
     for pattern in admin.site.urls[0]:
         for one in getattr(pattern, "url_patterns", [pattern]):
@@ -48,7 +48,7 @@ def urls():
 
 
 def address(name, arguments, mapping):
-    """Return the path of the URL `name` for the records that exist."""
+    """Return the path of the URL `name` for the existing records."""
     known = {"patient": mapping.patient, "doctor": mapping.doctor, "mapping": mapping, "user": mapping.user}
     if name == "app_list":
         return reverse(f"admin:{name}", args=["patients"])
@@ -62,7 +62,7 @@ def address(name, arguments, mapping):
 
 
 def stored():
-    """Return everything an auditor might have changed, but for their own log-in."""
+    """Return all data that an auditor might have changed, except their own log-in."""
     return {
         model: list(model.objects.order_by("pk").values())
         for model in apps.get_models()
@@ -75,7 +75,7 @@ READABLE |= {"password_change", "password_change_done"}
 
 
 @pytest.mark.parametrize(("name", "arguments"), urls())
-def test_an_auditor_reads_and_that_is_all(auditor, mapping, name, arguments):
+def test_an_auditor_can_only_read(auditor, mapping, name, arguments):
     path = address(name, arguments, mapping)
     form = {**PATIENT, **DOCTOR, "name": "Changed", "user": mapping.user_id, "patient": mapping.patient_id}
     form |= {"doctor": mapping.doctor_id, "mappings-TOTAL_FORMS": 1, "mappings-INITIAL_FORMS": 1}
@@ -90,7 +90,7 @@ def test_an_auditor_reads_and_that_is_all(auditor, mapping, name, arguments):
     app, _, rest = name.partition("_")
     model, _, verb = rest.partition("_")
     viewed = {permission.replace(".", "_").replace("_view", "") for permission in VIEWED}
-    # Who may view accounts may view their versions.
+    # The permission to view accounts includes their versions.
     seen = f"{app}_{model}" in viewed | {"accounts_historicaluser"}
     if seen and verb in {"changelist", "change", "page", "history"}:
         assert got.status_code == 200
@@ -140,7 +140,7 @@ def test_an_auditor_does_not_save_a_version(auditor, patient):
     assert patient.name == PATIENT["name"]
 
 
-def test_auditors_may_view_and_nothing_else(auditor):
+def test_auditors_have_only_view_permissions(auditor):
     group = Group.objects.get(name="Auditors")
 
     assert sorted(f"{p.content_type.app_label}.{p.codename}" for p in group.permissions.all()) == VIEWED

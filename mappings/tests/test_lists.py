@@ -20,7 +20,7 @@ def path_of(number):
     return reverse("mappings-detail", args=[number])
 
 
-def test_a_list_holds_the_mappings_of_the_callers_patients(owner, mapping, others):
+def test_a_list_holds_the_mappings_of_the_callers_patients(owner, mapping, other_mapping):
     response = owner.get(MAPPINGS)
 
     expected = {"id": mapping.pk, "assigned_at": timestamp(mapping.assigned_at), "patient": mapping.patient_id}
@@ -28,7 +28,7 @@ def test_a_list_holds_the_mappings_of_the_callers_patients(owner, mapping, other
     assert response.json() == [{**expected, "doctor": mapping.doctor_id, "user": owner.user.pk}]
 
 
-def test_a_list_can_be_filtered_ordered_and_paged(owner, mapping, other_doctor, others):
+def test_a_list_can_be_filtered_ordered_and_paged(owner, mapping, other_doctor, other_mapping):
     sibling = Patient.objects.create(user=owner.user, **{**PATIENT, "name": "Bob"})
     for patient in (mapping.patient, sibling):
         Mapping.objects.create(patient=patient, doctor=other_doctor, user=owner.user)
@@ -41,14 +41,14 @@ def test_a_list_can_be_filtered_ordered_and_paged(owner, mapping, other_doctor, 
     assert ids(f"patient={mapping.patient_id}") == [first, second]
     assert ids(f"doctor={other_doctor.pk}&ordering=-id") == [third, second]
     assert ids(f"doctor={other_doctor.pk}&patient={sibling.pk}") == [third]
-    assert ids(f"patient={others.patient_id}") == ids(f"patient={NOWHERE}") == ids(f"doctor={NOWHERE}") == []
+    assert ids(f"patient={other_mapping.patient_id}") == ids(f"patient={NOWHERE}") == ids(f"doctor={NOWHERE}") == []
     page = owner.get(f"{MAPPINGS}?limit=2&ordering=-id")
     rest = owner.get(page.headers["Link"][1:].partition(">")[0])
     assert [row["id"] for row in page.json() + rest.json()] == [third, second, first]
 
 
 @pytest.mark.parametrize("ordering", ["assigned_at", "-assigned_at"])
-def test_mappings_are_ordered_and_paged_by_the_time_of_assignment(owner, patient, others, ordering):
+def test_mappings_are_ordered_and_paged_by_the_time_of_assignment(owner, patient, other_mapping, ordering):
     # The order of the times is not that of the ids, and two of them are equal.
     for number, minute in enumerate([3, 1, 2, 1, 0]):
         doctor = Doctor.objects.create(user=owner.user, **DOCTOR | {"email": f"d{number}@example.com"})
@@ -82,13 +82,13 @@ def test_mappings_are_ordered_and_paged_by_the_time_of_assignment(owner, patient
         ("user=1", "user"),
     ],
 )
-def test_a_bad_query_is_refused_by_name(owner, mapping, query, field):
+def test_a_bad_query_is_refused_on_its_parameter(owner, mapping, query, field):
     response = owner.get(f"{MAPPINGS}?{query}")
 
     assert (response.status_code, list(response.json())) == (400, [field])
 
 
-def test_the_doctors_of_a_patient_come_with_their_assignment(owner, mapping, other_doctor, others):
+def test_the_doctors_of_a_patient_come_with_their_assignment(owner, mapping, other_doctor, other_mapping):
     later = Mapping.objects.create(patient=mapping.patient, doctor=other_doctor, user=owner.user)
 
     response = owner.get(f"/api/mappings/{mapping.patient_id}/")
@@ -113,7 +113,7 @@ def test_a_patient_without_a_doctor_has_an_empty_array(owner, patient):
         assert (response.status_code, response.content) == (200, b"[]")
 
 
-def test_the_patients_of_a_doctor_are_the_callers_own(owner, stranger, mapping, others, other_doctor):
+def test_the_patients_of_a_doctor_are_the_callers_own(owner, stranger, mapping, other_mapping, other_doctor):
     path = f"/api/doctors/{mapping.doctor_id}/patients/"
 
     answers = [client.get(path) for client in (owner, stranger)]
@@ -125,7 +125,7 @@ def test_the_patients_of_a_doctor_are_the_callers_own(owner, stranger, mapping, 
 
 
 @pytest.mark.parametrize("name", ["mappings-detail", "patients-doctors", "doctors-patients"])
-def test_a_list_of_what_does_not_exist_is_not_found(owner, mapping, name):
+def test_a_list_of_a_record_that_does_not_exist_is_not_found(owner, mapping, name):
     response = owner.get(reverse(name, args=[NOWHERE]))
 
     assert (response.status_code, response.json()) == (404, NOT_FOUND)

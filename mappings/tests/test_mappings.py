@@ -1,4 +1,4 @@
-"""Assignments over HTTP: made, listed and removed by the owner of the patient."""
+"""Mappings over HTTP: created, listed and removed by the owner of the patient."""
 
 import json
 
@@ -32,7 +32,7 @@ def path_of(number):
 # Create
 
 
-def test_the_example_of_the_contract_assigns_a_doctor(owner, patient, other_doctor):
+def test_the_example_of_the_specification_assigns_a_doctor(owner, patient, other_doctor):
     response = owner.post("/api/mappings/", {"patient": patient.pk, "doctor": other_doctor.pk})
 
     mapping = Mapping.objects.get()
@@ -72,7 +72,7 @@ def test_the_database_refuses_the_same_pair_twice(mapping):
     assert Mapping.objects.get() == mapping
 
 
-def test_nobody_sees_a_mapping_without_logging_in(mapping):
+def test_an_anonymous_user_sees_no_mapping(mapping):
     assert not Mapping.objects.visible_to(AnonymousUser()).exists()
 
 
@@ -92,7 +92,7 @@ def test_an_id_is_a_whole_number(owner, patient, doctor, field, raw):
 
 @pytest.mark.parametrize("number", [0, -1, NOWHERE, 2**63, 10**30, 10**400])
 @pytest.mark.parametrize("field", ["patient", "doctor"])
-def test_what_does_not_exist_cannot_be_assigned(owner, patient, doctor, field, number):
+def test_a_record_that_does_not_exist_cannot_be_assigned(owner, patient, doctor, field, number):
     response = owner.post(MAPPINGS, {"patient": patient.pk, "doctor": doctor.pk, field: number})
 
     assert (response.status_code, response.json()) == (400, {field: [MISSING[field]]})
@@ -107,7 +107,7 @@ def test_both_ids_are_required(owner, body, fields):
 
 
 @pytest.mark.parametrize("who", ["stranger", "staff"])
-def test_anothers_patient_cannot_be_assigned_and_looks_like_none(request, patient, doctor, who):
+def test_another_users_patient_cannot_be_assigned_and_looks_like_none(request, patient, doctor, who):
     client, body = request.getfixturevalue(who), {"patient": patient.pk, "doctor": doctor.pk}
 
     response = client.post(MAPPINGS, body)
@@ -133,11 +133,11 @@ def test_a_removed_mapping_leaves_patient_doctor_and_history(owner, mapping):
     assert owner.delete(path_of(mapping.pk)).json() == NOT_FOUND
 
 
-def test_anothers_mapping_cannot_be_removed(owner, others, mapping):
-    response = owner.delete(path_of(others.pk))
+def test_another_users_mapping_cannot_be_removed(owner, other_mapping, mapping):
+    response = owner.delete(path_of(other_mapping.pk))
 
     assert response.status_code == 404
-    assert set(Mapping.objects.all()) == {mapping, others}
+    assert set(Mapping.objects.all()) == {mapping, other_mapping}
 
 
 def test_a_removed_pair_can_be_assigned_again(owner, mapping):
@@ -149,10 +149,10 @@ def test_a_removed_pair_can_be_assigned_again(owner, mapping):
     assert Mapping.objects.get().pk == response.json()["id"]
 
 
-def test_a_deleted_patient_takes_the_mappings_along(owner, mapping, others):
+def test_deleting_a_patient_deletes_the_mappings(owner, mapping, other_mapping):
     owner.delete(reverse("patients-detail", args=[mapping.patient_id]))
 
-    assert list(Mapping.objects.all()) == [others]
+    assert list(Mapping.objects.all()) == [other_mapping]
     assert Mapping.history.latest("history_id").history_user == owner.user
 
 

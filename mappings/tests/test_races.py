@@ -1,4 +1,4 @@
-"""Requests for assignments at the same moment: one order of them must explain every answer."""
+"""Concurrent requests for mappings: the responses must be those of some serial order."""
 
 from functools import partial
 
@@ -45,7 +45,7 @@ def test_a_patient_deleted_while_being_assigned_leaves_no_orphan(race, owner, pa
 
     deleted, *assigned = race(partial(owner.delete, path), *[partial(owner.post, MAPPINGS, body)] * 3)
 
-    # A delete may also find that an assignment came between, and then leaves everything as it is.
+    # The DELETE may also conflict with a concurrent assignment, and then changes nothing.
     gone = deleted.status_code == 200
     assert deleted.status_code in {200, 409}
     assert set(statuses(assigned)) <= {201, 400, 404, 409}

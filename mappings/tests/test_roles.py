@@ -1,4 +1,4 @@
-"""The groups that a migration makes: what a receptionist and an administrator can do in the admin."""
+"""The groups created by a migration: what a receptionist and an administrator can do in the admin."""
 
 from importlib import import_module
 
@@ -20,7 +20,7 @@ NO_DOCTORS = {"mappings-TOTAL_FORMS": 0, "mappings-INITIAL_FORMS": 0}
 
 @pytest.fixture
 def member(make_user):
-    """Return a function that makes a user of a group and returns (user, browser)."""
+    """Return a function that creates a member of a group and returns (user, browser)."""
 
     def make(group):
         import_module("mappings.migrations.0005_roles").create(apps, connection.schema_editor())
@@ -79,7 +79,7 @@ def test_a_receptionist_adds_a_doctor_and_assigns_them(member, patient):
 
 
 @pytest.mark.parametrize("page", ["patients_patient_delete", "patients_patient_export", "accounts_user_changelist"])
-def test_a_receptionist_deletes_and_exports_nothing_and_sees_no_users(member, patient, page):
+def test_a_receptionist_cannot_delete_export_or_see_users(member, patient, page):
     _, browser = member("Reception")
     arguments = [patient.pk] if page.endswith("delete") else []
 
@@ -89,7 +89,7 @@ def test_a_receptionist_deletes_and_exports_nothing_and_sees_no_users(member, pa
 @pytest.mark.parametrize(
     "page", ["patients_patient_delete", "patients_patient_export", "patients_patient_import", "accounts_user_add"]
 )
-def test_an_administrator_does_all_of_that(member, patient, page):
+def test_an_administrator_can_delete_export_and_see_users(member, patient, page):
     _, browser = member("Administrators")
     arguments = [patient.pk] if page.endswith("delete") else []
 

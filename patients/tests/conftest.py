@@ -3,7 +3,7 @@ import pytest
 
 @pytest.fixture
 def csv_file(tmp_path):
-    """Return a function that makes a file of these lines, or of these bytes."""
+    """Return a function that writes a file of the given lines or bytes."""
 
     def make(*lines, content=None):
         path = tmp_path / "patients.csv"

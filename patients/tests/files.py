@@ -12,7 +12,7 @@ BOB = "Bob Jones,7,male,+44 20-7946,,"
 
 
 def run(path, client, **options):
-    """Import and return what is said; the words on refused rows are standard error's."""
+    """Run the import; return its output and the messages about refused rows."""
     out, err = StringIO(), StringIO()
     try:
         call_command("import_patients", str(path), user=client.user.email.upper(), stdout=out, stderr=err, **options)

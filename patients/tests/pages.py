@@ -9,7 +9,7 @@ ORDERINGS = [sign + name for name in ("id", "name", "age", "created_at") for sig
 
 
 def pages(client, path):
-    """Return the pages of a list, as its Link headers lead from one to the next."""
+    """Return the pages of a list, following its Link headers."""
     found = []
     while path:
         response = client.get(path)

@@ -1,4 +1,4 @@
-"""What each field of a patient takes, and what it refuses by name."""
+"""The valid and invalid values of each field of a patient."""
 
 import json
 
@@ -17,7 +17,7 @@ PHONE = "Enter 7 to 15 digits, with or without a + in front."
 
 
 @pytest.mark.parametrize(
-    ("field", "sent", "kept"),
+    ("field", "sent", "stored"),
     [
         ("name", "A", "A"),
         ("name", "N" * 100, "N" * 100),
@@ -50,12 +50,12 @@ PHONE = "Enter 7 to 15 digits, with or without a + in front."
         ("address", "x" * 1000, "x" * 1000),
     ],
 )
-def test_a_good_value_is_kept(owner, field, sent, kept):
+def test_a_valid_value_is_stored(owner, field, sent, stored):
     response = owner.post(PATIENTS, {**PATIENT, field: sent})
 
     assert response.status_code == 201, response.json()
-    assert response.json()[field] == kept
-    assert Patient.objects.values_list(field, flat=True).get() == kept
+    assert response.json()[field] == stored
+    assert Patient.objects.values_list(field, flat=True).get() == stored
 
 
 BAD = [
@@ -117,7 +117,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("field", "value", "message"), BAD)
-def test_a_bad_value_is_refused_by_name(owner, field, value, message):
+def test_an_invalid_value_is_refused_on_its_field(owner, field, value, message):
     response = owner.post(PATIENTS, {**PATIENT, field: value})
 
     assert response.status_code == 400
@@ -129,7 +129,7 @@ def test_a_bad_value_is_refused_by_name(owner, field, value, message):
 @pytest.mark.parametrize(
     ("field", "raw"), [("age", "1e400"), ("name", r'"\ud800"'), ("address", r'"street \ud800"'), ("phone", r'"\ud83d"')]
 )
-def test_what_only_raw_json_can_say_is_refused_by_name(owner, field, raw):
+def test_a_value_that_only_raw_json_can_express_is_refused_on_its_field(owner, field, raw):
     body = json.dumps({**PATIENT, field: "here"}).replace('"here"', raw)
 
     response = owner.post(PATIENTS, raw=body.encode())
@@ -141,7 +141,7 @@ def test_what_only_raw_json_can_say_is_refused_by_name(owner, field, raw):
 @pytest.mark.parametrize(
     "text", ["Zoe\u0308", "Zo\u00eb", "名前 🏥", "\u202bعلي\u202c", 'a"b\\c/d', "&lt;i&gt;", "ﬁ Å"]
 )
-def test_text_is_given_back_byte_for_byte(owner, text):
+def test_text_is_returned_unchanged(owner, text):
     created = owner.post(PATIENTS, {**PATIENT, "name": text, "address": text})
 
     answers = [created.json(), owner.get(created.headers["Location"]).json(), *owner.get(PATIENTS).json()]

@@ -1,4 +1,4 @@
-"""Every version of a patient, as its owner sees it: what changed, when, by whom."""
+"""The history of a patient in the API: what changed, when, and by whom."""
 
 import re
 
@@ -23,7 +23,7 @@ def history_of(patient):
 
 @pytest.fixture
 def storied(owner):
-    """A patient whom the owner has created, changed and deleted."""
+    """A patient that the owner has created, changed and deleted."""
     location = owner.post(PATIENTS, PATIENT).headers["Location"]
     patient = Patient.objects.get()
     owner.patch(location, {"age": 31, "phone": "+1 234 567 89"})
@@ -33,7 +33,7 @@ def storied(owner):
 
 @pytest.fixture
 def unwritable(transactional_db):
-    """Return a function that takes the table of versions away, until the test is over."""
+    """Return a function that renames the history table for the rest of the test."""
     table = Patient.history.model._meta.db_table
 
     def rename(old, new):
@@ -44,7 +44,7 @@ def unwritable(transactional_db):
     rename("away", table)
 
 
-def test_a_history_tells_old_and_new_newest_first(owner, storied):
+def test_a_history_has_old_and_new_values_newest_first(owner, storied):
     response = owner.get(history_of(storied))
 
     deleted, changed, created = response.json()
@@ -58,7 +58,7 @@ def test_a_history_tells_old_and_new_newest_first(owner, storied):
     assert created["changes"] == [{"field": name, "old": None, "new": value} for name, value in PATIENT.items()]
 
 
-def test_a_history_tells_who_and_when(owner, storied):
+def test_a_history_has_authors_and_times(owner, storied):
     versions = owner.get(history_of(storied)).json()
 
     timestamps = [version["at"] for version in versions]
@@ -79,7 +79,7 @@ def test_a_long_history_is_streamed_in_the_same_bytes(owner, storied, monkeypatc
 
 
 @pytest.mark.parametrize("deleted", [True, False])
-def test_a_history_is_nobody_elses(owner, stranger, staff, storied, deleted):
+def test_only_the_owner_can_read_a_history(owner, stranger, staff, storied, deleted):
     patient = storied if deleted else Patient.objects.create(user=owner.user, **PATIENT)
     nowhere = stranger.get(reverse("patients-history", args=[10**9]))
 
@@ -110,7 +110,7 @@ def test_a_refused_change_leaves_no_version(owner, patient):
         ("DELETE", None),
     ],
 )
-def test_what_cannot_be_written_to_the_history_is_not_done(unwritable, owner, patient, method, body):
+def test_a_change_without_history_is_rolled_back(unwritable, owner, patient, method, body):
     before = list(Patient.objects.values())
     unwritable()
 
@@ -121,7 +121,7 @@ def test_what_cannot_be_written_to_the_history_is_not_done(unwritable, owner, pa
     assert list(Patient.objects.values()) == before
 
 
-def test_a_history_takes_no_other_verb(owner, patient):
+def test_a_history_supports_no_other_method(owner, patient):
     response = owner.delete(history_of(patient))
 
     assert response.status_code == 405

@@ -1,4 +1,4 @@
-"""`manage.py import_patients`: a file's patients by the rules of the API, none of them twice."""
+"""`manage.py import_patients`: rows are validated like API requests, and duplicates are skipped."""
 
 import codecs
 import csv
@@ -19,10 +19,10 @@ PATIENTS = reverse("patients-list")
 NOT_UTF8 = 'is not UTF-8. In Excel, choose File, Save As and the type "CSV UTF-8 (Comma delimited)".'
 
 
-# What is taken
+# Accepted files
 
 
-def test_an_imported_patient_is_the_users_as_if_posted(owner, stranger, csv_file):
+def test_an_imported_patient_is_the_same_as_a_posted_one(owner, stranger, csv_file):
     said = run(csv_file(HEADER, ALICE), owner)
 
     (stored,) = owner.get(PATIENTS).json()
@@ -44,7 +44,7 @@ def test_an_imported_patient_has_the_history_of_a_posted_one(owner, csv_file):
 @pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("delimiter", [",", ";"])
-def test_a_file_is_read_as_spreadsheets_write_it(owner, csv_file, mark, end, delimiter):
+def test_files_written_by_spreadsheets_are_read(owner, csv_file, mark, end, delimiter):
     lines = ["", "Phone, NAME ,gender,age", "(987) 654-3210,Émile,male,30", ",,,", ""]
     content = mark + end.join(lines).replace(",", delimiter).encode()
 
@@ -80,7 +80,7 @@ def test_a_file_is_read_as_spreadsheets_write_it(owner, csv_file, mark, end, del
         "decimals",
     ],
 )
-def test_a_file_is_read_as_excel_and_databases_write_it(owner, csv_file, content):
+def test_files_written_by_excel_and_databases_are_read(owner, csv_file, content):
     out, _ = run(csv_file(content=content), owner)
 
     patient = Patient.objects.get()
@@ -94,7 +94,7 @@ def test_a_short_row_is_padded(owner, csv_file):
     assert Patient.objects.filter(name="Ann", phone="", email="").count() == 1
 
 
-def test_lines_are_counted_behind_the_line_that_names_the_separator(owner, csv_file):
+def test_line_numbers_count_the_line_with_the_separator(owner, csv_file):
     _, err = run(csv_file("", "sep=,", HEADER, "Ann,x,F"), owner)
 
     assert err.startswith("line 4: age: Must be a whole number")
@@ -110,7 +110,7 @@ def test_lines_are_counted_behind_the_line_that_names_the_separator(owner, csv_f
         ("phone", "9.87654E+09", "A spreadsheet shortened this phone number. Format the column as text and enter all"),
     ],
 )
-def test_what_a_spreadsheet_made_of_a_cell_is_named(owner, csv_file, field, value, reason):
+def test_a_cell_that_a_spreadsheet_converted_is_reported(owner, csv_file, field, value, reason):
     row = {**PATIENT, field: value}
 
     _, err = run(csv_file(",".join(row), ",".join(map(str, row.values()))), owner)
@@ -119,7 +119,7 @@ def test_what_a_spreadsheet_made_of_a_cell_is_named(owner, csv_file, field, valu
     assert not Patient.objects.exists()
 
 
-def test_what_the_admin_exports_is_imported_as_it_was(owner, stranger, staff_browser, csv_file):
+def test_an_export_of_the_admin_is_imported_unchanged(owner, stranger, staff_browser, csv_file):
     for number, text in enumerate(["=1+1", "+1", "-1", "@x", "'=x", "''+", "'Abd", "ünï"]):
         own = {"name": text, "phone": f"+1234567{number}", "address": f'=a\n{text}, "b" '}
         Patient.objects.create(user=stranger.user, **{**PATIENT, **own})
@@ -142,7 +142,7 @@ def test_the_sample_is_imported_by_the_command_as_in_the_admin(owner, staff_brow
     assert Patient.objects.filter(phone="+34612345678", name="José Ángel Núñez").count() == 1
 
 
-def test_columns_that_a_client_may_not_write_are_left_out_and_named(owner, stranger, csv_file):
+def test_columns_that_a_client_cannot_write_are_ignored_and_reported(owner, stranger, csv_file):
     _, err = run(csv_file(f"id,user,adress,{HEADER}", f"77,{stranger.user.pk},x,{ALICE}"), owner)
 
     patient = Patient.objects.get()
@@ -150,16 +150,16 @@ def test_columns_that_a_client_may_not_write_are_left_out_and_named(owner, stran
     assert (patient.user, patient.pk == 77) == (owner.user, False)
 
 
-def test_an_address_keeps_its_lines(owner, csv_file):
+def test_an_address_may_have_several_lines(owner, csv_file):
     run(csv_file(HEADER, 'Alice,30,female,9876543210,"1, High Street\nLeeds",'), owner)
 
     assert Patient.objects.get().address == "1, High Street\nLeeds"
 
 
-# What is refused
+# Refused files and rows
 
 
-def test_refused_rows_are_named_and_the_others_stored(owner, csv_file):
+def test_refused_rows_are_reported_and_the_others_stored(owner, csv_file):
     path = csv_file(
         HEADER,
         'Ann,30,female,1234567,"two\nlines",',
@@ -242,7 +242,7 @@ def test_the_reasons_are_those_of_the_api(owner, csv_file, tmp_path, field, valu
         (b"PK\x03\x04\x14\x00", "{path} is an XLSX file, not CSV."),
     ],
 )
-def test_a_file_with_a_fault_is_refused_as_a_whole(owner, csv_file, monkeypatch, content, sentence):
+def test_a_file_with_an_error_is_refused_completely(owner, csv_file, monkeypatch, content, sentence):
     monkeypatch.setattr(import_patients, "BATCH", 1)
     path = csv_file(content=content)
 
@@ -252,13 +252,13 @@ def test_a_file_with_a_fault_is_refused_as_a_whole(owner, csv_file, monkeypatch,
     assert not Patient.objects.exists()
 
 
-def test_a_file_that_is_not_there_is_named(owner, tmp_path):
+def test_a_missing_file_is_named(owner, tmp_path):
     said = run(tmp_path / "none.csv", owner)
 
     assert said == ("", f"No such file or directory: {tmp_path}/none.csv.")
 
 
-def test_what_can_be_read_once_only_is_no_file(owner, tmp_path):
+def test_a_pipe_is_refused(owner, tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
 
@@ -277,7 +277,7 @@ def test_a_report_never_overwrites_a_file(owner, csv_file):
     assert not Patient.objects.exists()
 
 
-def test_nobody_who_could_not_log_in_gets_patients(make_user, owner, csv_file):
+def test_only_a_user_who_can_log_in_gets_patients(make_user, owner, csv_file):
     path, gone = csv_file(HEADER, ALICE), make_user("Gone", is_active=False)
 
     with pytest.raises(CommandError, match=r"There is no user x@example\.com\."):

@@ -1,4 +1,4 @@
-"""`manage.py import_patients` over patients who are there already, beside another import, and over many."""
+"""`manage.py import_patients` with patients that exist already, concurrently, and with many rows."""
 
 import csv
 
@@ -26,7 +26,7 @@ def test_a_second_run_adds_what_is_missing_and_changes_nothing(owner, patient, c
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_a_stored_patient_with_other_values_is_reported_and_kept(owner, patient, csv_file, tmp_path, dry_run):
+def test_a_stored_patient_with_other_values_is_reported_and_unchanged(owner, patient, csv_file, tmp_path, dry_run):
     moved = ALICE.replace("street 123", "street 9")
     path = csv_file(HEADER, ALICE.upper(), BOB, moved.replace("30", "31"), BOB.replace("7", "8", 1), moved)
 
@@ -42,7 +42,7 @@ def test_a_stored_patient_with_other_values_is_reported_and_kept(owner, patient,
     assert (patient.history.count(), Patient.objects.count()) == (1, 1 if dry_run else 2)
 
 
-def test_a_report_on_a_patient_has_no_columns_that_the_file_has_not(owner, patient, csv_file):
+def test_a_report_has_only_columns_of_the_file(owner, patient, csv_file):
     Patient.objects.filter(pk=patient.pk).update(email="")
 
     said = run(csv_file("name,age,gender,phone", "Alice Smith,30,Female,9876543210"), owner)
@@ -50,14 +50,14 @@ def test_a_report_on_a_patient_has_no_columns_that_the_file_has_not(owner, patie
     assert said == ("0 added, 1 already there, 0 refused.\n", "")
 
 
-def test_another_users_patient_is_not_there(owner, patient, stranger, csv_file):
+def test_another_users_patient_is_not_a_duplicate(owner, patient, stranger, csv_file):
     out, _ = run(csv_file(HEADER, ALICE), stranger)
 
     assert out == "1 added, 0 already there, 0 refused.\n"
     assert set(Patient.objects.values_list("user", flat=True)) == {owner.user.pk, stranger.user.pk}
 
 
-def test_a_dry_run_tells_and_stores_nothing(owner, patient, csv_file):
+def test_a_dry_run_reports_and_stores_nothing(owner, patient, csv_file):
     said = run(csv_file(HEADER, ALICE, BOB, "Cid,x,male,1234567,,"), owner, dry_run=True)
 
     assert said == (

@@ -1,4 +1,4 @@
-"""What is sent of a list: nothing for HEAD, and chunks of bounded size where records are large."""
+"""The bodies of lists: empty for HEAD, and chunks of bounded size for large records."""
 
 import json
 
@@ -16,7 +16,7 @@ def people(owner):
 
 
 @pytest.mark.parametrize("query", ["", "?limit=1", "?search=ann&gender=female&ordering=-name"])
-def test_the_head_of_a_list_reads_no_rows(owner, people, django_assert_num_queries, query):
+def test_a_head_request_for_a_list_reads_no_rows(owner, people, django_assert_num_queries, query):
     with django_assert_num_queries(1):
         response = owner.request("HEAD", PATIENTS + query)
 
@@ -25,7 +25,7 @@ def test_the_head_of_a_list_reads_no_rows(owner, people, django_assert_num_queri
     assert "Content-Length" not in response.headers
 
 
-def test_the_head_of_a_bad_query_is_refused_like_its_list(owner):
+def test_a_head_request_with_a_bad_query_is_refused(owner):
     assert [owner.request(method, f"{PATIENTS}?limit=0").status_code for method in ("GET", "HEAD")] == [400, 400]
 
 

@@ -49,10 +49,10 @@ def test_a_list_is_the_same_as_csv(owner, mapping, path):
     path = path.format(doctor=mapping.doctor_id)
     rows = owner.get(path).json()
 
-    asked = [owner.get(f"{path}?format=csv"), owner.get(path, Accept="text/csv")]
+    responses = [owner.get(f"{path}?format=csv"), owner.get(path, Accept="text/csv")]
 
     assert rows
-    for response in asked:
+    for response in responses:
         assert table(response) == cells(rows)
         assert response.content.decode().splitlines()[0] == ",".join(rows[0])
 

@@ -1,4 +1,4 @@
-"""Lists of patients: what a client may ask for, page by page or streamed, and what that costs."""
+"""Lists of patients: filters, search, ordering, pages, streaming and the number of queries."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ from healthcare.db.compiled import CompiledQuery
 from patients.models import Patient
 from patients.tests.pages import ORDERINGS, PATIENTS, pages
 
-# Every column has ties, so that only the id tells the rows apart.
+# Every column has ties, which only the id resolves.
 PEOPLE = [
     ("Émile Zola", 30, "male", "12 Rue 50%", 2),
     ("Ann Lee", 30, "Female", "Oak_Street", 1),
@@ -43,7 +43,7 @@ def people(owner, stranger):
 
 
 def numbers(response):
-    """Return which of PEOPLE a list holds, in its order."""
+    """Return the indexes in PEOPLE of the listed patients, in order."""
     assert response.status_code == 200, response.content
     return [int(row["phone"][-1]) for row in json.loads(response.getvalue())]
 
@@ -101,8 +101,8 @@ def test_a_list_can_be_ordered(owner, people, ordering):
 
     response = owner.get(f"{PATIENTS}?ordering={ordering}&age_max=29")
 
-    asked = [person for person in people if person.age < 30]
-    expected = sorted(asked, key=lambda person: (getattr(person, name), person.pk), reverse=down)
+    filtered = [person for person in people if person.age < 30]
+    expected = sorted(filtered, key=lambda person: (getattr(person, name), person.pk), reverse=down)
     assert [row["id"] for row in response.json()] == [person.pk for person in expected]
 
 
@@ -126,7 +126,7 @@ def test_a_page_keeps_the_filters_of_the_first(owner, people):
     assert [row["phone"][-1] for page in found for row in page] == ["1", "3", "5"]
 
 
-def test_a_page_goes_on_after_the_row_it_ended_with_is_deleted(owner, people):
+def test_paging_continues_after_the_last_row_of_a_page_was_deleted(owner, people):
     link = owner.get(f"{PATIENTS}?limit=2").headers["Link"]
     people[1].delete()
 
@@ -135,7 +135,7 @@ def test_a_page_goes_on_after_the_row_it_ended_with_is_deleted(owner, people):
     assert numbers(response) == [2, 3]
 
 
-def test_the_list_of_nobody_yet_is_an_empty_array(owner):
+def test_a_list_without_rows_is_an_empty_array(owner):
     for query in ("", "?limit=5"):
         response = owner.get(PATIENTS + query)
 
@@ -145,7 +145,7 @@ def test_the_list_of_nobody_yet_is_an_empty_array(owner):
 
 @pytest.mark.parametrize("ordering", ORDERINGS)
 @pytest.mark.parametrize("chunk", [1, 3, 6])
-def test_a_long_list_is_streamed_in_the_same_bytes(owner, people, monkeypatch, ordering, chunk):
+def test_a_streamed_list_has_the_same_bytes(owner, people, monkeypatch, ordering, chunk):
     plain = owner.get(f"{PATIENTS}?ordering={ordering}")
     monkeypatch.setattr(streaming, "CHUNK_ROWS", chunk)
 
@@ -166,7 +166,7 @@ def test_a_list_of_one_chunk_is_not_streamed(owner, people, monkeypatch):
 
 
 @pytest.mark.parametrize(("taken", "seconds"), [(False, 10), (True, 0.1)])
-def test_a_long_list_waits_for_its_turn_but_not_for_long(owner, people, monkeypatch, taken, seconds):
+def test_a_long_list_waits_only_briefly_for_its_turn(owner, people, monkeypatch, taken, seconds):
     monkeypatch.setattr(streaming, "CHUNK_ROWS", 1)
     monkeypatch.setattr(streaming, "TURN_SECONDS", seconds)
     response = owner.get(PATIENTS)
@@ -176,7 +176,7 @@ def test_a_long_list_waits_for_its_turn_but_not_for_long(owner, people, monkeypa
         rows = json.loads(response.getvalue())
 
     assert len(rows) == 7
-    # The first of the seven chunks is read without a turn.
+    # The first of the seven chunks does not wait.
     assert (time.monotonic() - started >= 6 * seconds) is taken
 
 
@@ -241,14 +241,14 @@ def test_an_empty_cursor_is_the_first_page(owner, patient):
         ("search=%FF", "detail", "The query string is not UTF-8."),
     ],
 )
-def test_a_bad_query_is_refused_by_name(owner, patient, query, field, message):
+def test_a_bad_query_is_refused_on_its_parameter(owner, patient, query, field, message):
     response = owner.get(f"{PATIENTS}?{query}")
 
     expected = message if field == "detail" else [message]
     assert (response.status_code, response.json()) == (400, {field: expected})
 
 
-def test_a_single_patient_takes_no_query(owner, patient):
+def test_a_single_patient_accepts_no_query_parameters(owner, patient):
     response = owner.get(reverse("patients-detail", args=[patient.pk]) + "?limit=1")
 
     assert response.status_code == 400
@@ -259,7 +259,7 @@ def test_a_single_patient_takes_no_query(owner, patient):
 
 
 def statements(call):
-    """Return the SQL of a call, but for where transactions begin and end."""
+    """Return the SQL of a call without transaction statements."""
     with CaptureQueriesContext(connection) as queries:
         call()
     found = [query["sql"] for query in queries]
@@ -284,7 +284,7 @@ def test_a_new_patient_costs_at_most_four_queries_however_many_there_are(owner, 
     assert len(created) <= 4, created
 
 
-def test_a_search_knows_the_letters_of_every_script(owner):
+def test_a_search_ignores_case_in_every_script(owner):
     Patient.objects.create(user=owner.user, **{**PATIENT, "name": "ΓΙΩΡΓΟΣ"})
 
     for text in ("ΓΙΩΡΓΟΣ", "γιωργοσ"):
@@ -297,7 +297,7 @@ def test_a_search_for_a_long_text_is_refused(owner):
     assert (response.status_code, response.json()) == (400, {"search": ["Must have at most 100 characters."]})
 
 
-def test_a_list_that_fails_half_way_is_broken_off_and_logged(owner, monkeypatch, caplog):
+def test_a_streamed_list_that_fails_is_aborted_and_logged(owner, monkeypatch, caplog):
     monkeypatch.setattr(streaming, "CHUNK_ROWS", 2)
     for number in range(3):
         Patient.objects.create(user=owner.user, **{**PATIENT, "name": f"P {number}"})

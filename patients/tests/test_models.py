@@ -1,4 +1,4 @@
-"""What the database itself refuses of patients."""
+"""The constraints of patients in the database."""
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
@@ -48,7 +48,7 @@ def test_the_database_compares_names_by_the_rules_of_unicode(owner):
         Patient.objects.create(user=owner.user, **{**PATIENT, "name": "ÉMILE ÅNGSTRÖM"})
 
 
-def test_a_form_tells_what_the_database_would_refuse(patient):
+def test_a_form_reports_what_the_database_would_refuse(patient):
     twin = Patient(user=patient.user, **PATIENT)
 
     with pytest.raises(ValidationError, match="This patient exists already"):
@@ -74,11 +74,11 @@ def test_a_user_with_patients_cannot_be_deleted(patient):
     assert Patient.objects.get().user == patient.user
 
 
-def test_nobody_sees_no_patient(patient):
+def test_an_anonymous_user_sees_no_patient(patient):
     visible = Patient.objects.visible_to(AnonymousUser())
 
     assert not visible.exists()
 
 
-def test_a_patient_is_called_by_name(patient):
+def test_a_patient_is_displayed_by_name(patient):
     assert str(patient) == "Alice Smith"

@@ -1,4 +1,4 @@
-"""A property of every list: its pages, one after another, are the whole of it, whatever it holds."""
+"""Property-based test of paging: the pages of any list together are the complete list."""
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -7,7 +7,7 @@ from conftest import PATIENT
 from patients.models import Patient
 from patients.tests.pages import ORDERINGS, PATIENTS, pages
 
-# Few names and ages, so that many rows tie and only the id tells them apart.
+# Few names and ages, so that many rows tie and only the id orders them.
 ROWS = st.lists(st.tuples(st.sampled_from("aAbé"), st.integers(0, 3)), min_size=2, max_size=12)
 
 

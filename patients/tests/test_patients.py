@@ -1,4 +1,4 @@
-"""A patient over HTTP: created, read, changed and deleted by the user whom it belongs to."""
+"""Patients over HTTP: created, read, changed and deleted by their user."""
 
 import re
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ def path_of(patient):
 # Create
 
 
-def test_the_example_of_the_contract_creates_a_patient(owner):
+def test_the_example_of_the_specification_creates_a_patient(owner):
     response = owner.post("/api/patients/", PATIENT)
 
     patient = Patient.objects.get()
@@ -45,7 +45,7 @@ def test_the_example_of_the_contract_creates_a_patient(owner):
     ]
 
 
-def test_location_leads_to_the_new_patient_in_the_same_bytes(owner):
+def test_location_returns_the_same_bytes_as_the_creation(owner):
     created = owner.post(PATIENTS, PATIENT)
 
     read = owner.get(created.headers["Location"])
@@ -65,7 +65,7 @@ def test_created_at_has_six_digits_and_a_z(owner, patient, microsecond):
 
 
 @pytest.mark.parametrize("field", ["name", "age", "gender"])
-def test_a_required_field_is_missed(owner, field):
+def test_a_missing_required_field_is_refused(owner, field):
     body = {name: value for name, value in PATIENT.items() if name != field}
 
     response = owner.post(PATIENTS, body)
@@ -74,7 +74,7 @@ def test_a_required_field_is_missed(owner, field):
     assert not Patient.objects.exists()
 
 
-def test_phone_address_and_email_are_blank_where_they_are_left_out(owner):
+def test_phone_address_and_email_are_blank_by_default(owner):
     body = {name: value for name, value in PATIENT.items() if name not in ("phone", "address", "email")}
 
     response = owner.post(PATIENTS, body)
@@ -98,7 +98,7 @@ def test_unknown_and_read_only_keys_are_ignored(owner, stranger):
 
 # Duplicates
 
-# A patient with neither a phone nor an e-mail.
+# A patient without phone and e-mail.
 INFANT = {"name": "Léa Zola", "age": 0, "gender": "female", "address": "Rue 1"}
 TAKEN_WITHOUT_CONTACT = {
     "non_field_errors": [
@@ -137,7 +137,7 @@ def test_without_phone_and_e_mail_one_difference_makes_another_patient(owner, st
     assert [response.status_code for response in responses] == [201, 201]
 
 
-def test_a_patient_who_loses_phone_and_e_mail_may_become_the_same_as_another(owner):
+def test_removing_phone_and_e_mail_cannot_create_a_duplicate(owner):
     owner.post(PATIENTS, INFANT)
     other = owner.post(PATIENTS, {**INFANT, "phone": "1234567"})
 
@@ -146,7 +146,7 @@ def test_a_patient_who_loses_phone_and_e_mail_may_become_the_same_as_another(own
     assert (response.status_code, response.json()) == (400, TAKEN_WITHOUT_CONTACT)
 
 
-def test_the_longest_address_is_part_of_who_a_patient_is(owner):
+def test_duplicates_are_compared_by_the_complete_address(owner):
     infant = {**INFANT, "address": "🏥é" * 500}
 
     statuses = [owner.post(PATIENTS, body).status_code for body in (infant, infant, {**infant, "address": "🏥è" * 500})]
@@ -186,7 +186,7 @@ def test_the_same_patient_without_an_email_twice_is_refused(owner):
 
 
 @pytest.mark.parametrize("other", [{"name": "Emile Zola"}, {"phone": "9876543211"}, {"email": ""}])
-def test_a_patient_who_differs_is_another(owner, other):
+def test_a_patient_with_one_difference_is_another(owner, other):
     owner.post(PATIENTS, EMILE)
 
     response = owner.post(PATIENTS, {**EMILE, **other})
@@ -203,7 +203,7 @@ def test_another_user_may_have_the_same_patient(patient, stranger):
 
 
 @pytest.mark.parametrize("method", ["put", "patch"])
-def test_a_change_into_another_patient_is_refused(owner, patient, method):
+def test_a_change_that_creates_a_duplicate_is_refused(owner, patient, method):
     other = Patient.objects.create(user=owner.user, **EMILE)
 
     response = getattr(owner, method)(path_of(other), PATIENT)
@@ -226,13 +226,17 @@ def test_a_list_holds_the_callers_patients_oldest_first(owner, stranger, patient
     assert response.json() == [owner.get(path_of(one)).json() for one in (patient, second)]
 
 
-def test_put_replaces_what_it_sends_and_keeps_the_rest(owner, stranger, patient):
+def test_put_changes_only_the_fields_sent(owner, stranger, patient):
     body = {**EMILE, "age": 5, "id": 1 + patient.pk, "user": stranger.user.pk, "created_at": "1999-01-01T00:00:00Z"}
 
     response = owner.put(path_of(patient), body)
 
-    kept = {"id": patient.pk, "user": owner.user.pk, "created_at": patient.created_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
-    assert (response.status_code, response.json()) == (200, {**EMILE, "age": 5, **kept})
+    unchanged = {
+        "id": patient.pk,
+        "user": owner.user.pk,
+        "created_at": patient.created_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+    }
+    assert (response.status_code, response.json()) == (200, {**EMILE, "age": 5, **unchanged})
     assert response.content == owner.get(path_of(patient)).content
 
 
@@ -245,7 +249,7 @@ def test_put_needs_every_required_field(owner, patient):
 
 
 @pytest.mark.parametrize("change", [{"age": 31}, {"email": "", "address": ""}, {}, {"phone": "1234567"}])
-def test_patch_changes_what_it_sends_alone(owner, patient, change):
+def test_patch_changes_only_the_fields_sent(owner, patient, change):
     before = owner.get(path_of(patient)).json()
 
     response = owner.patch(path_of(patient), change)
@@ -269,7 +273,7 @@ def test_a_deleted_patient_is_gone(owner, patient):
 
 
 @pytest.mark.parametrize("header", ["{}", '"other", {}', "*"])
-def test_an_unchanged_patient_is_not_sent_again(owner, patient, header):
+def test_an_unchanged_patient_is_a_304(owner, patient, header):
     etag = owner.get(path_of(patient)).headers["ETag"]
 
     response = owner.get(path_of(patient), **{"If-None-Match": header.format(etag)})

@@ -1,4 +1,4 @@
-"""Requests for patients at the same moment: one order of them must explain every answer."""
+"""Concurrent requests for patients: the responses must be those of some serial order."""
 
 from functools import partial
 

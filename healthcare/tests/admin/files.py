@@ -1,4 +1,4 @@
-"""Spreadsheets to import, and the admin's pages that take and give them."""
+"""Build spreadsheets, and import and export them in the admin."""
 
 import csv
 from io import BytesIO, StringIO
@@ -30,7 +30,7 @@ def as_xlsx(*rows):
 
 
 def upload(browser, content, model=Patient, file_format=CSV, **options):
-    """Upload a file; return the answer, with its preview."""
+    """Upload a file; return the response with the preview."""
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_import")
     file = SimpleUploadedFile("file", content)
     return browser.post(url, {"resource": 0, "format": file_format, "import_file": file, **options}, follow=True)

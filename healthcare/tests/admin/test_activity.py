@@ -1,4 +1,4 @@
-"""The activity page: who did what to which record, when."""
+"""The activity page: users, actions, records and times."""
 
 import csv
 from datetime import timedelta
@@ -21,7 +21,7 @@ def lines(response):
     return [(entry.verb, entry.kind, entry.what) for entry in response.context["entries"]]
 
 
-def test_it_lists_what_was_done_in_all_histories_and_the_log(staff_browser, staff, mapping):
+def test_it_lists_the_actions_of_all_histories_and_the_log(staff_browser, staff, mapping):
     staff_browser.post(reverse("admin:patients_patient_export"), {"resource": 0, "format": 0})
     patient = mapping.patient
     patient.age = 31
@@ -57,11 +57,11 @@ def test_it_lists_what_was_done_in_all_histories_and_the_log(staff_browser, staf
         ({"before": "2000-13-01T00:00:00Z"}, 5),
     ],
 )
-def test_it_is_narrowed_by_kind_and_day(staff_browser, mapping, query, count):
+def test_it_is_filtered_by_kind_and_day(staff_browser, mapping, query, count):
     assert len(lines(staff_browser.get(URL, query))) == count
 
 
-def test_it_is_narrowed_to_a_person_and_linked_from_their_page(staff_browser, staff, owner, patient):
+def test_it_is_filtered_by_person_and_linked_from_their_page(staff_browser, staff, owner, patient):
     patient._history_user = owner.user
     patient.age = 31
     patient.save()
@@ -73,7 +73,7 @@ def test_it_is_narrowed_to_a_person_and_linked_from_their_page(staff_browser, st
     assert lines(staff_browser.get(URL, {"person": staff.user.pk})) == []
 
 
-def test_its_pages_leave_out_nothing_and_repeat_nothing(staff_browser, owner, monkeypatch):
+def test_its_pages_have_every_line_once(staff_browser, owner, monkeypatch):
     monkeypatch.setattr("healthcare.admin.activity.Activity.page.__defaults__", (None, 2))
     for number in range(5):
         Patient.objects.create(user=owner.user, **{**PATIENT, "name": f"P{number}"})

@@ -1,4 +1,4 @@
-"""Spreadsheets that the admin gives out: what the list shows, and nothing that a spreadsheet would calculate."""
+"""Exports of the admin: the rows of the filtered list, without formulas."""
 
 import csv
 from io import BytesIO, StringIO
@@ -14,7 +14,7 @@ from patients.models import Patient
 
 
 @pytest.mark.parametrize("file_format", [CSV, XLSX])
-def test_what_is_exported_is_imported_as_it_was(staff_browser, owner, file_format):
+def test_an_export_is_imported_unchanged(staff_browser, owner, file_format):
     texts = ["=1+1", "+1", "-1", "@x", "'=x", "''+", "'Abd", "ünï", "x'"]
     for number, text in enumerate(texts):
         Patient.objects.create(
@@ -53,7 +53,7 @@ def test_a_phone_in_an_exported_xlsx_is_text_without_a_visible_apostrophe(staff_
     assert (phone.value, phone.data_type, phone.quotePrefix) == ("+34612345678", "s", True)
 
 
-def test_an_export_opens_whatever_characters_were_stored(staff_browser, owner):
+def test_an_export_opens_with_any_stored_characters(staff_browser, owner):
     Patient.objects.create(user=owner.user, **{**PATIENT, "name": "A\ufffeb", "address": "c\uffff\x01d"})
 
     sheet = openpyxl.load_workbook(BytesIO(export(staff_browser, file_format=XLSX).content)).active

@@ -1,4 +1,4 @@
-"""Histories in the admin: what is a version and what is not, and what is brought back."""
+"""Histories in the admin: which changes add versions, and how they are restored."""
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -91,7 +91,7 @@ def test_a_long_history_has_pages(staff_browser, patient, monkeypatch):
     assert second.context["older"] is None
 
 
-def test_the_values_of_a_version_are_put_back(staff, patient, put_back):
+def test_the_values_of_a_version_are_restored(staff, patient, put_back):
     old = patient.history.get()
     Patient.objects.get().history.all()
     patient.name, patient.age = "Wrong", 99
@@ -106,13 +106,13 @@ def test_the_values_of_a_version_are_put_back(staff, patient, put_back):
     assert (newest.history_user, newest.history_change_reason) == (staff.user, "restored")
 
 
-def test_values_that_are_there_already_are_not_put_back_again(patient, put_back):
+def test_a_version_with_the_current_values_is_not_restored(patient, put_back):
     put_back(patient.history.get())
 
     assert patient.history.count() == 1
 
 
-def test_values_that_another_record_has_now_are_not_put_back(patient, put_back):
+def test_a_version_that_would_be_a_duplicate_is_not_restored(patient, put_back):
     old = patient.history.get()
     patient.name = "Other"
     patient.save()
@@ -125,7 +125,7 @@ def test_values_that_another_record_has_now_are_not_put_back(patient, put_back):
     assert patient.name == "Other"
 
 
-def test_only_who_may_change_a_record_puts_values_back(make_user, patient, put_back):
+def test_restoring_a_version_needs_the_permission_to_change(make_user, patient, put_back):
     clerk = make_user("Clara Clerk", is_staff=True)
     clerk.user_permissions.set(Permission.objects.filter(codename="view_patient"))
     browser = Client()

@@ -1,4 +1,4 @@
-"""The page that imports: what it says before, what its preview warns of, and how long a bad file may take."""
+"""The import page: its instructions, the warnings of its preview, and the time for bad files."""
 
 import time
 
@@ -18,10 +18,10 @@ IMPORT = reverse("admin:patients_patient_import")
 BOB = ["Bob Jones", 7, "male", "+442079460000", "", ""]
 
 
-# Before
+# Instructions
 
 
-def test_the_page_tells_the_limits_and_the_columns_and_has_a_template(staff_browser):
+def test_the_page_shows_the_limits_and_the_columns_and_has_a_template(staff_browser):
     page = staff_browser.get(IMPORT).content.decode()
     template = staff_browser.get(reverse("admin:patients_patient_import_template"))
 
@@ -73,7 +73,7 @@ def test_a_new_name_or_a_new_phone_changes_the_record(staff_browser, patient, ch
     assert {name: getattr(patient, name) for name in change} == change
 
 
-def test_rows_that_are_already_here_can_be_skipped(staff_browser, staff, patient):
+def test_rows_that_are_stored_already_can_be_skipped(staff_browser, staff, patient):
     rows = as_csv(["user", *HEADER], [patient.user.email, "ALICE smith", *ALICE[1:]], ["", *BOB], ["", *BOB])
 
     refused = upload(staff_browser, rows)
@@ -86,7 +86,7 @@ def test_rows_that_are_already_here_can_be_skipped(staff_browser, staff, patient
     assert (Patient.objects.count(), Patient.history.count()) == (2, 2)
 
 
-def test_what_is_stored_meanwhile_is_skipped_when_confirmed(staff_browser, staff):
+def test_rows_stored_after_the_preview_are_skipped_on_confirmation(staff_browser, staff):
     preview = upload(staff_browser, as_csv(HEADER, ALICE, BOB), skip_existing="on")
     Patient.objects.create(user=staff.user, **PATIENT)
 
@@ -114,7 +114,7 @@ def test_rows_with_the_same_id_change_the_record_one_after_the_other(staff_brows
     assert (patient.age, patient.history.count()) == (32, 3)
 
 
-# What a cell may be
+# Cells
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_rows_with_the_same_id_change_the_record_one_after_the_other(staff_brows
         ("phone", "12345", "Enter 7 to 15 digits"),
     ],
 )
-def test_what_a_spreadsheet_made_of_a_cell_is_named(staff_browser, field, value, message):
+def test_a_cell_that_a_spreadsheet_converted_is_reported(staff_browser, field, value, message):
     row = {**PATIENT, field: value}
 
     preview = upload(staff_browser, as_csv(row.keys(), row.values()))
@@ -144,7 +144,7 @@ def test_labels_of_the_admin_and_numbers_with_decimals_are_understood(staff_brow
     assert Patient.objects.filter(name="Alice Smith", age=30, phone="9876543210", gender="F").count() == 1
 
 
-# Whose e-mails
+# E-mails of users
 
 
 @pytest.mark.parametrize("may_view_users", [False, True])
@@ -197,7 +197,7 @@ def test_too_many_columns_of_an_xlsx_are_refused(staff_browser):
 def test_the_queries_of_an_import_do_not_grow_with_its_rows(staff_browser, model):
     base, counted = PATIENT if model is Patient else DOCTOR, []
 
-    # The first fills the cache of content types.
+    # The first import fills the cache of content types.
     for numbers in (range(2), range(2, 4), range(10, 40)):
         rows = [{**base, "name": f"N {number}", "email": f"n{number}@example.com"} for number in numbers]
         with CaptureQueriesContext(connection) as queries:

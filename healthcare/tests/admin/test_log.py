@@ -1,4 +1,4 @@
-"""What the log tells of what staff saw."""
+"""The ids in the log of the records that staff saw."""
 
 import pytest
 from django.contrib.admin.models import LogEntry

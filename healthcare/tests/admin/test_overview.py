@@ -1,4 +1,4 @@
-"""The front page of the admin: figures of what the user may view, in so many queries however much there is."""
+"""The front page of the admin: figures of the records that the user may view, in a constant number of queries."""
 
 import re
 from datetime import timedelta
@@ -33,7 +33,7 @@ def patients(owner):
         Patient.objects.create(user=owner.user, **{**PATIENT, "name": f"P{number}"}, created_at=moment)
 
 
-def test_it_counts_all_there_are_and_those_of_each_of_the_last_30_days(staff_browser, patients, doctor):
+def test_it_counts_all_records_and_those_of_each_of_the_last_30_days(staff_browser, patients, doctor):
     seen = figures(staff_browser)
 
     bars = [bar["count"] for bar in seen["Patients"]["bars"]]
@@ -48,7 +48,7 @@ def test_it_counts_all_there_are_and_those_of_each_of_the_last_30_days(staff_bro
     assert (seen["Patients"]["bars"][-1]["height"], seen["Patients"]["bars"][-1]["y"]) == (48, 0)
 
 
-def test_the_chart_says_in_words_and_in_a_table_what_it_draws(staff_browser, patients):
+def test_the_chart_has_a_description_and_a_table(staff_browser, patients):
     page = staff_browser.get(INDEX).content.decode()
 
     assert "<title>Overview | Healthcare</title>" in page
@@ -103,12 +103,12 @@ def test_its_queries_do_not_grow_with_the_records(staff_browser, make_user, djan
         Mapping.objects.create(user=user, patient=patient, doctor=doctor)
 
     staff_browser.get(INDEX)
-    # The session and its renewal, the user, the recent actions, and two a model.
+    # The session and its renewal, the user, the recent actions, and two per model.
     with django_assert_max_num_queries(14):
         staff_browser.get(INDEX)
 
 
-def test_its_numbers_lead_to_the_records_that_they_count(staff_browser, patients):
+def test_its_numbers_link_to_the_records_that_they_count(staff_browser, patients):
     page = staff_browser.get(INDEX).content.decode()
 
     links = re.findall('<a href="([^"]*)">([0-9,]+)( today| in 30 days)</a>', page.split("Patients", 1)[1])[:2]

@@ -67,14 +67,14 @@ def test_possible_duplicates_of_any_user_are_named_before_a_patient_is_added(add
     assert Patient.objects.count() == 1
 
 
-def test_another_person_is_added_all_the_same(add, patient):
+def test_a_possible_duplicate_can_be_added(add, patient):
     response = add(name="Bob", another_person="on")
 
     assert response.status_code == 302
     assert Patient.objects.count() == 2
 
 
-def test_a_change_that_makes_no_duplicate_is_not_asked_about(staff_browser, patient):
+def test_a_change_without_a_duplicate_needs_no_confirmation(staff_browser, patient):
     other = Patient.objects.create(user=patient.user, **{**PATIENT, "name": "Twin"})
     form = {**PATIENT, **NO_DOCTORS, "name": "Twin", "address": "new", "user": other.user_id}
 
@@ -97,7 +97,7 @@ def test_possible_duplicates_are_listed_on_the_page_and_by_a_filter(staff_browse
     assert [p.pk for p in listed.context["cl"].result_list] == [other.pk, patient.pk]
 
 
-def test_who_may_only_view_sees_no_form(make_user, patient):
+def test_staff_with_only_the_view_permission_see_no_form(make_user, patient):
     clerk = make_user("Clara Clerk", is_staff=True)
     clerk.user_permissions.set(Permission.objects.filter(codename="view_patient"))
     browser = Client()
@@ -110,7 +110,7 @@ def test_who_may_only_view_sees_no_form(make_user, patient):
     assert ">Delete<" not in page
 
 
-def test_who_may_view_nothing_has_no_page(make_user, patient):
+def test_staff_without_the_view_permission_see_no_page(make_user, patient):
     browser = Client()
     browser.force_login(make_user("Norma Nobody", is_staff=True))
 

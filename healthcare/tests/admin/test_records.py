@@ -1,4 +1,4 @@
-"""The admin as staff use it: what they see, and who did what is recorded."""
+"""Lists and forms of the admin, and the recorded authors of changes."""
 
 import re
 
@@ -16,12 +16,12 @@ from healthcare.tests.admin.restoring import restore
 from mappings.models import Mapping
 from patients.models import Patient
 
-# What the form of a patient says of the doctors on it: none.
+# The formset of a patient's doctors, without any.
 NO_DOCTORS = {"mappings-TOTAL_FORMS": 0, "mappings-INITIAL_FORMS": 0}
 
 
 def form_of(record):
-    """Return the form of the record's page as it is read now."""
+    """Return the values of the record's form as currently rendered."""
     known = PATIENT if isinstance(record, Patient) else DOCTOR
     return {**known, **NO_DOCTORS, "user": record.user_id, "version": record.history.first().pk}
 
@@ -67,7 +67,7 @@ def test_staff_who_were_idle_too_long_are_logged_off(staff_browser, settings):
     assert (after.status_code, after.headers["Location"]) == (302, "/admin/login/?next=/admin/")
 
 
-def test_a_list_is_narrowed_to_a_gender_in_any_case(staff_browser, patient):
+def test_a_list_is_filtered_by_gender_in_any_case(staff_browser, patient):
     Patient.objects.create(user=patient.user, **{**PATIENT, "name": "Bob", "gender": "MALE"})
 
     response = staff_browser.get(reverse("admin:patients_patient_changelist"), {"gender": "male"})
@@ -84,7 +84,7 @@ def test_staff_log_in_by_e_mail_in_any_case(staff):
 
 
 @pytest.mark.parametrize(("who", "password"), [("staff", "wrong"), ("owner", PASSWORD)])
-def test_a_log_in_that_is_refused_says_who_may(request, who, password):
+def test_a_refused_log_in_explains_who_can_log_in(request, who, password):
     email = request.getfixturevalue(who).user.email
 
     page = Client().post(reverse("admin:login"), {"username": email, "password": password}).content.decode()
@@ -141,7 +141,7 @@ def test_a_version_is_shown_read_only_with_what_was_done_when_and_by_whom(staff_
     assert not [word for word in ('name="_save"', 'id="id_name"', "historylink") if word in page]
 
 
-def test_a_version_that_nobody_is_known_for_says_no_name(staff_browser, patient):
+def test_a_version_without_an_author_has_no_name(staff_browser, patient):
     version = patient.history.get()
 
     page = staff_browser.get(reverse("admin:patients_historicalpatient_change", args=[version.pk])).content.decode()
@@ -218,7 +218,7 @@ def test_a_form_that_does_not_say_which_version_was_read_changes_nothing(staff_b
 
 
 @pytest.mark.parametrize("path", ["/admin/", "/admin/login/", "/admin/patients/patient/add/", "/api/docs/"])
-def test_a_page_may_load_its_own_files_and_no_script_of_anybody(staff_browser, path):
+def test_a_page_may_load_only_its_own_files(staff_browser, path):
     policy = staff_browser.get(path).headers["Content-Security-Policy"].split("; ")
 
     assert {"default-src 'self'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"} <= set(policy)
@@ -276,7 +276,7 @@ def test_any_other_unknown_path_is_404_in_json(staff_browser, path):
     assert response.json() == {"detail": errors.NOT_FOUND}
 
 
-def test_a_log_in_that_was_tried_too_often_is_a_page_that_says_when_to_return(staff, settings):
+def test_too_many_log_ins_get_a_page_with_the_time_to_wait(staff, settings):
     settings.LOGIN_FAILURES = 1
     form = {"username": staff.user.email, "password": "wrong"}
     Client().post(reverse("admin:login"), form)

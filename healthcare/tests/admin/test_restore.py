@@ -1,4 +1,4 @@
-"""What staff deleted, and how it comes back."""
+"""Restoring deleted records."""
 
 from django.contrib.auth.models import Permission
 from django.test import Client
@@ -33,7 +33,7 @@ def test_a_deletion_by_the_list_action_carries_the_name_of_staff(staff_browser, 
     assert Patient.history.first().history_user == staff.user
 
 
-def test_what_cannot_be_restored_says_why(staff_browser, patient):
+def test_a_refused_restoration_explains_the_reason(staff_browser, patient):
     version = patient.history.first()
     patient.delete()
     deletion = Patient.history.first()
@@ -71,7 +71,7 @@ def test_a_mapping_whose_doctor_is_gone_is_not_restored(staff_browser, mapping):
     assert not Mapping.objects.exists()
 
 
-def test_staff_who_may_only_look_cannot_restore(make_user, patient):
+def test_staff_with_only_the_view_permission_cannot_restore(make_user, patient):
     auditor = make_user("Ada Auditor", is_staff=True)
     auditor.user_permissions.add(Permission.objects.get(codename="view_patient"))
     browser = Client()

@@ -1,4 +1,4 @@
-"""What all pages of the admin share: search, expired sessions, errors, the time zone, sections."""
+"""Features of all pages of the admin: search, expired sessions, errors, the time zone, sections."""
 
 import pytest
 from django.contrib.sessions.models import Session
@@ -140,13 +140,13 @@ def test_a_form_sent_after_the_session_has_expired_is_kept_until_the_log_in(staf
     Session.objects.all().delete()
     url, form = reverse("admin:patients_patient_add"), {**PATIENT, **NO_DOCTORS, "user": staff.user.pk}
 
-    asked = staff_browser.post(url, {**form, "address": "a\nb"})
-    held = dict(asked.context["held"])
+    expired = staff_browser.post(url, {**form, "address": "a\nb"})
+    held = dict(expired.context["held"])
     log_in = {"username": staff.user.email, "password": PASSWORD, "next": url}
     wrong = staff_browser.post(reverse("admin:login"), {**log_in, **held, "password": "wrong"})
     back = staff_browser.post(reverse("admin:login"), {**log_in, **dict(wrong.context["held"])})
 
-    assert asked.status_code == 401
+    assert expired.status_code == 401
     assert back.context["action"] == url
     staff_browser.post(back.context["action"], dict(back.context["held"]))
     assert Patient.objects.get().address == "a\nb"
@@ -170,7 +170,7 @@ def is_a_page(response, title):
     return f"<h1>{title}</h1>" in page and reverse("admin:index") in page
 
 
-def test_what_a_user_may_not_open_is_a_page_that_says_so(make_user, patient):
+def test_a_forbidden_page_explains_itself(make_user, patient):
     browser = Client()
     browser.force_login(make_user("Norma Nobody", is_staff=True))
 
@@ -180,7 +180,7 @@ def test_what_a_user_may_not_open_is_a_page_that_says_so(make_user, patient):
     assert is_a_page(response, "Not allowed")
 
 
-def test_a_form_without_its_token_is_a_page_that_says_what_to_do(staff):
+def test_a_form_without_its_csrf_token_gets_a_page_that_explains_it(staff):
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(staff.user)
 
@@ -190,7 +190,7 @@ def test_a_form_without_its_token_is_a_page_that_says_what_to_do(staff):
     assert is_a_page(response, "Form expired")
 
 
-def test_a_request_with_too_many_fields_is_a_page(staff_browser):
+def test_a_request_with_too_many_fields_gets_a_page(staff_browser):
     form = {f"field{number}": "" for number in range(1001)}
 
     response = staff_browser.post(reverse("admin:patients_patient_add"), form)
@@ -199,15 +199,15 @@ def test_a_request_with_too_many_fields_is_a_page(staff_browser):
     assert is_a_page(response, "Bad request")
 
 
-def test_a_database_that_does_not_answer_is_a_page_made_without_it(staff, monkeypatch):
+def test_the_error_page_for_an_unavailable_database_makes_no_queries(staff, monkeypatch):
     browser = Client(raise_request_exception=False)
     browser.force_login(staff.user)
 
-    def away(*args, **kwargs):
+    def fail(*args, **kwargs):
         raise OperationalError
 
     with monkeypatch.context() as broken:
-        broken.setattr("django.db.backends.utils.CursorWrapper.execute", away)
+        broken.setattr("django.db.backends.utils.CursorWrapper.execute", fail)
         response = browser.get(reverse("admin:patients_patient_changelist"))
 
     assert (response.status_code, response.headers["Content-Type"]) == (503, "text/html; charset=utf-8")
@@ -218,7 +218,7 @@ def test_a_database_that_does_not_answer_is_a_page_made_without_it(staff, monkey
 # Sections
 
 
-def test_the_sidebar_begins_with_what_a_clinic_works_with(staff_browser):
+def test_the_sidebar_begins_with_patients_and_doctors(staff_browser):
     page = staff_browser.get(reverse("admin:patients_patient_changelist"))
 
     sections = {

@@ -1,4 +1,4 @@
-"""A small XLSX that would take much memory or time to read."""
+"""Small XLSX files that would take much memory or time to read."""
 
 import struct
 import tracemalloc
@@ -17,7 +17,7 @@ TOO_MUCH, UNREADABLE = "is too large", "is not a readable XLSX file"
 
 
 def packed(part, content, compression=ZIP_DEFLATED, book=None):
-    """Return an XLSX, `book` or one of a single cell, with another `part`."""
+    """Return an XLSX (`book`, or one with a single cell) with `part` replaced."""
     file = BytesIO()
     with ZipFile(BytesIO(book or as_xlsx(["name"]))) as source, ZipFile(file, "w", compression) as archive:
         for name in source.namelist():
@@ -34,7 +34,7 @@ def cell(reference, text):
 
 
 def lie(part, content, size):
-    """Return an XLSX whose `part` says that it unpacks to its first `size` bytes."""
+    """Return an XLSX whose `part` declares an unpacked size of `size` bytes."""
     archive, content = packed(part, content), content.encode()
     for truth, said in ((len(content), size), (crc32(content), crc32(content[:size]))):
         archive = archive.replace(struct.pack("<L", truth), struct.pack("<L", said))
@@ -46,7 +46,7 @@ HUGE = sheet(cell("A1", "x" * 11_000_000))
 LONG = f'<sst xmlns="{MAIN}"><si><t>{"x" * 1_000_000}</t></si></sst>'
 REFERENCES = "<row>" + '<c t="s"><v>0</v></c>' * 11 + "</row>"
 SHARED = packed(STRINGS, LONG, book=packed(SHEET, sheet(REFERENCES)))
-# What is the theme in openpyxl's file holds the strings that cells refer to.
+# openpyxl's theme file is reused for the shared strings.
 TYPES = ZipFile(BytesIO(SHARED)).read("[Content_Types].xml").decode()
 TYPES = TYPES.replace("officedocument.theme+xml", "officedocument.spreadsheetml.sharedStrings+xml")
 ENTITY = sheet(f"<row>{cell('A1', '&x;')}</row>", f'<!DOCTYPE x [<!ENTITY x "{"x" * 1000}">]>')
@@ -66,7 +66,7 @@ ENTITY = sheet(f"<row>{cell('A1', '&x;')}</row>", f'<!DOCTYPE x [<!ENTITY x "{"x
     ],
     ids=["text", "lie", "lie of styles", "cells", "styles", "text shared", "entity", "bzip2"],
 )
-def test_what_unpacks_to_too_much_is_refused(content, message):
+def test_a_file_that_unpacks_to_too_much_is_refused(content, message):
     tracemalloc.start()
 
     with pytest.raises(FileError, match=message):
@@ -78,7 +78,7 @@ def test_what_unpacks_to_too_much_is_refused(content, message):
     assert peak < 10_000_000
 
 
-def test_a_cell_at_the_far_end_of_a_sheet_costs_next_to_nothing():
+def test_a_cell_at_the_end_of_a_sheet_takes_little_memory():
     rows = (
         f'{NAME}<row r="1000000">{cell("XFD1000000", "x")}</row><row r="99999999999">{cell("A99999999999", "x")}</row>'
     )

@@ -1,4 +1,4 @@
-"""Who may import and who may export in the admin."""
+"""Permissions for imports and exports in the admin."""
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -36,7 +36,7 @@ def test_an_export_needs_the_right_to_view_and_one_of_its_own(make_user, patient
     assert export(browser).status_code == 403
 
 
-def test_who_may_view_and_export_may(make_user, patient):
+def test_staff_with_both_permissions_can_export(make_user, patient):
     response = export(browser_of(make_user, "view_patient", "export_patient"))
 
     assert patient.name in response.content.decode()

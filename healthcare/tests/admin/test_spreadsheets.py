@@ -1,4 +1,4 @@
-"""Import and export in the admin: by the rules of the API, all or nothing, and back as it went out."""
+"""Import in the admin: validated by the rules of the API, all or nothing."""
 
 import codecs
 
@@ -15,7 +15,7 @@ BOB = ["Bob Jones", 7, "male", "+44 20-7946 (000)", "", ""]
 
 
 def refusals(preview):
-    """Return {number of the row: its errors, by field}."""
+    """Return {row number: errors by field}."""
     assert "confirm_form" not in preview.context
     return {
         row.number: {**row.field_specific_errors, "*": list(row.non_field_specific_errors)}
@@ -23,11 +23,11 @@ def refusals(preview):
     }
 
 
-# What is taken
+# Accepted files
 
 
 @pytest.mark.parametrize(("make", "file_format"), [(as_csv, CSV), (as_xlsx, XLSX)])
-def test_rows_are_shown_and_stored_once_confirmed_as_those_of_who_imports(staff_browser, staff, make, file_format):
+def test_rows_are_shown_and_on_confirmation_stored_for_the_importing_user(staff_browser, staff, make, file_format):
     preview = upload(staff_browser, make(HEADER, ALICE, BOB), file_format=file_format)
     before = Patient.objects.count(), Patient.history.count()
     page = confirm(staff_browser, preview).content.decode()
@@ -42,7 +42,7 @@ def test_rows_are_shown_and_stored_once_confirmed_as_those_of_who_imports(staff_
 
 
 @pytest.mark.parametrize("name", ["{0.email}", "{0.pk}"])
-def test_a_column_names_whose_they_become_by_e_mail_or_id(staff_browser, owner, name):
+def test_a_column_names_the_owners_by_e_mail_or_id(staff_browser, owner, name):
     user = name.format(owner.user).upper()
 
     confirm(staff_browser, upload(staff_browser, as_csv([*HEADER, "user"], [*ALICE, user])))
@@ -50,7 +50,7 @@ def test_a_column_names_whose_they_become_by_e_mail_or_id(staff_browser, owner, 
     assert Patient.objects.get().user == owner.user
 
 
-def test_a_number_of_a_spreadsheet_is_what_it_shows(staff_browser):
+def test_a_number_is_read_as_it_is_displayed(staff_browser):
     content = as_xlsx(HEADER, ["Alice", 30.0, "female", 9876543210, None, None])
 
     confirm(staff_browser, upload(staff_browser, content, file_format=XLSX))
@@ -108,7 +108,7 @@ def test_doctors_are_imported_too(staff_browser, staff):
     assert (doctor.age, doctor.gender, doctor.user) == (None, "", staff.user)
 
 
-# What is refused
+# Refused files and rows
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_the_same_patient_twice_in_a_file_is_named(staff_browser):
         ([["name"], *[["A"]] * 1001], "The file has more than 1000 rows: import them in several files."),
     ],
 )
-def test_a_file_with_a_fault_is_refused_as_a_whole(staff_browser, rows, message):
+def test_a_file_with_an_error_is_refused_completely(staff_browser, rows, message):
     preview = upload(staff_browser, as_csv(*rows))
 
     assert message in preview.content.decode()
@@ -197,7 +197,7 @@ def test_a_file_with_a_fault_is_refused_as_a_whole(staff_browser, rows, message)
         (as_xlsx([*HEADER, *"x" * 45]), XLSX, "The file has more than 50 columns."),
     ],
 )
-def test_what_is_no_spreadsheet_is_explained_on_the_form(staff_browser, content, file_format, message):
+def test_a_file_that_is_no_spreadsheet_is_explained_on_the_form(staff_browser, content, file_format, message):
     preview = upload(staff_browser, content, file_format=file_format)
 
     (message,) = preview.context["form"].errors["import_file"]
@@ -222,7 +222,7 @@ def test_a_file_that_is_too_large_is_refused(staff_browser, settings):
     assert preview.context["form"].errors["import_file"] == ["The file is larger than 1000 bytes."]
 
 
-def test_what_broke_a_rule_since_its_preview_stores_nothing_and_says_so(staff_browser, staff):
+def test_rows_that_became_invalid_after_the_preview_are_reported_and_not_stored(staff_browser, staff):
     preview = upload(staff_browser, as_csv(HEADER, BOB, ALICE))
     Patient.objects.create(user=staff.user, **PATIENT)
 
@@ -243,7 +243,7 @@ def test_an_upload_is_confirmed_once_and_not_after_it_expired(staff_browser):
     assert Patient.objects.count() == 1
 
 
-def test_the_session_of_a_log_in_is_no_upload(staff_browser):
+def test_a_login_session_is_not_an_upload(staff_browser):
     preview = upload(staff_browser, as_csv(HEADER, ALICE))
     key = staff_browser.session.session_key
 

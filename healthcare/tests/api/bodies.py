@@ -1,4 +1,4 @@
-"""Request bodies, and what of them was stored."""
+"""Assertions about responses and stored rows."""
 
 import json
 

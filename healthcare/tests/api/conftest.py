@@ -5,7 +5,7 @@ from healthcare.tests.api.probes import REQUESTS
 
 @pytest.fixture
 def send(owner, patient):
-    """Return a function that makes the request of an action for the owner's patient, and returns the response."""
+    """Return a function that makes the request of an action on the owner's patient and returns the response."""
 
     def send(action):
         method, path, body = REQUESTS[action]

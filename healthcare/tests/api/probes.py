@@ -1,4 +1,4 @@
-"""Viewsets of one test, served under /api/probe/ instead of the project's own paths."""
+"""Serve a test's viewset under /api/probe/, with a URLconf of its own."""
 
 import itertools
 
@@ -27,14 +27,14 @@ NUMBERS = itertools.count()
 
 
 def serve(settings, viewset, **initkwargs):
-    """Make `viewset` answer under PROBE."""
+    """Serve `viewset` under PROBE."""
     router = Router()
     router.register("api/probe", viewset, basename="probe")
     settings.ROOT_URLCONF = type("URLs", (), {"urlpatterns": router.urls})
 
 
 def recording(base, name, calls, **attributes):
-    """Return a subclass of `base` whose method `name` records in `calls` that it ran, and does what it did."""
+    """Return a subclass of `base` whose method `name` adds an entry to `calls` and calls the original."""
 
     def method(self, *args, **kwargs):
         calls.append(name)

@@ -1,4 +1,4 @@
-"""Bodies: what is no sound JSON object of a bearable size is refused, and nothing is stored."""
+"""Bodies that are not a valid JSON object, or too large, are refused, and nothing is stored."""
 
 import json
 import time
@@ -40,7 +40,7 @@ from patients.models import Patient
     ],
     ids=range(18),
 )
-def test_a_body_that_is_no_sound_json_is_refused(owner, path, raw, message):
+def test_a_body_that_is_not_valid_json_is_refused(owner, path, raw, message):
     before = stored()
 
     response = owner.post(path, raw=raw)
@@ -51,14 +51,14 @@ def test_a_body_that_is_no_sound_json_is_refused(owner, path, raw, message):
     assert stored() == before
 
 
-def test_a_string_that_never_ends_costs_no_more_than_its_length(anonymous):
+def test_an_unterminated_string_is_parsed_in_linear_time(anonymous):
     started = time.monotonic()
 
     response = anonymous.post("/api/auth/login/", raw=b"[" * 33 + b'"' + b'\\"' * 500_000)
 
     assert_json(response, 400)
     assert response.json() == {"detail": "The body is nested too deeply: at most 32 levels are allowed."}
-    # A second try for each quote would take minutes.
+    # Restarting at each quote would take minutes.
     assert time.monotonic() - started < 5
 
 

@@ -1,4 +1,4 @@
-"""The headers of a request that change its meaning: If-Match with a weak tag, and Prefer: handling=strict."""
+"""If-Match with weak tags, and Prefer: handling=strict."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from patients.models import Patient
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_a_weak_tag_counts_as_its_strong_one(owner, patient, method):
+def test_a_weak_tag_matches_the_strong_one_in_if_match(owner, patient, method):
     path = f"/api/patients/{patient.pk}/"
     tag = owner.get(path).headers["ETag"]
 
@@ -19,7 +19,7 @@ def test_a_weak_tag_counts_as_its_strong_one(owner, patient, method):
     assert list(Patient.objects.values_list("age", flat=True)) == ([] if method == "DELETE" else [40])
 
 
-def test_a_weak_tag_is_good_for_if_none_match(owner, patient):
+def test_a_weak_tag_matches_in_if_none_match(owner, patient):
     path = f"/api/patients/{patient.pk}/"
     tag = owner.get(path).headers["ETag"]
 

@@ -1,4 +1,4 @@
-"""Which pages of other origins may call the API from a browser: those named, and none by default."""
+"""CORS: only configured origins may call the API from a browser, and none by default."""
 
 import runpy
 
@@ -11,7 +11,7 @@ PREFLIGHT = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Hea
 
 
 def cors(response):
-    """Return the headers that are about origins."""
+    """Return the CORS headers."""
     return {
         name.lower(): value for name, value in response.headers.items() if name.lower().startswith("access-control")
     }
@@ -31,7 +31,7 @@ def allowed(settings, monkeypatch):
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null"])
-def test_no_origin_is_let_in_by_default(owner, origin):
+def test_no_origin_is_allowed_by_default(owner, origin):
     response = owner.get("/api/patients/", Origin=origin)
 
     assert cors(response) == {}
@@ -64,7 +64,7 @@ def test_an_allowed_origin_may_read_answers_and_errors(allowed, owner, path, hea
     assert "origin" in listed(response.headers["Vary"])
 
 
-def test_an_allowed_origin_may_ask_first(allowed, db):
+def test_an_allowed_origin_may_send_a_preflight_request(allowed, db):
     response = ApiClient().request("OPTIONS", "/api/patients/1/", Origin=APP, **PREFLIGHT)
 
     assert response.status_code == 200
@@ -83,7 +83,7 @@ def test_an_allowed_origin_may_ask_first(allowed, db):
     "origin", ["https://evil.example", "null", f"{APP}.evil.example", f"{APP}:8443", "http://app.example"]
 )
 @pytest.mark.parametrize("method", ["GET", "OPTIONS"])
-def test_no_other_origin_is_let_in(allowed, owner, origin, method):
+def test_no_other_origin_is_allowed(allowed, owner, origin, method):
     response = owner.request(method, "/api/patients/", Origin=origin, **PREFLIGHT)
 
     assert cors(response) == {}

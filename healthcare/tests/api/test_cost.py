@@ -1,6 +1,6 @@
-"""What a request costs, in queries and in calls of functions, and what a start imports: no clock makes a test fail.
+"""The cost of requests in queries and function calls, which are reproducible, and the imports at the start.
 
-A ceiling stands some 15 % above what was counted. A broken one means that a request got more expensive.
+Limits are about 15 % above the counted numbers. Exceeding one means that a request became more expensive.
 """
 
 import cProfile
@@ -18,7 +18,7 @@ from mappings.models import Mapping
 from patients.models import Patient
 
 ON_POSTGRESQL = connection.vendor == "postgresql"
-# (queries, calls with those of the test client); savepoints are not counted. SQLite writes by the plain path.
+# (queries, function calls including the test client's), without savepoints. SQLite has no compiled writes.
 COSTS = {
     "one patient": (2, 2700),
     "not modified": (2, 2700),
@@ -34,7 +34,7 @@ COSTS = {
 
 @pytest.fixture
 def requests(owner, doctor):
-    """Return {name: function that makes the request}, once everything is there that is made once a process."""
+    """Return {name: function that makes the request}, after warming up per-process caches."""
     patients = Patient.objects.bulk_create(
         Patient(user=owner.user, **{**PATIENT, "name": f"Patient {number}"}) for number in range(100)
     )
@@ -64,8 +64,8 @@ def test_the_queries_of_a_request_are_bounded(name, requests):
         response = requests[name]()
 
     assert response.status_code < 400
-    asked = [query["sql"] for query in queries if not query["sql"].startswith(("SAVEPOINT", "RELEASE"))]
-    assert len(asked) <= COSTS[name][0], asked
+    statements = [query["sql"] for query in queries if not query["sql"].startswith(("SAVEPOINT", "RELEASE"))]
+    assert len(statements) <= COSTS[name][0], statements
 
 
 @pytest.mark.parametrize("name", COSTS)

@@ -1,4 +1,4 @@
-"""What escapes every view is still an answer, and still says nothing it should not."""
+"""Errors outside of views: their responses have the right format and no personal data."""
 
 import pytest
 from django.core.management import call_command
@@ -36,7 +36,7 @@ def test_an_error_in_the_admin_is_a_page_with_the_right_status(
     assert response.headers["X-Request-ID"]
 
 
-def test_what_django_finds_suspicious_is_refused_in_json(db):
+def test_a_suspicious_operation_is_refused_in_json(db):
     client = Client(raise_request_exception=False)
 
     response = client.get("/", headers={"Host": "evil.example.com"})
@@ -71,7 +71,7 @@ def test_a_lone_surrogate_in_an_error_is_replaced():
     assert encode({"\ud800": ["unknown"]}) == '{"\ufffd": ["unknown"]}'.encode()
 
 
-def test_createsuperuser_makes_one_who_enters_the_admin(db, monkeypatch):
+def test_createsuperuser_creates_a_user_who_can_log_in_to_the_admin(db, monkeypatch):
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "a-long-pass-77")
 
     call_command("createsuperuser", "--noinput", "--email", "boss@example.com", "--name", "Boss", verbosity=0)

@@ -1,4 +1,4 @@
-"""Whatever DRF and Django document as a hook runs on both databases: compiled SQL steps aside where one is defined."""
+"""Documented hooks of DRF and Django run on both databases: compiled SQL is not used where one is defined."""
 
 import pytest
 from django.db import models

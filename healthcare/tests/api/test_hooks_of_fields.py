@@ -1,4 +1,4 @@
-"""Fields of serializers and models that are more than columns work on both databases, as DRF and Django document."""
+"""Serializer and model fields with custom behaviour work on both databases, as DRF and Django document."""
 
 import pytest
 from rest_framework import serializers
@@ -40,7 +40,7 @@ FIELDS = {
 
 
 def with_field(field):
-    """Return a subclass of the patient's serializer with `extra`, a field of a response."""
+    """Return a subclass of the patient's serializer with a read-only field `extra`."""
 
     class Probe(PatientSerializer):
         extra = field

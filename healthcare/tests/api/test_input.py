@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is JSON that says what is wrong with it, and nothing is stored."""
+"""Invalid requests of any kind get a JSON response with the reason, and nothing is stored."""
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -22,7 +22,7 @@ NOT_FOUND = {"detail": errors.NOT_FOUND}
 @pytest.mark.parametrize(
     "pk", ["0", "-1", "abc", 10**30, 10**18, "9" * 18, "%00", "1%20", "%201", "٣", "1_0", "1.0", "%ff"]
 )
-def test_what_is_no_id_is_not_found(owner, path, pk):
+def test_a_path_with_an_invalid_id_is_not_found(owner, path, pk):
     Patient.objects.create(pk=3, user=owner.user, **PATIENT)
     Doctor.objects.create(pk=3, user=owner.user, **DOCTOR)
 
@@ -74,7 +74,7 @@ def test_a_path_without_its_slash_is_the_same_path(owner):
         ("Ordering=id", {"Ordering": ["Unknown query parameter. "]}),
     ],
 )
-def test_a_query_string_that_is_not_understood_is_refused(owner, mapping, path, query, problems):
+def test_an_invalid_query_string_is_refused(owner, mapping, path, query, problems):
     record = mapping.doctor if "doctors/{}" in path else mapping.patient
 
     response = owner.get(f"{path.format(record.pk)}?{query}")
@@ -88,7 +88,7 @@ def test_a_query_string_that_is_not_understood_is_refused(owner, mapping, path, 
 
 
 @pytest.mark.parametrize("path", WRITES)
-def test_a_write_takes_no_query(owner, path):
+def test_a_write_accepts_no_query_parameters(owner, path):
     before = stored()
 
     response = owner.post(f"{path}?dry_run=1", {**JOHN, **PATIENT, **DOCTOR})
@@ -97,7 +97,7 @@ def test_a_write_takes_no_query(owner, path):
     assert stored() == before
 
 
-# Verbs, hosts, headers
+# Methods, hosts, headers
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_write_takes_no_query(owner, path):
     ],
 )
 @pytest.mark.parametrize("method", ["BREW", "TRACE", "OPTIONS"])
-def test_an_unknown_verb_is_refused_with_those_that_are_known(owner, patient, doctor, method, path, allowed):
+def test_an_unknown_method_is_refused_with_the_known_ones(owner, patient, doctor, method, path, allowed):
     response = owner.request(method, path.format(doctor.pk if "doctors/{" in path else patient.pk))
 
     assert_json(response, 405)
@@ -156,7 +156,7 @@ FAULTS = [
 
 @pytest.mark.parametrize("debug", [True, False])
 @pytest.mark.parametrize(("status", "method", "path", "sent"), FAULTS, ids=range(len(FAULTS)))
-def test_every_answer_is_uncached_json_with_an_id_also_for_a_browser(
+def test_every_response_is_uncached_json_with_a_request_id(
     owner, settings, monkeypatch, debug, status, method, path, sent
 ):
     settings.DEBUG = debug
@@ -173,7 +173,7 @@ def test_every_answer_is_uncached_json_with_an_id_also_for_a_browser(
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/xml", "nonsense", "*/*;q=0"])
-def test_whatever_is_accepted_the_answer_is_json(accept):
+def test_the_response_is_json_for_every_accept_header(accept):
     response = ApiClient().get("/api/auth/me/", Accept=accept)
 
     assert_json(response, 401)

@@ -36,14 +36,14 @@ OPEN = {
 
 
 @pytest.mark.parametrize(("name", "path"), PATHS)
-def test_the_path_is_the_one_of_the_contract(name, path):
+def test_the_path_is_the_one_of_the_specification(name, path):
     assert reverse(name, args=[7] if "/7/" in path else []) == path
     assert resolve(path).view_name == name
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("path", [path for _, path in PATHS if path not in OPEN])
-def test_nobody_gets_past_a_path_that_is_not_open(anonymous, django_assert_num_queries, method, path):
+def test_every_path_that_is_not_public_needs_a_login(anonymous, django_assert_num_queries, method, path):
     with django_assert_num_queries(0):
         response = anonymous.request(method, path, {})
 
@@ -52,7 +52,7 @@ def test_nobody_gets_past_a_path_that_is_not_open(anonymous, django_assert_num_q
     assert errors.LOG_IN_FIRST in response.json()["detail"]
 
 
-def test_the_front_door_leads_to_the_docs():
+def test_the_root_redirects_to_the_docs():
     response = ApiClient().get("/")
 
     assert (response.status_code, response.headers["Location"]) == (302, "/api/docs/")

@@ -14,7 +14,7 @@ OPERATIONS = [
 
 
 @pytest.mark.parametrize(("path", "method", "operation"), OPERATIONS, ids=lambda value: str(value)[:30])
-def test_an_operation_tells_its_summary_its_success_and_its_errors(path, method, operation):
+def test_an_operation_documents_its_summary_success_and_errors(path, method, operation):
     codes = set(operation["responses"])
 
     assert operation["summary"]
@@ -175,7 +175,7 @@ def test_the_two_meanings_of_a_mapping_path_are_described():
 
 
 @pytest.mark.parametrize("path", ["/api/docs/", "/api/schema/"])
-def test_the_documentation_is_open_to_everybody(anonymous, path):
+def test_the_documentation_is_public(anonymous, path):
     assert anonymous.get(path).status_code == 200
 
 
@@ -189,7 +189,7 @@ def test_the_documentation_is_open_to_everybody(anonymous, path):
         ("/api/schema/?format=json", "*/*", "application/vnd.oai.openapi+json"),
     ],
 )
-def test_the_documentation_comes_as_it_is_asked_for(anonymous, path, accept, content_type):
+def test_the_format_of_the_documentation_can_be_chosen(anonymous, path, accept, content_type):
     response = anonymous.get(path, Accept=accept)
 
     assert (response.status_code, response.headers["Content-Type"]) == (200, content_type)
@@ -213,5 +213,5 @@ def test_an_error_of_the_documentation_is_json(anonymous, path, method, query, a
     assert list(response.json()) == ["detail"]
 
 
-def test_the_front_page_leads_to_the_documentation(anonymous):
+def test_the_front_page_links_to_the_documentation(anonymous):
     assert anonymous.get("/").headers["Location"] == "/api/docs/"

@@ -1,4 +1,4 @@
-"""Where a request comes from, and counters in a Redis that does not answer."""
+"""The address of a request, and counters in an unresponsive Redis."""
 
 import logging
 import socket
@@ -36,7 +36,7 @@ def test_an_address_behind_a_proxy_is_read_without_its_port(settings, forwarded,
     assert client_address(request) == address
 
 
-def test_a_peer_without_an_address_stands_for_itself():
+def test_a_peer_without_an_ip_address_is_counted_by_its_name():
     request = RequestFactory().get("/", REMOTE_ADDR="unix:")
 
     assert client_address(request) == "unix:"
@@ -54,7 +54,7 @@ def test_an_ipv6_address_counts_as_its_networks_the_wider_ones_with_higher_limit
 
 @pytest.fixture
 def frozen_redis(monkeypatch):
-    """Return the URL of a server that accepts connections and never answers."""
+    """Return the URL of a server that accepts connections and never responds."""
     monkeypatch.setattr(RedisCounter, "_paused_until", 0.0)
     with socket.create_server(("127.0.0.1", 0), backlog=128) as server:
         yield f"redis://127.0.0.1:{server.getsockname()[1]}/0"
@@ -110,7 +110,7 @@ def two_concurrent(settings):
 
 def test_concurrent_requests_of_one_user_are_bounded(transactional_db, owner, stranger, patient, two_concurrent):
     def begin():
-        """Get a list as a WSGI server does that has not sent all of it yet."""
+        """Request a list without reading it, as a WSGI server that is still sending it."""
         request = RequestFactory().get("/api/patients/", headers={"Authorization": f"Bearer {owner.token}"})
         return WSGIHandler()(request.environ, lambda *args: None)
 
@@ -129,7 +129,7 @@ def test_concurrent_requests_of_one_user_are_bounded(transactional_db, owner, st
 @pytest.mark.parametrize(
     ("path", "status"), [("/api/patients/0/", 404), ("/api/patients/?x=1", 400), ("/api/doctors/", 200)]
 )
-def test_a_request_that_ended_in_any_way_is_not_running(owner, two_concurrent, path, status):
+def test_a_finished_request_is_no_longer_counted(owner, two_concurrent, path, status):
     statuses = [owner.get(path).status_code for _ in range(5)]
 
     assert statuses == [status] * 5

@@ -1,4 +1,4 @@
-"""What an error says: what is wrong, with what, and what is right; never at length what the client sent."""
+"""Error messages name the problem and the valid values, and do not repeat long input."""
 
 import pytest
 from rest_framework_simplejwt.tokens import AccessToken
@@ -18,13 +18,13 @@ PATIENTS = "/api/patients/"
 
 
 @pytest.mark.parametrize("header", ["", "Token abc", "abc", "Basic abc"])
-def test_a_missing_token_tells_the_header(anonymous, header):
+def test_the_error_for_a_missing_token_names_the_header(anonymous, header):
     response = anonymous.get(PATIENTS, Authorization=header)
 
     assert (response.status_code, response.json()) == (401, {"detail": NO_TOKEN})
 
 
-def test_a_wrong_token_tells_the_right_one(owner):
+def test_the_error_for_a_wrong_token_names_the_right_one(owner):
     expired = AccessToken.for_user(owner.user)
     expired["exp"] = 1
     tokens = ["", "abc", str(RefreshToken.for_user(owner.user)), str(expired)]
@@ -39,7 +39,7 @@ def test_a_wrong_token_tells_the_right_one(owner):
     ]
 
 
-def test_a_wrong_refresh_token_tells_the_right_one(owner):
+def test_the_error_for_a_wrong_refresh_token_names_the_right_one(owner):
     response = ApiClient().post("/api/auth/refresh/", {"refresh": owner.token})
 
     wanted = "Token has wrong type. Send the newest refresh token, not the access token, or log in again."
@@ -64,7 +64,7 @@ def test_a_wrong_refresh_token_tells_the_right_one(owner):
         ("GET", PATIENTS + "?" + "a=1&" * 1001, {}, 400, "The request has too many parameters, or a malformed one."),
     ],
 )
-def test_a_request_that_cannot_be_right_tells_one_that_can(owner, method, path, sent, status, detail):
+def test_the_error_for_an_impossible_request_names_a_possible_one(owner, method, path, sent, status, detail):
     response = owner.request(method, path, **sent)
 
     assert (response.status_code, response.json()) == (status, {"detail": detail})
@@ -80,14 +80,14 @@ def test_a_body_that_is_no_object_is_described_in_terms_of_json(owner, path, raw
 
 
 @pytest.mark.parametrize("age", [-1, 151, 30.5, "thirty", True, ""])
-def test_a_wrong_age_tells_both_ends_of_the_right_ones(owner, age):
+def test_the_error_for_a_wrong_age_names_both_limits(owner, age):
     response = owner.post(PATIENTS, {**PATIENT, "age": age})
 
     assert response.json() == {"age": ["Must be a whole number from 0 to 150."]}
 
 
 @pytest.mark.parametrize("gender", ["robot", "", None, 5])
-def test_a_wrong_gender_tells_the_four(owner, gender):
+def test_the_error_for_a_wrong_gender_names_the_valid_ones(owner, gender):
     response = owner.post(PATIENTS, {**PATIENT, "gender": gender})
 
     assert response.json() == {

@@ -1,4 +1,4 @@
-"""A server as `make serve` starts it, on a database of its own, and Chromium to click through its pages."""
+"""A server started by `make serve` with a separate database, and Chromium with the pages to test."""
 
 import os
 import signal
@@ -43,12 +43,12 @@ VIEWS = {
     "light": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
     "narrow": {"viewport": {"width": 400, "height": 800}, "color_scheme": "light"},
-    # 1280 x 800 at 200 %.
+    # 1280 x 800 pixels at 200 % zoom.
     "zoomed": {"viewport": {"width": 640, "height": 400}, "device_scale_factor": 2, "color_scheme": "light"},
     "narrow-dark": {"viewport": {"width": 400, "height": 800}, "color_scheme": "dark"},
 }
 
-# Where screenshots go, if anywhere.
+# The folder for screenshots, if they are wanted.
 SHOTS = os.environ.get("BROWSER_SHOTS")
 UNLABELLED = """
 () => [...document.querySelectorAll("input:not([type=hidden], [type=submit], [type=button]), select, textarea")]
@@ -126,7 +126,7 @@ def chromium():
 
 @pytest.fixture
 def page(chromium, server, request):
-    """Return a page of the server on which nothing may go wrong: no error in the console, no foreign request."""
+    """Return a browser page that fails the test on console errors and requests to other hosts."""
     context = chromium.new_context(base_url=server, accept_downloads=True, **getattr(request, "param", {}))
     page, wrong = context.new_page(), []
     page.set_default_timeout(60_000)
@@ -139,7 +139,7 @@ def page(chromium, server, request):
 
 
 def is_wrong(message, page):
-    """Return whether a message of the console is an error or a warning, other than the status of the page itself."""
+    """Return whether a console message is an error or a warning, except for the status of the page itself."""
     return message.type in {"error", "warning"} and message.location["url"] != page.url
 
 
@@ -149,7 +149,7 @@ def foreign(url, server):
 
 @pytest.fixture
 def look(page, request):
-    """Return a function that checks a page: language, heading, labels, no sideways scrolling, axe-core."""
+    """Return a function that checks a page: language, heading, labels, no horizontal scrolling, axe-core."""
     violations = []
 
     def check(name, labels=True):

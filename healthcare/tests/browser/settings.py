@@ -1,8 +1,8 @@
-"""The project's settings, on a database that is thrown away."""
+"""The project's settings with a temporary database."""
 
 import os
 
-from healthcare.settings import *  # noqa: F403, all of them but one
+from healthcare.settings import *  # noqa: F403, all settings but one
 from healthcare.settings import DATABASES, DB_LIVE
 
 if not DB_LIVE:

@@ -1,4 +1,4 @@
-"""The admin, clicked through as staff do it."""
+"""Workflows of staff in the admin."""
 
 import csv
 import re
@@ -10,13 +10,13 @@ import pytest
 from conftest import PATIENT
 from healthcare.tests.browser.conftest import STAFF, VIEWS
 
-# Phones, so that no patient is a possible duplicate.
+# Different phones, so that no patient is a possible duplicate.
 NUMBERS = count(10**9)
 HEADER = "name,age,gender,phone,address,email"
 
 
 def follow(page, control):
-    """Click what leads to another page, and wait for that."""
+    """Click a link or button, and wait for the next page."""
     with page.expect_navigation():
         control.click()
 
@@ -41,7 +41,7 @@ def upload(page, model, text):
 
 
 @pytest.mark.parametrize("model", ["patients/patient", "doctors/doctor", "mappings/mapping", "accounts/user"])
-def test_one_begins_to_type_in_the_first_field_of_what_is_added(page, log_in, model):
+def test_the_first_field_of_an_add_form_has_the_focus(page, log_in, model):
     log_in(STAFF)
 
     page.goto(f"/admin/{model}/add/")

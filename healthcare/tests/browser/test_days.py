@@ -1,4 +1,4 @@
-"""A day of a receptionist, of an auditor and of an administrator, in a browser."""
+"""Typical workflows of a receptionist, an auditor and an administrator, in a browser."""
 
 import csv
 from io import StringIO
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.parametrize("page", [SCREEN], indirect=True)
 
 
 def follow(page, control):
-    """Click what leads to another page, and wait for that."""
+    """Click a link or button, and wait for the next page."""
     with page.expect_navigation():
         control.click()
 
@@ -40,7 +40,7 @@ def add_patient(page, **fields):
 
 
 def find(page, text):
-    """Search from whatever page is open, by the keyboard."""
+    """Search with the keyboard from the current page."""
     page.locator("h1").first.wait_for()
     page.keyboard.press("/")
     page.keyboard.type(text)
@@ -53,7 +53,7 @@ def test_a_day_of_a_receptionist(page, look, log_in):
     look("reception-front")
     assert page.get_by_role("link", name="Users").count() == 0
 
-    # A doctor and a patient come in; the patient gets the doctor, by keyboard.
+    # Add a doctor and a patient, and assign the doctor with the keyboard.
     page.goto("/admin/doctors/doctor/add/")
     fill(page, DOCTOR | {"name": "Dr. Day", "email": "day@example.com"})
     look("doctor-form")
@@ -73,7 +73,7 @@ def test_a_day_of_a_receptionist(page, look, log_in):
     save(page)
     page.get_by_role("link", name="Dr. Day", exact=True).wait_for()
 
-    # Found by the phone as it was written, and copied.
+    # Find the patient by the phone as written, and copy the banner.
     find(page, "22 123 45 67")
     look("search")
     follow(page, page.get_by_role("link", name="Zoë Day"))
@@ -81,16 +81,16 @@ def test_a_day_of_a_receptionist(page, look, log_in):
     page.get_by_role("button", name="Copied").wait_for()
     assert "+48221234567" in page.evaluate("navigator.clipboard.readText()")
 
-    # The same person again is noticed before anything is stored.
+    # A possible duplicate is shown before anything is stored.
     add_patient(page, name="Zoe Day", phone="+48221234567")
     page.get_by_text("Possible duplicates").wait_for()
     look("duplicates")
 
-    # Leaving the form asks.
-    asked = []
-    page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    # Leaving a changed form asks for confirmation.
+    dialogs = []
+    page.once("dialog", lambda dialog: (dialogs.append(dialog.type), dialog.accept()))
     page.goto("/admin/")
-    assert asked == ["beforeunload"]
+    assert dialogs == ["beforeunload"]
 
 
 def test_a_form_is_not_lost_when_the_session_has_expired(page, look, log_in):
@@ -118,7 +118,7 @@ def test_a_day_of_an_administrator(page, look, log_in):
     for number in range(16):
         add_patient(page, name=f"Listed Day {number}", age=number, phone=f"+48{number:09}")
 
-    # Fifteen rows and more on a screen, each on one line, none cut off.
+    # At least fifteen rows on a screen, each on one line, none truncated.
     page.goto("/admin/patients/patient/")
     look("patients")
     assert page.evaluate(VISIBLE_ROWS) >= 15
@@ -128,7 +128,7 @@ def test_a_day_of_an_administrator(page, look, log_in):
     page.get_by_text("Filters").click()
     look("filters")
 
-    # Changed, put back, deleted and brought back by one click each.
+    # Change, restore a version, delete and undo with one click each.
     follow(page, page.get_by_role("link", name="Listed Day 15", exact=True))
     follow(page, page.get_by_role("link", name="Edit"))
     page.get_by_label("Age").fill("99")
@@ -145,7 +145,7 @@ def test_a_day_of_an_administrator(page, look, log_in):
     follow(page, page.get_by_role("button", name="Undo"))
     page.get_by_role("heading", name="Listed Day 15").wait_for()
 
-    # On paper there are no menus.
+    # Printed pages have no menus.
     page.emulate_media(media="print")
     assert not page.locator("#header").is_visible()
     assert page.locator("#banner").is_visible()

@@ -1,4 +1,4 @@
-"""The documentation, in which every example works as it stands."""
+"""The documentation page: every example works unchanged."""
 
 import json
 
@@ -8,14 +8,14 @@ from healthcare.tests.browser.conftest import VIEWS
 
 
 class Operation:
-    """One operation of Swagger UI: open it, execute it, read its answer."""
+    """An operation in Swagger UI: open it, execute it, read the response."""
 
     def __init__(self, page, method, path):
         self.block = page.locator(f".opblock-{method}").filter(has=page.locator(f'[data-path="{path}"]'))
         self.block.locator(".opblock-summary-control").click()
 
     def execute(self):
-        """Send what is filled in; return (status, answer)."""
+        """Execute with the current values; return (status, response)."""
         self.block.get_by_role("button", name="Execute").click()
         response = self.block.locator(".live-responses-table tbody tr.response").first
         response.wait_for()

@@ -1,4 +1,4 @@
-"""Compiled writes respond and store exactly what the plain path does. Collected where PostgreSQL is tested."""
+"""Compiled writes respond and store exactly what the plain path does. PostgreSQL only."""
 
 from contextlib import contextmanager
 
@@ -33,7 +33,7 @@ DOCTORS = COMMON | {
     "specialization": TEXT,
     "email": st.sampled_from(["", "a@example.com", "SECOND@example.com", "a@"]),
 }
-# Which records a mapping names: the owner's, the stranger's, or none.
+# The records of a mapping: the owner's, the stranger's, or none.
 NAMED = st.sampled_from(["owner", "stranger", "nobody"])
 METHODS = st.sampled_from(["POST", "PUT", "PATCH", "DELETE"])
 TABLES = [Patient, Doctor, Mapping, HistoricalPatient, HistoricalDoctor, HistoricalMapping]
@@ -76,7 +76,7 @@ def store(clients):
 
 
 def outcome(response, *stored):
-    """Return what a request did: ids by their distance from those of the records that were `stored` before."""
+    """Return the effect of a request, with ids relative to those of the records that were `stored` before."""
     base = {
         table: min(record.pk for record in records.values()) for table, records in zip(TABLES, stored, strict=False)
     }
@@ -121,7 +121,7 @@ def assert_same(clients, whose, make_request):
     twin=st.booleans(),
 )
 def test_a_write_of_a_patient_is_the_same_on_both_paths(clients, method, changes, whose, twin):
-    """`twin` puts a record in the way that the changed one may collide with."""
+    """With `twin`, there is a record that the changed one may conflict with."""
 
     def make_request(patients, doctors, mappings):
         if twin:
@@ -140,7 +140,7 @@ def test_a_write_of_a_patient_is_the_same_on_both_paths(clients, method, changes
     which=st.sampled_from(["owner", "stranger"]),
 )
 def test_a_write_of_a_doctor_is_the_same_on_both_paths(clients, method, changes, whose, which):
-    """`which` is assigned to the owner's patient or to the stranger's."""
+    """With `which`, the doctor is assigned to the owner's or the stranger's patient."""
 
     def make_request(patients, doctors, mappings):
         path = "/api/doctors/" if method == "POST" else f"/api/doctors/{doctors[which].pk}/"

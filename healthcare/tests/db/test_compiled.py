@@ -1,4 +1,4 @@
-"""The fast path of reads gives, byte for byte, what the plain path gives."""
+"""Compiled reads return the same bytes as the plain path."""
 
 from datetime import UTC
 
@@ -13,7 +13,7 @@ from healthcare.api.json import encode
 from patients.models import Patient
 from patients.serializers import PatientSerializer
 
-# Whatever a text column can hold: more than the validators let in.
+# All values of a text column, including those that validators refuse.
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=50)
 TIMESTAMPS = st.datetimes(timezones=st.just(UTC)) | st.datetimes(timezones=st.just(UTC)).map(
     lambda moment: moment.replace(microsecond=0)
@@ -39,7 +39,7 @@ RECORDS = {
 @pytest.mark.parametrize("path", RECORDS)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_one_record_and_a_list_read_the_same_on_the_fast_and_on_the_plain_path(owner, path, data):
+def test_compiled_and_plain_reads_return_the_same(owner, path, data):
     model, serializer, example, values = RECORDS[path]
     model.objects.all().delete()
     stored = [

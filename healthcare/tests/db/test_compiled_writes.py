@@ -1,4 +1,4 @@
-"""The fast path of writes answers and stores what the plain path does. Collected where PostgreSQL is tested."""
+"""Compiled writes under concurrency: locks, time-outs and deadlocks. PostgreSQL only."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +17,8 @@ from patients.models import HistoricalPatient, Patient
 
 
 @contextmanager
-def somebody_else(statement, *parameters):
-    """Have another connection run a statement and keep its locks for the time of the block; commit at its end."""
+def other_transaction(statement, *parameters):
+    """Run a statement on another connection, hold its locks during the block, and commit at the end."""
     where = connection.get_connection_params() | {"cursor_factory": None}
     with closing(psycopg2.connect(**where)) as other, other.cursor() as cursor:
         cursor.execute(statement, parameters)
@@ -27,8 +27,8 @@ def somebody_else(statement, *parameters):
 
 
 @contextmanager
-def under_way(call):
-    """Have `call` wait for a lock in a thread of its own; give the future of its answer."""
+def in_background(call):
+    """Run `call`, which waits for a lock, in a thread; yield the future of its response."""
     with ThreadPoolExecutor(1) as thread:
         future = thread.submit(call)
         time.sleep(0.4)
@@ -39,11 +39,11 @@ def under_way(call):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_a_record_given_to_somebody_else_meanwhile_is_no_longer_found(owner, stranger, patient, method):
+def test_a_record_that_gets_another_owner_meanwhile_is_not_found(owner, stranger, patient, method):
     with ExitStack() as waiting:
-        with somebody_else("UPDATE patients_patient SET user_id = %s WHERE id = %s", stranger.user.pk, patient.pk):
+        with other_transaction("UPDATE patients_patient SET user_id = %s WHERE id = %s", stranger.user.pk, patient.pk):
             future = waiting.enter_context(
-                under_way(lambda: owner.request(method, f"/api/patients/{patient.pk}/", PATIENT | {"name": "Late"}))
+                in_background(lambda: owner.request(method, f"/api/patients/{patient.pk}/", PATIENT | {"name": "Late"}))
             )
         response = future.result()
 
@@ -56,9 +56,9 @@ def test_a_record_given_to_somebody_else_meanwhile_is_no_longer_found(owner, str
 def test_a_lock_held_too_long_is_503_and_nothing_is_stored_later(owner, patient, settings, headers):
     settings.DB_TIMEOUT = 1
 
-    with somebody_else("UPDATE patients_patient SET age = 31 WHERE id = %s", patient.pk):
+    with other_transaction("UPDATE patients_patient SET age = 31 WHERE id = %s", patient.pk):
         response = owner.put(f"/api/patients/{patient.pk}/", PATIENT | {"name": "Refused 503"}, **headers)
-        # The server is known to answer: nobody waits less for a connection to it.
+        # The server responded, so later connection attempts keep the usual time-out.
         assert base._suspect_until == 0
     time.sleep(0.5)
 
@@ -69,9 +69,9 @@ def test_a_lock_held_too_long_is_503_and_nothing_is_stored_later(owner, patient,
 @pytest.mark.django_db(transaction=True)
 def test_versions_have_the_order_of_their_timestamps(owner, patient):
     with ExitStack() as waiting:
-        with somebody_else("UPDATE patients_patient SET age = 31 WHERE id = %s", patient.pk) as cursor:
+        with other_transaction("UPDATE patients_patient SET age = 31 WHERE id = %s", patient.pk) as cursor:
             future = waiting.enter_context(
-                under_way(lambda: owner.patch(f"/api/patients/{patient.pk}/", {"name": "Second"}))
+                in_background(lambda: owner.patch(f"/api/patients/{patient.pk}/", {"name": "Second"}))
             )
             cursor.execute("SELECT clock_timestamp()")
             (before,) = cursor.fetchone()
@@ -81,7 +81,7 @@ def test_versions_have_the_order_of_their_timestamps(owner, patient):
 
 
 def test_a_write_of_a_user_is_one_statement(owner, patient, doctor, django_assert_num_queries):
-    """Who asks, and the change with its history; within a test, two savepoints around it."""
+    """One query for the user, and one for the change with its history; in a test, two savepoints around it."""
     with django_assert_num_queries(4):
         created = owner.post("/api/patients/", PATIENT | {"name": "Bob"})
     with django_assert_num_queries(4):
@@ -100,12 +100,12 @@ def test_a_write_of_a_user_is_one_statement(owner, patient, doctor, django_asser
 
 @pytest.mark.django_db(transaction=True)
 def test_a_write_that_ends_a_deadlock_is_repeated_once(owner, doctor, mapping):
-    """The request locks the doctor, then waits for the assignment; the other session locks them the other way round."""
+    """The request locks the doctor, then waits for the assignment; the other session locks them in reverse order."""
     with ExitStack() as waiting:
-        # With its own check late, the request is the one that PostgreSQL ends.
-        with somebody_else("SET LOCAL deadlock_timeout = '20s'") as cursor:
+        # With a longer deadlock_timeout for the other session, PostgreSQL cancels the request.
+        with other_transaction("SET LOCAL deadlock_timeout = '20s'") as cursor:
             cursor.execute("SELECT * FROM mappings_mapping WHERE id = %s FOR UPDATE", [mapping.pk])
-            future = waiting.enter_context(under_way(lambda: owner.delete(f"/api/doctors/{doctor.pk}/")))
+            future = waiting.enter_context(in_background(lambda: owner.delete(f"/api/doctors/{doctor.pk}/")))
             cursor.execute("SELECT * FROM doctors_doctor WHERE id = %s FOR UPDATE", [doctor.pk])
         response = future.result()
 
@@ -116,12 +116,12 @@ def test_a_write_that_ends_a_deadlock_is_repeated_once(owner, doctor, mapping):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_deletion_in_the_admin_that_ends_a_deadlock_is_repeated_once(staff_browser, patient, mapping):
-    """The page locks the patient, then waits for the assignment; the other session locks them the other way round."""
+    """The page locks the patient, then waits for the assignment; the other session locks them in reverse order."""
     url = reverse("admin:patients_patient_delete", args=[patient.pk])
     with ExitStack() as waiting:
-        with somebody_else("SET LOCAL deadlock_timeout = '20s'") as cursor:
+        with other_transaction("SET LOCAL deadlock_timeout = '20s'") as cursor:
             cursor.execute("SELECT * FROM mappings_mapping WHERE id = %s FOR UPDATE", [mapping.pk])
-            future = waiting.enter_context(under_way(lambda: staff_browser.post(url, {"post": "yes"})))
+            future = waiting.enter_context(in_background(lambda: staff_browser.post(url, {"post": "yes"})))
             cursor.execute("SELECT * FROM patients_patient WHERE id = %s FOR UPDATE", [patient.pk])
         response = future.result()
 

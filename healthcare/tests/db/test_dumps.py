@@ -1,4 +1,4 @@
-"""What a PostgreSQL dump may contain, statement by statement: a crafted file need not come from pg_dump."""
+"""The statements allowed in a PostgreSQL dump: a crafted file need not come from pg_dump."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL database that cannot hold or compare every name is refused. Collected where PostgreSQL is tested."""
+"""A PostgreSQL database that cannot store or compare every name is refused. PostgreSQL only."""
 
 import re
 
@@ -39,7 +39,7 @@ def environ(server):
     ],
     ids=["C", "SQL_ASCII", "LATIN1"],
 )
-def test_it_is_refused_with_the_statement_that_creates_the_right_one(server, environ, command, encoding, fault):
+def test_it_is_refused_with_the_statement_that_creates_a_suitable_one(server, environ, command, encoding, fault):
     name = environ["DB_NAME"]
     server.execute(f"CREATE DATABASE {name} {encoding} TEMPLATE template0")
 

@@ -1,4 +1,4 @@
-"""The PostgreSQL backend: a server that hangs or goes away is noticed in time. Collected where PostgreSQL is tested."""
+"""The PostgreSQL backend: time-outs, read-only sessions and closed connections. PostgreSQL only."""
 
 import socket
 import time
@@ -25,7 +25,7 @@ from patients.views import PatientViewSet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# Carries no statement time-out, so that to its client the server looks frozen.
+# Ignores statement_timeout, so that the server seems frozen to its client.
 SILENCE = "DO $$ BEGIN PERFORM pg_sleep(20); END $$"
 RUNNING = """
     SELECT query FROM pg_stat_activity
@@ -35,7 +35,7 @@ RUNNING = """
 
 @contextmanager
 def another_session():
-    """Give a cursor of another session, in autocommit mode."""
+    """Yield a cursor of another session in autocommit mode."""
     where = connection.get_connection_params() | {"cursor_factory": None}
     with closing(psycopg2.connect(**where)) as other, other.cursor() as cursor:
         other.autocommit = True
@@ -44,7 +44,7 @@ def another_session():
 
 @contextmanager
 def database_settings(**values):
-    """Have sessions that begin meanwhile run with these settings."""
+    """Apply these settings to sessions that start during the block."""
     database = connection.ops.quote_name(connection.settings_dict["NAME"])
     with another_session() as cursor:
         for name, value in values.items():
@@ -57,13 +57,13 @@ def database_settings(**values):
 
 
 def sessions_read_only():
-    """Have sessions that begin meanwhile refuse writes, as those of a failover do."""
+    """Make sessions that start during the block read-only, as during a failover."""
     return database_settings(default_transaction_read_only="on")
 
 
 @pytest.fixture(autouse=True)
 def _closed_afterwards(monkeypatch):
-    """Leave no statement behind that keeps running after its client gave up."""
+    """Cancel statements that still run after their client timed out."""
     monkeypatch.setattr(base, "_suspect_until", 0.0)
     yield
     connection.close()
@@ -76,7 +76,7 @@ def _closed_afterwards(monkeypatch):
     connection.close()
 
 
-def test_a_server_that_does_not_answer_is_given_up(settings):
+def test_a_query_to_an_unresponsive_server_times_out(settings):
     settings.DB_TIMEOUT = 1
     started = time.monotonic()
 
@@ -98,7 +98,7 @@ def test_a_slow_statement_ends_on_the_server_before_its_client_gives_up(settings
         assert cursor.fetchall() == []
 
 
-def test_a_read_that_waits_too_long_is_503_and_goes_on_nowhere(owner, patient, settings):
+def test_a_read_that_waits_too_long_is_503_and_ends_on_the_server(owner, patient, settings):
     settings.DB_TIMEOUT = 1
     with another_session() as cursor:
         cursor.execute("BEGIN; LOCK TABLE patients_patient")
@@ -108,23 +108,23 @@ def test_a_read_that_waits_too_long_is_503_and_goes_on_nowhere(owner, patient, s
         cursor.execute(RUNNING, ['%FROM "patients_patient"%'])
         assert cursor.fetchall() == []
     assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
-    # The server is known to answer: nobody waits less for a connection to it.
+    # The server responded, so later connection attempts keep the usual time-out.
     assert base._suspect_until == 0
 
 
-def test_a_time_out_of_one_transaction_is_left_to_no_other_session_of_a_pooler():
+def test_the_time_out_of_a_transaction_does_not_remain_in_the_session():
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
         cursor.execute("SHOW statement_timeout")
         assert cursor.fetchone() == ("0",)
 
 
-def test_a_statement_that_may_not_be_in_a_transaction_is_sent_alone(patient):
+def test_a_statement_that_cannot_run_in_a_transaction_is_sent_alone(patient):
     with connection.cursor() as cursor:
         cursor.execute("VACUUM patients_patient")
 
 
-def test_after_a_refused_write_the_session_is_replaced_and_writes_are_back(owner):
+def test_the_session_is_replaced_after_a_refused_write(owner):
     connection.close()
     with sessions_read_only():
         refused = owner.post("/api/patients/", PATIENT)
@@ -136,7 +136,7 @@ def test_after_a_refused_write_the_session_is_replaced_and_writes_are_back(owner
     assert created.status_code == 201
 
 
-def test_a_server_that_takes_no_writes_is_not_ready(anonymous):
+def test_a_read_only_server_is_not_ready(anonymous):
     connection.close()
     with sessions_read_only():
         response = anonymous.get("/readyz")
@@ -145,7 +145,7 @@ def test_a_server_that_takes_no_writes_is_not_ready(anonymous):
     assert response.headers["Retry-After"] == "2"
 
 
-def test_a_session_that_began_read_only_is_not_kept_even_if_it_only_reads(owner, monkeypatch):
+def test_a_read_only_session_is_not_reused_even_if_it_only_reads(owner, monkeypatch):
     monkeypatch.setattr(base, "READ_ONLY_SECONDS", 0.1)
     connection.close()
     with sessions_read_only():
@@ -157,7 +157,7 @@ def test_a_session_that_began_read_only_is_not_kept_even_if_it_only_reads(owner,
     assert owner.post("/api/patients/", PATIENT).status_code == 201
 
 
-def test_a_server_that_logs_contents_is_warned_of():
+def test_the_check_warns_of_a_server_that_logs_contents():
     connection.close()
     with database_settings(log_error_verbosity="default", log_min_error_statement="error"):
         (warning,) = postgresql_logs_no_contents(None)
@@ -166,14 +166,14 @@ def test_a_server_that_logs_contents_is_warned_of():
     assert "SET log_error_verbosity = 'terse';" in warning.hint
 
 
-def test_the_settings_that_the_warning_names_end_it():
+def test_the_settings_that_the_warning_names_resolve_it():
     connection.close()
     with database_settings(**LOG_SETTINGS):
         assert postgresql_logs_no_contents(None) == []
 
 
 @pytest.mark.parametrize(("timed_out_before", "seconds"), [(False, 2), (True, 0.5)])
-def test_a_new_connection_is_waited_for_but_only_shortly_after_a_time_out(settings, timed_out_before, seconds):
+def test_the_time_out_for_a_new_connection_is_short_after_an_earlier_time_out(settings, timed_out_before, seconds):
     settings.DB_TIMEOUT = 2
     if timed_out_before:
         with pytest.raises(OperationalError), connection.cursor() as cursor:
@@ -185,19 +185,19 @@ def test_a_new_connection_is_waited_for_but_only_shortly_after_a_time_out(settin
 
 @pytest.fixture
 def connect_to(monkeypatch):
-    """Return a function that connects to one of several ports of this machine, and returns which."""
+    """Return a function that connects to one of several local ports and returns the port."""
     monkeypatch.setattr(base, "_primary", 0)
 
     def connect(*ports):
         several = {"host": ",".join(["127.0.0.1"] * len(ports)), "port": ",".join(map(str, ports))}
         parameters = connection.get_connection_params() | several | {"target_session_attrs": "read-write"}
-        with closing(connection.get_new_connection(parameters)) as made:
-            return made.info.port
+        with closing(connection.get_new_connection(parameters)) as new:
+            return new.info.port
 
     return connect
 
 
-def test_of_several_hosts_a_silent_one_and_one_that_refuses_are_passed_within_the_time_out(settings, connect_to):
+def test_unresponsive_and_refusing_hosts_are_skipped_within_the_time_out(settings, connect_to):
     settings.DB_TIMEOUT = 3
     ours = int(settings.DATABASES["default"]["PORT"])
     seconds = []
@@ -209,11 +209,11 @@ def test_of_several_hosts_a_silent_one_and_one_that_refuses_are_passed_within_th
             seconds.append(time.monotonic() - started)
 
     assert 1 <= seconds[0] < settings.DB_TIMEOUT
-    # The one that took writes is asked first the next time.
+    # The host that accepted writes is tried first the next time.
     assert seconds[1] < 0.5
 
 
-def test_of_several_hosts_none_is_taken_that_refuses_writes(settings, connect_to):
+def test_a_read_only_host_is_not_used(settings, connect_to):
     ours = settings.DATABASES["default"]["PORT"]
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_database()")
@@ -228,7 +228,7 @@ def test_of_several_hosts_none_is_taken_that_refuses_writes(settings, connect_to
             cursor.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
 
 
-def test_a_slow_statement_refuses_nobody_else(settings, anonymous):
+def test_a_slow_statement_does_not_affect_other_requests(settings, anonymous):
     settings.DB_TIMEOUT = 1
     with pytest.raises(OperationalError), connection.cursor() as cursor:
         cursor.execute(SILENCE)
@@ -237,7 +237,7 @@ def test_a_slow_statement_refuses_nobody_else(settings, anonymous):
     assert anonymous.get("/readyz").status_code == 200
 
 
-def test_a_connection_that_the_server_closed_is_noticed_without_asking(django_assert_num_queries):
+def test_a_connection_closed_by_the_server_is_detected_without_a_query(django_assert_num_queries):
     connection.ensure_connection()
     pid = connection.connection.info.backend_pid
     with django_assert_num_queries(0):
@@ -252,7 +252,7 @@ def test_a_connection_that_the_server_closed_is_noticed_without_asking(django_as
     assert not connection.is_usable()
 
 
-def test_after_an_error_the_connection_is_asked():
+def test_a_connection_is_checked_after_an_error():
     connection.ensure_connection()
     connection.errors_occurred = True
 
@@ -282,7 +282,7 @@ def test_a_missing_program_is_named(monkeypatch, tmp_path, command):
         call_command(command, file)
 
 
-def test_a_backup_gives_the_password_to_nobody_who_lists_processes(monkeypatch, tmp_path):
+def test_a_backup_does_not_show_the_password_in_the_process_list(monkeypatch, tmp_path):
     program = tmp_path / "pg_dump"
     program.write_text('#!/bin/sh\necho "refused: $* with $PGPASSWORD" >&2; exit 1\n')
     program.chmod(0o700)
@@ -299,7 +299,7 @@ def test_a_backup_gives_the_password_to_nobody_who_lists_processes(monkeypatch, 
 
 
 def test_a_restore_is_refused_while_others_are_connected(owner, patient, tmp_path):
-    """Behind the lock of this one pg_restore would wait for ever."""
+    """pg_restore would wait for this connection's lock indefinitely."""
     call_command("backup", tmp_path / "night.backup")
     other = psycopg2.connect(**connection.get_connection_params() | {"cursor_factory": None})
     other.cursor().execute("SELECT * FROM patients_patient")
@@ -314,8 +314,8 @@ def test_a_restore_is_refused_while_others_are_connected(owner, patient, tmp_pat
 
 
 @pytest.mark.parametrize("ordering", ["id", "-id"])
-def test_the_first_page_of_a_user_does_not_walk_the_patients_of_others(owner, stranger, ordering):
-    """Where a user's patients came last, walking all by their id finds them after everybody else's."""
+def test_the_first_page_of_a_user_does_not_scan_the_patients_of_others(owner, stranger, ordering):
+    """If a user's patients are the last ones, a scan in the order of ids reads all others first."""
     for user, count in ((stranger.user, 3000), (owner.user, 500)):
         Patient.objects.bulk_create(Patient(user=user, **PATIENT | {"phone": f"{10**9 + n}"}) for n in range(count))
     order = Order(Patient._meta.pk, ordering == "-id", PatientViewSet.ordering_prefix)
@@ -329,7 +329,7 @@ def test_the_first_page_of_a_user_does_not_walk_the_patients_of_others(owner, st
 
 
 @pytest.mark.parametrize("ordering", ["id", "-id"])
-def test_the_first_page_of_a_user_does_not_walk_the_mappings_of_others(owner, stranger, doctor, ordering):
+def test_the_first_page_of_a_user_does_not_scan_the_mappings_of_others(owner, stranger, doctor, ordering):
     for user, count in ((stranger.user, 3000), (owner.user, 500)):
         patients = Patient.objects.bulk_create(
             Patient(user=user, **PATIENT | {"phone": f"{10**9 + n}"}) for n in range(count)

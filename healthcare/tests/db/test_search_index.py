@@ -1,4 +1,4 @@
-"""Which searches read the trigram index of PostgreSQL."""
+"""Which searches use the trigram index of PostgreSQL."""
 
 import pytest
 from django.db import connection

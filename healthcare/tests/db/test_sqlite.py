@@ -1,4 +1,4 @@
-"""The SQLite backend: writers queue, readers do not, statements end. Collected where SQLite is tested."""
+"""The SQLite backend: writers queue, readers do not wait, statements time out. SQLite only."""
 
 import sqlite3
 import time
@@ -17,15 +17,15 @@ READS = ["/api/auth/me/", "/api/patients/", "/api/patients/{}/", "/api/patients/
 def test_writers_queue_and_a_commit_survives_a_power_cut(db):
     with connection.cursor() as cursor:
         names = ["journal_mode", "synchronous", "busy_timeout", "foreign_keys"]
-        kept = [cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+        values = [cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
     # 2 is FULL.
-    assert kept == ["wal", 2, 20_000, 1]
+    assert values == ["wal", 2, 20_000, 1]
     assert connection.transaction_mode == "IMMEDIATE"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_read_waits_for_no_writer(owner, patient):
+def test_a_read_does_not_wait_for_writers(owner, patient):
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA busy_timeout = 100")
     with closing(sqlite3.connect(connection.settings_dict["NAME"])) as writer:
@@ -37,7 +37,7 @@ def test_a_read_waits_for_no_writer(owner, patient):
 
 
 @pytest.mark.parametrize("sql", [ENDLESS.format("count(*)", ""), ENDLESS.format("i", "WHERE i < 1")])
-def test_a_slow_statement_ends_by_its_time_out_and_the_connection_goes_on(db, settings, sql):
+def test_a_slow_statement_times_out_and_the_connection_stays_usable(db, settings, sql):
     settings.DB_TIMEOUT = 1
     started = time.monotonic()
 

@@ -1,4 +1,4 @@
-"""A dump is refused for what it would execute, whatever it calls that. Collected where PostgreSQL is tested."""
+"""A dump with disguised statements is refused. PostgreSQL only."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""What the files of deploy/cluster name exists; `make cluster-faults` is what runs them."""
+"""The files of deploy/cluster are consistent; `make cluster-faults` runs them."""
 
 import re
 import subprocess
@@ -11,9 +11,9 @@ DEPLOY = settings.BASE_DIR / "deploy"
 def test_nginx_passes_on_to_haproxy_of_both_app_machines():
     command = ["sed", "-f", DEPLOY / "cluster/nginx.sed", DEPLOY / "nginx.conf"]
 
-    made = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
+    configuration = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603
 
-    assert re.findall(r"^ *server ([\d.:]+)", made, re.MULTILINE) == ["10.0.0.21:8001", "10.0.0.22:8001"]
+    assert re.findall(r"^ *server ([\d.:]+)", configuration, re.MULTILINE) == ["10.0.0.21:8001", "10.0.0.22:8001"]
 
 
 def test_every_variable_of_an_app_machine_is_in_the_example():

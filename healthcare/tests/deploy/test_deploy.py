@@ -1,4 +1,4 @@
-"""What deploy/ names is there: paths, variables, and an environment the project starts in."""
+"""The files of deploy/ are consistent: paths, variables and environments."""
 
 import re
 
@@ -14,7 +14,7 @@ RENDER = yaml.safe_load((BASE_DIR / "deploy/render.yaml").read_text())
 APP = COMPOSE["services"]["app"]
 CLEAN = COMPOSE["services"]["clean"]
 WEB, CRON = RENDER["services"]
-# What is secret or the host's own, and so not in the files.
+# Secrets and values of the host, which the files do not contain.
 OWN = {
     "SECRET_KEY": KEY,
     "ALLOWED_HOSTS": "api.example.com",
@@ -26,7 +26,7 @@ DATABASE_URL = "postgresql://clinic:secret@database.example/clinic"
 known = set(re.findall(r"^#([A-Z_]+)=", (BASE_DIR / ".env.example").read_text(), re.MULTILINE))
 
 
-def test_every_path_that_deploy_names_exists():
+def test_every_path_in_deploy_exists():
     dockerfile = BASE_DIR / APP["build"]["dockerfile"]
     copied = re.findall(r"^COPY (\S+)", dockerfile.read_text(), re.MULTILINE)
     (command,) = re.findall(r'^CMD \["(.+)"\]', dockerfile.read_text(), re.MULTILINE)
@@ -60,7 +60,7 @@ def test_every_variable_that_deploy_sets_is_in_the_example(variables):
 
 
 def test_the_environment_of_compose_starts_in_production():
-    # No Redis is here to answer.
+    # There is no Redis in the tests.
     environment = APP["environment"] | OWN | {"CACHE_URL": ""}
 
     process = manage("check", "--deploy", "--fail-level", "WARNING", **environment)
@@ -77,7 +77,7 @@ def test_the_environment_of_render_starts_in_production(service, options):
     assert (process.returncode, process.stderr) == (0, "")
 
 
-def test_what_expired_is_deleted_every_day():
+def test_expired_data_is_deleted_every_day():
     (command,) = re.findall(r"while python manage\.py (\w+); do sleep 86400; done", CLEAN["command"][-1])
 
     assert {command, CRON["dockerCommand"].removeprefix("python manage.py ")} == {"clean_expired"}
@@ -86,7 +86,7 @@ def test_what_expired_is_deleted_every_day():
     assert CRON["schedule"] == "0 3 * * *"
 
 
-def test_nginx_alone_is_published_and_reaches_the_world():
+def test_only_nginx_publishes_ports_and_reaches_other_networks():
     published = [name for name, service in COMPOSE["services"].items() if "ports" in service]
     outside = [name for name, service in COMPOSE["services"].items() if "outside" in service.get("networks", [])]
 
@@ -95,7 +95,7 @@ def test_nginx_alone_is_published_and_reaches_the_world():
     assert COMPOSE["services"]["database"]["network_mode"] == "none"
 
 
-def test_no_image_holds_what_git_ignores():
+def test_the_image_excludes_what_git_ignores():
     ignored = [line.strip("/") for line in (BASE_DIR / ".gitignore").read_text().splitlines()]
     left_out = [line.removeprefix("**/") for line in (BASE_DIR / ".dockerignore").read_text().splitlines()]
 

@@ -1,4 +1,4 @@
-"""The production server's own part: threads, shutdown, and what it answers before Django is asked."""
+"""The gunicorn configuration: threads, shutdown, and errors outside of Django."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def broken():
     yield b"the first row"
     raise RuntimeError("ecilA"[::-1])
 """
-# The project's configuration, with more time than a test needs.
+# The project's configuration with longer times.
 CONFIGURATION = """
 exec(open("deploy/gunicorn.conf.py").read())
 LINGER_SECONDS, threads = 5, {threads}
@@ -67,7 +67,7 @@ def server(tmp_path, request):
 
 
 def ask(port, request):
-    """Send bytes; return the head and the body of the answer."""
+    """Send bytes; return the head and the body of the response."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(request)
         answer = b""
@@ -84,7 +84,7 @@ def test_the_port_opens_once_the_application_is_loaded(server):
     with connected(port) as connection:
         thread_and_process(connection)
 
-    # Loading the application takes a second.
+    # Loading the application takes one second.
     assert time.monotonic() - started < 0.5
 
 
@@ -105,7 +105,7 @@ def test_a_malformed_request_is_answered_in_json_and_not_logged(server, request_
     assert "Alice" not in log.read_text()
 
 
-def test_an_error_in_a_streamed_answer_breaks_it_off_and_its_message_is_not_logged(server):
+def test_an_error_in_a_streamed_response_aborts_it_and_its_message_is_not_logged(server):
     port, log, _ = server
 
     with connected(port) as connection:
@@ -118,7 +118,7 @@ def test_an_error_in_a_streamed_answer_breaks_it_off_and_its_message_is_not_logg
     assert "Alice" not in log.read_text()
 
 
-def test_a_head_request_leaves_no_warning(server):
+def test_a_head_request_logs_no_warning(server):
     port, log, _ = server
 
     with connected(port) as connection:
@@ -147,7 +147,7 @@ def test_x_forwarded_proto_of_a_client_is_not_trusted(server):
     assert body.startswith("http ")
 
 
-def test_a_connection_keeps_its_thread_while_its_client_sends_requests(server):
+def test_a_connection_stays_on_its_thread_while_its_client_sends_requests(server):
     port, *_ = server
 
     with connected(port) as one, connected(port) as other:
@@ -157,7 +157,7 @@ def test_a_connection_keeps_its_thread_while_its_client_sends_requests(server):
 
 
 @pytest.mark.parametrize("server", [1], indirect=True)
-def test_a_client_that_never_pauses_leaves_a_thread_to_others(server):
+def test_a_client_that_never_pauses_does_not_block_other_clients(server):
     port, *_ = server
     done = threading.Event()
 
@@ -190,7 +190,7 @@ def connected(port):
 
 
 def thread_and_process(connection):
-    """Return which thread of which process answered a request."""
+    """Return the thread and process that served a request."""
     connection.request("GET", "/")
     _, process, thread = connection.getresponse().read().split()
     return int(thread), int(process)
