@@ -17,7 +17,16 @@ from mappings.models import Mapping
 from patients.models import Patient
 
 # Tests of features that only one of the databases has.
-ONLY_POSTGRESQL = ("postgresql", "compiled_writes", "encodings", "tampered_dumps", "both_write_paths", "search_index")
+ONLY_POSTGRESQL = (
+    "both_write_paths",
+    "compiled_writes",
+    "encodings",
+    "postgresql",
+    "postgresql_backups",
+    "query_plans",
+    "search_index",
+    "tampered_dumps",
+)
 collect_ignore = [
     f"healthcare/tests/db/test_{name}.py" for name in (["sqlite"] if settings.DB_LIVE else ONLY_POSTGRESQL)
 ]

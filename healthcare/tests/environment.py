@@ -7,6 +7,8 @@ import sys
 from healthcare import settings
 
 KEY = "fJ2vX8qLr5TzW1nBd7YkPm4GhCs9RaEu0oVi6xQtZyN3bHcUq8Dw5Kp"
+DATABASE = {"DB_LIVE": "True", "DB_NAME": "clinic", "DB_USER": "clinic"}
+URL = "postgresql://u:p@db.example/d"
 # Include subprocesses in the coverage.
 COVERAGE = {name: value for name, value in os.environ.items() if name.startswith("COV")}
 

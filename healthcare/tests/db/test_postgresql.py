@@ -6,22 +6,11 @@ from contextlib import closing, contextmanager, nullcontext
 
 import psycopg2
 import pytest
-from django.core.management import CommandError, call_command
 from django.db import OperationalError, close_old_connections, connection, transaction
-from django.test import RequestFactory
-from rest_framework.request import Request
 
 from conftest import PATIENT
-from doctors.models import Doctor
-from doctors.views import DoctorViewSet
-from healthcare.api.filters import SearchFilter
-from healthcare.api.pagination import Order
 from healthcare.checks import LOG_SETTINGS, postgresql_logs_no_contents
 from healthcare.db.postgresql import base
-from mappings.models import Mapping
-from mappings.views import MappingViewSet
-from patients.models import Patient
-from patients.views import PatientViewSet
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -257,89 +246,3 @@ def test_a_connection_is_checked_after_an_error():
     connection.errors_occurred = True
 
     assert connection.is_usable()
-
-
-def test_the_search_of_doctors_has_an_index():
-    request = Request(RequestFactory().get("/api/doctors/?search=Cardio"))
-    doctors = SearchFilter().filter_queryset(request, Doctor.objects.all(), DoctorViewSet())
-
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
-        plan = doctors.explain()
-
-    assert "Bitmap Index Scan on doctors_search" in plan
-    assert "Seq Scan" not in plan
-
-
-@pytest.mark.parametrize("command", ["backup", "restore"])
-def test_a_missing_program_is_named(monkeypatch, tmp_path, command):
-    file = tmp_path / "night.backup"
-    if command == "restore":
-        file.touch()
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-    with pytest.raises(CommandError, match=r"pg_(dump|restore) is not installed"):
-        call_command(command, file)
-
-
-def test_a_backup_does_not_show_the_password_in_the_process_list(monkeypatch, tmp_path):
-    program = tmp_path / "pg_dump"
-    program.write_text('#!/bin/sh\necho "refused: $* with $PGPASSWORD" >&2; exit 1\n')
-    program.chmod(0o700)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setitem(connection.settings_dict, "PASSWORD", "s3cret words")
-
-    with pytest.raises(CommandError, match=r"refused: .* with s3cret words") as refused:
-        call_command("backup", tmp_path / "night.backup")
-
-    assert str(refused.value).count("s3cret") == 1
-    assert "connect_timeout=" in str(refused.value)
-    assert "sslmode=" in str(refused.value)
-    assert [path.name for path in tmp_path.iterdir()] == ["pg_dump"]
-
-
-def test_a_restore_is_refused_while_others_are_connected(owner, patient, tmp_path):
-    """pg_restore would wait for this connection's lock indefinitely."""
-    call_command("backup", tmp_path / "night.backup")
-    other = psycopg2.connect(**connection.get_connection_params() | {"cursor_factory": None})
-    other.cursor().execute("SELECT * FROM patients_patient")
-
-    with pytest.raises(CommandError, match=r"Other sessions are connected to the database \(1\)"):
-        call_command("restore", tmp_path / "night.backup", "--noinput")
-
-    other.close()
-    assert Patient.objects.get() == patient
-    call_command("restore", tmp_path / "night.backup", "--noinput")
-    assert Patient.objects.get() == patient
-
-
-@pytest.mark.parametrize("ordering", ["id", "-id"])
-def test_the_first_page_of_a_user_does_not_scan_the_patients_of_others(owner, stranger, ordering):
-    """If a user's patients are the last ones, a scan in the order of ids reads all others first."""
-    for user, count in ((stranger.user, 3000), (owner.user, 500)):
-        Patient.objects.bulk_create(Patient(user=user, **PATIENT | {"phone": f"{10**9 + n}"}) for n in range(count))
-    order = Order(Patient._meta.pk, ordering == "-id", PatientViewSet.ordering_prefix)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE patients_patient")
-
-    plan = order.sort(Patient.objects.visible_to(owner.user))[:51].explain()
-
-    assert "using patients_of_user" in plan
-    assert "Sort" not in plan
-
-
-@pytest.mark.parametrize("ordering", ["id", "-id"])
-def test_the_first_page_of_a_user_does_not_scan_the_mappings_of_others(owner, stranger, doctor, ordering):
-    for user, count in ((stranger.user, 3000), (owner.user, 500)):
-        patients = Patient.objects.bulk_create(
-            Patient(user=user, **PATIENT | {"phone": f"{10**9 + n}"}) for n in range(count)
-        )
-        Mapping.objects.bulk_create(Mapping(patient=patient, doctor=doctor, user=user) for patient in patients)
-    order = Order(Mapping._meta.pk, ordering == "-id", MappingViewSet.ordering_prefix)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE patients_patient, mappings_mapping")
-
-    plan = order.sort(Mapping.objects.visible_to(owner.user))[:51].explain()
-
-    assert "patients_of_user" in plan
-    assert "mappings_mapping_pkey" not in plan
