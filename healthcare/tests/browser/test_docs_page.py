@@ -51,4 +51,25 @@ def test_the_examples_work_by_clicking_alone(page, look):
 def test_the_docs_are_readable_in_every_view(page, look, view):
     page.goto("/api/docs/")
     page.locator(".opblock").first.wait_for()
+    for method in ["get", "post", "put", "patch", "delete"]:
+        page.locator(f".opblock-{method} .opblock-summary-control").last.click()
+    page.locator(".opblock-delete .responses-table").wait_for()
     look(f"docs-{view}", labels=False)
+
+    dark = page.locator("html").evaluate("element => element.classList.contains('dark-mode')")
+    assert dark is ("dark" in view)
+
+
+def test_errors_that_all_operations_share_take_one_line(page):
+    page.goto("/api/docs/")
+    page.locator(".opblock-post .opblock-summary-control").first.click()
+    responses = page.locator(".opblock.is-open .responses-table .response")
+    responses.first.wait_for()
+
+    examples = {
+        response.get_attribute("data-code"): response.locator(".model-example").first.is_visible()
+        for response in responses.all()
+    }
+
+    assert {code for code, visible in examples.items() if visible} == {"201", "400", "403"}
+    assert {"413", "415", "429", "503"} <= examples.keys()
