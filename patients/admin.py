@@ -3,7 +3,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -21,6 +21,8 @@ from patients.serializers import PatientSerializer
 
 # Possible duplicates that a form or a page names.
 SHOWN = 5
+# Possible duplicates that are looked up once.
+MOST = 5000
 
 
 class PatientResource(RecordResource):
@@ -59,7 +61,7 @@ def details(patient: Patient) -> str:
 
 
 class DuplicateFilter(YesNoFilter):
-    """Patients who are like another one (`PatientQuerySet.duplicates_of`)."""
+    """Patients who are like another one (`PatientQuerySet.ids_with_duplicates`)."""
 
     def form_fields(self) -> dict[str, forms.Field]:
         choices = [("", "All"), ("1", "Possible duplicates only")]
@@ -68,14 +70,10 @@ class DuplicateFilter(YesNoFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         if not self.values():
             return queryset
-        others = Patient.objects.exclude(pk=OuterRef("pk"))
-        same_phone = Patient.objects.exclude(phone="").filter(Exists(others.filter(phone=OuterRef("phone"))))
-        same_name = others.filter(name__fold=OuterRef("name__fold"), age=OuterRef("age"))
-        # Two semi-joins: joined by OR, the conditions would be looked up row by row.
-        ids = (
-            same_phone.order_by().values("pk").union(Patient.objects.filter(Exists(same_name)).order_by().values("pk"))
-        )
-        return queryset.filter(pk__in=ids)
+        found = Patient.objects.ids_with_duplicates()
+        # Once for the list and its count, unless the query would have too many parameters.
+        ids = list(found[: MOST + 1])
+        return queryset.filter(pk__in=ids if len(ids) <= MOST else found)
 
 
 @admin.register(Patient)

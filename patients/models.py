@@ -40,6 +40,16 @@ class PatientQuerySet(models.QuerySet):
             same |= models.Q(phone=patient.phone)
         return self.filter(same).exclude(pk=patient.pk)
 
+    def ids_with_duplicates(self) -> models.QuerySet[Any, Any]:
+        """Return the ids of the patients that have possible duplicates (`duplicates_of`) among these."""
+        # Each index has those that are alike beside each other, so no patient is looked up.
+        unordered = self.order_by()
+        phones = unordered.exclude(phone="").values("phone").annotate(alike=models.Count("*")).filter(alike__gt=1)
+        same_phone = unordered.filter(phone__in=phones.values("phone"))
+        alike = models.Window(models.Count("*"), partition_by=[Fold("name"), models.F("age")])
+        same_name = unordered.annotate(alike=alike).filter(alike__gt=1)
+        return same_phone.values_list("pk", flat=True).union(same_name.values_list("pk", flat=True))
+
 
 class Patient(models.Model):
     """A person in the care of the user who registered them."""

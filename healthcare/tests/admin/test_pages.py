@@ -1,5 +1,7 @@
 """The pages of a patient and a doctor, and possible duplicates."""
 
+from functools import partial
+
 import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
@@ -95,6 +97,22 @@ def test_possible_duplicates_are_listed_on_the_page_and_by_a_filter(staff_browse
 
     assert page_of(other) in page.split("Possible duplicates", 1)[1]
     assert [p.pk for p in listed.context["cl"].result_list] == [other.pk, patient.pk]
+
+
+@pytest.mark.parametrize("most", [1, 5000])
+def test_the_filter_finds_the_same_phone_and_the_same_name_and_age(staff_browser, patient, monkeypatch, most):
+    monkeypatch.setattr("patients.admin.MOST", most)
+    create = partial(Patient.objects.create, gender="male")
+    same_phone = create(user=patient.user, name="Twin", age=1, phone=patient.phone)
+    named = [
+        create(user=patient.user, name=name, age=41, phone=phone) for name, phone in (("ÉMA", ""), ("éma", "1234567"))
+    ]
+    create(user=patient.user, name="Éma", age=42)
+    create(user=patient.user, name="No phone either", age=42)
+
+    listed = staff_browser.get(reverse("admin:patients_patient_changelist"), {"duplicates": "1"})
+
+    assert {p.pk for p in listed.context["cl"].result_list} == {p.pk for p in (patient, same_phone, *named)}
 
 
 def test_staff_with_only_the_view_permission_see_no_form(make_user, patient):
