@@ -159,7 +159,9 @@ def test_an_address_may_have_several_lines(owner, csv_file):
 # Refused files and rows
 
 
-def test_refused_rows_are_reported_and_the_others_stored(owner, csv_file):
+@pytest.mark.parametrize("batch", [1000, 2, 1])
+def test_refused_rows_are_reported_and_the_others_stored(owner, csv_file, monkeypatch, batch):
+    monkeypatch.setattr(import_patients, "BATCH", batch)
     path = csv_file(
         HEADER,
         'Ann,30,female,1234567,"two\nlines",',

@@ -1,9 +1,10 @@
 import csv
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.management import BaseCommand, CommandError, CommandParser
 from django.db import reset_queries, transaction
@@ -19,10 +20,13 @@ from patients.imports import BATCH, add
 from patients.models import Patient
 from patients.serializers import PatientSerializer
 
+T = TypeVar("T")
 # Called with a line, its field and the reason.
 Report = Callable[[int, str, str], object]
 # Its line and {field: value}.
 ValidRow = tuple[int, dict[str, Any]]
+# What Report is called with.
+Fault = tuple[int, str, str]
 
 
 class Command(BaseCommand):
@@ -61,9 +65,9 @@ class Command(BaseCommand):
             with ExitStack() as stack:
                 note = stack.enter_context(report_to(report)) if report else self.report
                 progress = stack.enter_context(tqdm(total=total, unit=" rows", disable=None if verbosity else True))
-                rows = source.rows()
-                while batch := list(islice(rows, BATCH)):
-                    valid = list(source.valid(batch, note))
+                for size, valid, faults in stack.enter_context(closing(ahead(source.batches()))):
+                    for fault in faults:
+                        note(*fault)
                     patients = [Patient(user=owner, **fields) for _, fields in valid]
                     with transaction.atomic():
                         add(patients, owner)
@@ -75,10 +79,10 @@ class Command(BaseCommand):
                     different += len(others)
                     counts["added"] += added
                     counts["already there"] += len(valid) - added
-                    counts["refused"] += len(batch) - len(valid)
+                    counts["refused"] += size - len(valid)
                     # DEBUG keeps the text of every query.
                     reset_queries()
-                    progress.update(len(batch))
+                    progress.update(size)
         except OSError as error:
             raise CommandError(f"{error.strerror}: {error.filename}.") from error
         except DATABASE_UNAVAILABLE as error:
@@ -139,15 +143,28 @@ class PatientFile:
     def rows(self) -> Iterator[Row]:
         return islice(self.lines(), 1, None)
 
-    def valid(self, rows: Iterable[Row], report: Report) -> Iterator[ValidRow]:
-        """Yield each row as the API would store it; report what breaks a rule."""
-        for line, cells in rows:
-            try:
-                yield line, self.columns.validated(self.columns.cells(cells))
-            except ValidationError as error:
-                detail: Any = error.detail
-                for field, reasons in detail.items():
-                    report(line, field, " ".join(reasons))
+    def batches(self) -> Iterator[tuple[int, list[ValidRow], list[Fault]]]:
+        """Yield BATCH rows at a time: their number, each valid row as the API would store it, and what is wrong."""
+        rows = self.rows()
+        while batch := list(islice(rows, BATCH)):
+            valid: list[ValidRow] = []
+            faults: list[Fault] = []
+            for line, cells in batch:
+                try:
+                    valid.append((line, self.columns.validated(self.columns.cells(cells))))
+                except ValidationError as error:
+                    detail: Any = error.detail
+                    faults += [(line, field, " ".join(reasons)) for field, reasons in detail.items()]
+            yield len(batch), valid, faults
+
+
+def ahead(items: Iterator[T]) -> Generator[T]:
+    """Yield the items, making the next one in a thread while the caller waits for the database."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, items, None)
+        while (item := following.result()) is not None:
+            following = pool.submit(next, items, None)
+            yield item
 
 
 def differing(rows: list[ValidRow], user: User) -> list[tuple[int, str]]:
