@@ -1,6 +1,6 @@
 from django_filters import rest_framework as filters
 
-from healthcare.api.filters import GenderFilter, IntegerFilter
+from healthcare.api.filters import GenderFilter, IntegerFilter, UpdatedSinceFilter
 from patients.models import Patient
 
 
@@ -9,7 +9,8 @@ class PatientFilter(filters.FilterSet):
     age = IntegerFilter()
     age_min = IntegerFilter(field_name="age", lookup_expr="gte", label="At least so many years.")
     age_max = IntegerFilter(field_name="age", lookup_expr="lte", label="At most so many years.")
+    updated_since = UpdatedSinceFilter(model=Patient)
 
     class Meta:
         model = Patient
-        fields = ["gender", "age", "age_min", "age_max"]
+        fields = ["gender", "age", "age_min", "age_max", "updated_since"]

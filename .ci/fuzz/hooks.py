@@ -6,9 +6,11 @@ import schemathesis
 
 STORED = r"already exists|exists already|already assigned|There is no |You have no |This is not your current"
 CONFIGURED = r"This link is wrong|password is too|entirely numeric|too common|Send your current password"
-# Text of nothing but invisible characters; a cursor is opaque, and one parameter cannot require another.
-BEYOND_A_SCHEMA = r"may not be blank|into a decimal number|Invalid cursor|required with a cursor"
-EXPLAINED = re.compile(f"{STORED}|{CONFIGURED}|{BEYOND_A_SCHEMA}")
+# Text of nothing but invisible characters; a cursor is opaque, and one parameter cannot require another. Leap
+# seconds, and the first and last hours that Python can represent, are timestamps in a schema.
+BEYOND_A_SCHEMA = r"may not be blank|into a decimal number|Invalid cursor|required with a cursor|Must be a timestamp"
+CSV = r"The body (is empty|is an? |is not UTF-8|is not valid CSV|has )"
+EXPLAINED = re.compile(f"{STORED}|{CONFIGURED}|{BEYOND_A_SCHEMA}|{CSV}")
 
 # The document has these rules in words: from such patterns, importers and generators make garbage.
 CONTROLS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029\ufffe\uffff"
@@ -58,6 +60,12 @@ def before_load_schema(context, raw_schema):
             for parameter in operation.get("parameters", []):
                 if parameter["in"] == "query" and parameter["schema"]["type"] == "string":
                     parameter["schema"] |= NO_NUL
+
+
+@schemathesis.serializer("text/csv")
+def csv_body(ctx, value):
+    """Send a text as it is."""
+    return str(value).encode(errors="replace")
 
 
 @schemathesis.check

@@ -11,7 +11,10 @@ from patients.tests.pages import PATIENTS
 LIMIT = "Must be a whole number from 1 to 1000."
 CURSOR = "Invalid cursor for this list: use the URL in the Link header unchanged."
 ORDERING = "Must be one of id, name, age, created_at, with - for descending."
-UNKNOWN = "Unknown query parameter. Allowed: age, age_max, age_min, cursor, format, gender, limit, ordering, search."
+UNKNOWN = (
+    "Unknown query parameter. "
+    "Allowed: age, age_max, age_min, cursor, format, gender, limit, ordering, search, updated_since."
+)
 
 
 def cursor(*key):
