@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
             name="address",
             field=healthcare.fields.AddressField(blank=True, max_length=1000),
         ),
-        # Fails where a longer one is stored: nobody but its user can say what of it may go.
+        # Fails where a longer one is stored: only its user can decide how to shorten it.
         migrations.AddConstraint(
             model_name="doctor",
             constraint=models.CheckConstraint(

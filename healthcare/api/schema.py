@@ -35,11 +35,11 @@ OPERATIONS = {
     "list": ("list{Many}", "List the {many}", "All in one array or, with `limit`, one page; `Link` has the next."),
     "create": ("create{One}", "Add a {one}", "A duplicate {one} is refused, so a request can safely be repeated."),
     "retrieve": ("get{One}", "Read a {one}", "`ETag` names the version; `If-None-Match` avoids reading it again."),
-    "update": ("replace{One}", "Replace a {one}", "With `If-Match`, only if nobody has changed it since."),
+    "update": ("replace{One}", "Replace a {one}", "With `If-Match`, only if it has not changed since."),
     "partial_update": (
         "update{One}",
         "Change a {one}",
-        "Send only what changes. With `If-Match`, only if nobody has changed it since.",
+        "Send only what changes. With `If-Match`, only if it has not changed since.",
     ),
     "destroy": ("delete{One}", "Delete a {one}", "Its history remains."),
     "history": ("get{One}History", "Read the history of a {one}", ""),

@@ -126,11 +126,11 @@ def test_whatever_text_is_encoded_is_utf8(value):
 
 @given(st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(9000, 1, 1), timezones=ZONES))
 @example(datetime(2025, 9, 20, 21, 19, 32, 0, UTC))
-def test_a_timestamp_is_encoded_in_utc_with_microseconds(moment):
-    text = json.loads(encode(moment))
+def test_a_timestamp_is_encoded_in_utc_with_microseconds(instant):
+    text = json.loads(encode(instant))
 
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", text)
-    assert datetime.fromisoformat(text) == moment
+    assert datetime.fromisoformat(text) == instant
 
 
 @given(JSON)

@@ -40,8 +40,8 @@ def unwritable(transactional_db):
         with connection.cursor() as cursor:
             cursor.execute(f"ALTER TABLE {old} RENAME TO {new}")
 
-    yield lambda: rename(table, "away")
-    rename("away", table)
+    yield lambda: rename(table, "renamed")
+    rename("renamed", table)
 
 
 def test_a_history_has_old_and_new_values_newest_first(owner, storied):

@@ -34,8 +34,8 @@ def people(owner, stranger):
     """Seven patients of the owner and one of the stranger."""
     now = timezone.now()
     for number, (name, age, gender, address, day) in enumerate(PEOPLE):
-        moment = now.replace(day=day, microsecond=day)
-        fields = {"phone": f"555000{number}", "email": f"p{number}@example.com", "created_at": moment}
+        instant = now.replace(day=day, microsecond=day)
+        fields = {"phone": f"555000{number}", "email": f"p{number}@example.com", "created_at": instant}
         Patient.objects.create(user=owner.user, name=name, age=age, gender=gender, address=address, **fields)
     Patient.objects.create(user=stranger.user, **PATIENT)
     return list(Patient.objects.filter(user=owner.user))

@@ -29,8 +29,8 @@ def patients(owner):
     """Patients of today, of 29 and of 30 days ago."""
     today = timezone.now()
     for number, days in enumerate([0, 0, 29, 30, 30, 30]):
-        moment = today - timedelta(days=days)
-        Patient.objects.create(user=owner.user, **{**PATIENT, "name": f"P{number}"}, created_at=moment)
+        instant = today - timedelta(days=days)
+        Patient.objects.create(user=owner.user, **{**PATIENT, "name": f"P{number}"}, created_at=instant)
 
 
 def test_it_counts_all_records_and_those_of_each_of_the_last_30_days(staff_browser, patients, doctor):

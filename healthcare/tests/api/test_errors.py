@@ -13,7 +13,7 @@ from healthcare.api.json import encode
 @pytest.mark.parametrize(
     ("error", "status", "logged"),
     [
-        (OperationalError("away"), 503, ["database unavailable"]),
+        (OperationalError("unavailable"), 503, ["database unavailable"]),
         (IntegrityError("both"), 409, []),
         (KeyError("secret"), 500, ["server error"]),
     ],

@@ -16,7 +16,7 @@ from patients.serializers import PatientSerializer
 # All values of a text column, including those that validators refuse.
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=50)
 TIMESTAMPS = st.datetimes(timezones=st.just(UTC)) | st.datetimes(timezones=st.just(UTC)).map(
-    lambda moment: moment.replace(microsecond=0)
+    lambda instant: instant.replace(microsecond=0)
 )
 COMMON = {
     "name": TEXT,
