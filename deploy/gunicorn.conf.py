@@ -4,13 +4,19 @@ import select
 import sys
 from contextlib import suppress
 from socket import socket
+from typing import Any
 
+from django.apps import apps
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 # Seconds that a thread waits for the next request on a connection before it returns the connection to the main thread.
 LINGER_SECONDS = 0.01
 MALFORMED = '{"detail":"The request is malformed, or its address or headers are too long."}'
+TOO_MANY = (
+    "%d workers with %d threads may open %d connections, and PostgreSQL allows %d: "
+    "lower WORKERS, raise max_connections, or put PgBouncer in between"
+)
 FAILED = '{"detail":"A server error occurred."}'
 
 
@@ -69,6 +75,17 @@ def has_next_request(conn: TConn) -> bool:
     poller = select.poll()
     poller.register(conn.sock, select.POLLIN)
     return bool(poller.poll(LINGER_SECONDS * 1000))
+
+
+def when_ready(server: Any) -> None:
+    """Warn where the threads may open more connections than PostgreSQL allows."""
+    # APP may be an application without Django.
+    if apps.ready:
+        from healthcare.checks import allowed_connections
+
+        needed, allowed = server.cfg.workers * server.cfg.threads, allowed_connections()
+        if allowed is not None and needed > allowed:
+            server.log.warning(TOO_MANY, server.cfg.workers, server.cfg.threads, needed, allowed)
 
 
 worker_class = Worker

@@ -59,6 +59,31 @@ def postgresql_logs_no_contents(app_configs: Sequence[AppConfig] | None, **kwarg
     ]
 
 
+def allowed_connections() -> int | None:
+    """Return how many connections PostgreSQL gives to roles that are no superusers.
+
+    None on SQLite, through a pooler, and where the server does not respond.
+    """
+    if connection.vendor != "postgresql":
+        return None
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT sum(CASE name WHEN 'max_connections' THEN 1 ELSE -1 END * setting::int), inet_server_port() "
+                # reserved_connections: since PostgreSQL 16.
+                "FROM pg_settings WHERE name IN ('max_connections', 'superuser_reserved_connections', "
+                "'reserved_connections')"
+            )
+            allowed, port = cursor.fetchone()
+        # A pooler has a port of its own.
+        return allowed if port in (None, connection.connection.info.port) else None
+    except DatabaseError:
+        return None
+    finally:
+        # The workers are about to be forked.
+        connection.close()
+
+
 def postgresql_is_unicode(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[Error]:
