@@ -2,9 +2,9 @@
 
 import argparse
 
-from benchmarks import bench, layers, pressure, scale, staff
+from benchmarks import bench, layers, pooler, pressure, scale, staff
 
-MODULES = {"bench": bench, "pressure": pressure, "scale": scale, "staff": staff, "layers": layers}
+MODULES = {"bench": bench, "pressure": pressure, "scale": scale, "staff": staff, "layers": layers, "pooler": pooler}
 
 
 def main():

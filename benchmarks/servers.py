@@ -59,13 +59,20 @@ class Server:
     # Polled until the server responds.
     path: str = "/api/patients/"
     headers: dict = field(default_factory=dict)
+    # Environment variables beside those of all servers.
+    variables: dict = field(default_factory=dict)
     log: Path = field(default_factory=lambda: Path(tempfile.mkstemp(prefix="bench-", suffix=".log")[1]))
 
     def __enter__(self):
         command = [part.format(port=self.port) for part in self.command]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(  # noqa: S603, a command of this file
-                command, cwd=ROOT, env=environment(self.database), stdout=log, stderr=log, start_new_session=True
+                command,
+                cwd=ROOT,
+                env=environment(self.database) | self.variables,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         try:
             self.wait()
@@ -158,8 +165,8 @@ def serve(application=None):
     return command + ([f"APP={application}"] if application else [])
 
 
-def project(database, port=FIRST_PORT):
-    return Server("project", "this project", database, serve(), port)
+def project(database, port=FIRST_PORT, **variables):
+    return Server("project", "this project", database, serve(), port, variables=variables)
 
 
 def all_servers():
