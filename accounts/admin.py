@@ -13,9 +13,9 @@ from healthcare.admin.filters import DateFilter, YesNoFilter
 from healthcare.admin.history import HistoryAdmin
 from healthcare.admin.records import LoggedAdmin, RecordForm
 
-# Nothing that staff should see, or could do well.
+# Staff have no use for tokens, and must not see them.
 admin.site.unregister([BlacklistedToken, OutstandingToken])
-# What only superusers give and take: with it, anybody could make themselves one.
+# Only superusers may change these, because any of them could make a user a superuser.
 PRIVILEGES = ["is_staff", "is_superuser", "groups", "user_permissions"]
 
 
@@ -32,22 +32,22 @@ class UserForm(RecordForm, UserChangeForm):
         field_classes: dict[str, type] = {}
 
     def clean(self) -> dict[str, Any] | None:
-        """Keep one superuser who can enter the admin, and refuse a version that is not the newest.
+        """Require one remaining superuser with access to the admin, and refuse an outdated version.
 
-        The account and all superusers are locked, in one order, as two people may save concurrently.
+        The account and all superusers are locked, always in the same order, because of concurrent saves.
         """
-        able = {"is_superuser": True, "is_active": True, "is_staff": True}
-        locked = User.objects.select_for_update().filter(Q(**able) | Q(pk=self.instance.pk)).order_by("pk")
-        superusers = {user.pk for user in locked if all(getattr(user, name) for name in able)}
+        required = {"is_superuser": True, "is_active": True, "is_staff": True}
+        locked = User.objects.select_for_update().filter(Q(**required) | Q(pk=self.instance.pk)).order_by("pk")
+        superusers = {user.pk for user in locked if all(getattr(user, name) for name in required)}
         self.initial["version"] = self.newest_version()
         cleaned = super().clean() or {}
-        stays = all(cleaned.get(name, getattr(self.instance, name)) for name in able)
-        if superusers == {self.instance.pk} and not stays:
+        remains = all(cleaned.get(name, getattr(self.instance, name)) for name in required)
+        if superusers == {self.instance.pk} and not remains:
             raise ValidationError("This is the last superuser: make someone else one first.")
         return cleaned
 
 
-def given_and_taken(form: Any, name: str) -> str:
+def rights_change(form: Any, name: str) -> str:
     """Return how a form changes a right, such as `groups: + Reception, - Auditors`."""
     label, before, after = form.fields[name].label, form.initial.get(name), form.cleaned_data[name]
     if isinstance(after, bool):
@@ -57,7 +57,7 @@ def given_and_taken(form: Any, name: str) -> str:
 
 
 class SetPasswordForm(AdminPasswordChangeForm):
-    """Store the password alone; Django's form writes back every other field as it was read."""
+    """Store only the password; Django's form would overwrite concurrent changes of other fields."""
 
     def save(self, commit: bool = True) -> User:
         user = super().save(commit=False)
@@ -91,7 +91,7 @@ class UserAdmin(LoggedAdmin, DjangoUserAdmin):
     add_fieldsets = [(None, {"fields": ["name", "email", "usable_password", "password1", "password2"]})]
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet, search_term: str) -> tuple[QuerySet, bool]:
-        """Search users; offer only active ones as choices of a form."""
+        """Search users; autocomplete fields offer only active ones."""
         if request.resolver_match and request.resolver_match.url_name == "autocomplete":
             queryset = queryset.filter(is_active=True)
         return super().get_search_results(request, queryset, search_term)
@@ -100,7 +100,7 @@ class UserAdmin(LoggedAdmin, DjangoUserAdmin):
         return f"{record} #{record.pk}{'' if record.is_active else ' (deactivated)'}"
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Show no summary of a password's hash to those who cannot set the password."""
+        """Hide the summary of the password hash from users who cannot set the password."""
         fieldsets = super().get_fieldsets(request, obj)
         if obj and not self.has_change_permission(request, obj):
             return [(None, {"fields": ["email", "name"]}), *fieldsets[1:]]
@@ -111,7 +111,7 @@ class UserAdmin(LoggedAdmin, DjangoUserAdmin):
         return [*super().get_readonly_fields(request, obj), *fixed]
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        """Save what was changed and nothing else: the password and the last log-in are no part of a version."""
+        """Save only the changed fields; password and last log-in are not part of the version that was checked."""
         if not change:
             obj.save(force_insert=True)
             return
@@ -121,9 +121,9 @@ class UserAdmin(LoggedAdmin, DjangoUserAdmin):
             obj.save(update_fields=changed, force_update=True)
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
-        """Say in the log which rights were given and taken."""
+        """Add the changed rights to the log."""
         message = super().construct_change_message(request, form, formsets, add)
-        rights = [given_and_taken(form, name) for name in form.changed_data if name in {"is_active", *PRIVILEGES}]
+        rights = [rights_change(form, name) for name in form.changed_data if name in {"is_active", *PRIVILEGES}]
         return (
             [*message, {"changed": {"name": "rights", "object": ", ".join(rights), "fields": []}}]
             if rights
@@ -131,23 +131,23 @@ class UserAdmin(LoggedAdmin, DjangoUserAdmin):
         )
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """A superuser's account, and so its password, is changed by superusers alone."""
+        """Return whether the user may change accounts; only superusers may change a superuser's account."""
         allowed = super().has_change_permission(request, obj)
         return allowed and (request.user.is_superuser or not (obj and obj.is_superuser))
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """An account is deactivated: the history of others' records names it."""
+        """Return False: accounts are deactivated, because histories refer to them."""
         return False
 
 
 @admin.register(User.history.model)
 class UserHistoryAdmin(HistoryAdmin):
-    """Versions of accounts are read only: putting one back could give rights."""
+    """Versions of accounts are read-only, because restoring one could grant rights."""
 
     search_fields = ["name", "email"]
     search_help_text = "Name, e-mail or #id"
     actions = []
-    # The log also has what a version does not: groups, permissions and new passwords.
+    # The log also has changes of groups, permissions and passwords, which versions do not have.
     replaces_log = False
 
     def has_restore_permission(self, request: HttpRequest) -> bool:

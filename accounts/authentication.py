@@ -23,10 +23,9 @@ user_by_id = CompiledQuery(lambda: User.objects.filter(pk=Placeholder("pk")).ord
 
 @lru_cache(maxsize=4096)
 def verified(raw_token: str) -> dict[str, Any]:
-    """Return the claims of an access token with a valid signature and form; raise TokenError.
+    """Return the claims of an access token with a valid signature and format; raise TokenError.
 
-    These do not change while the key stays the same, so each token is verified once. The caller checks what does
-    change: the time and the user.
+    The result is cached, because it depends only on the token and the key. The caller checks expiry and user.
     """
     return AccessToken(raw_token).payload
 
@@ -38,7 +37,7 @@ class JWTAuthentication(BaseAuthentication):
         words = request.META.get("HTTP_AUTHORIZATION", "").split()
         if not words or words[0].lower() != "bearer":
             return None
-        # Swagger UI and Postman put "Bearer" in front of what may have it already.
+        # Accept "Bearer Bearer": Swagger UI and Postman add a prefix that users may have pasted as well.
         raw_token = " ".join(words[2:] if len(words) > 1 and words[1].lower() == "bearer" else words[1:])
         if not raw_token:
             raise AuthenticationFailed(f"No token was sent after Bearer. {EXPECTED}")
@@ -56,7 +55,7 @@ class JWTAuthentication(BaseAuthentication):
         return 'Bearer realm="api"'
 
     def user_of(self, claims: dict[str, Any]) -> User:
-        """Return the active user of verified claims whose password is still the one the token was issued for."""
+        """Return the user of verified claims; raise AuthenticationFailed if deactivated or with a new password."""
         user_id = str(claims.get(api_settings.USER_ID_CLAIM))
         rows = user_by_id.rows(pk=int(user_id)) if re.fullmatch(ID, user_id) else None
         if not rows:

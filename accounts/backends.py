@@ -9,14 +9,14 @@ from accounts.throttling import attempt
 
 
 class GuardedBackend(ModelBackend):
-    """Django's, with guessing stopped, for the API's log-in and the admin's."""
+    """Django's ModelBackend with protection against password guessing, for the API and the admin."""
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
     ) -> User | None:
-        """Return the active user with this e-mail and password, or None after the same work.
+        """Return the active user with this e-mail and password, or None in the same time.
 
-        Raise ServerBusy or Throttled before any hashing. Without a request, as in a shell, nothing is counted.
+        Raises ServerBusy or Throttled before any hashing. Without a request, as in a shell, attempts are not counted.
         """
         username = kwargs.get(User.USERNAME_FIELD) if username is None else username
         if username is None or password is None:

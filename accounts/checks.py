@@ -1,4 +1,4 @@
-"""What `manage.py check --deploy` says about accounts."""
+"""System checks of `manage.py check --deploy` for accounts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +25,7 @@ def email(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[Warnin
         return []
     return [
         Warning(
-            "Users who forgot their passwords get no e-mail, or one without a link.",
+            "Password reset e-mails are not sent, or contain no link.",
             hint="Set EMAIL_URL and PASSWORD_RESET_URL.",
             id="accounts.W002",
         )

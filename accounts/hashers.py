@@ -1,7 +1,7 @@
 """Password hashing in a bounded queue.
 
-A hash costs tens of milliseconds of CPU. Without a bound, the threads of a process would all compute or wait for one
-while a burst of log-ins lasts, and nothing else would be served.
+A hash takes tens of milliseconds of CPU time. Without a bound, a burst of log-ins would occupy all threads of a
+process, and no other requests would be served.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from healthcare.api.exceptions import ServerBusy
 
 
 class HashQueue:
-    """Lets `concurrent` threads of this process hash and `waiting` more wait, each for `seconds`."""
+    """Limit hashing in this process to `concurrent` threads, with `waiting` more in a queue for up to `seconds`."""
 
     def __init__(self, concurrent: int, waiting: int, seconds: float) -> None:
         self._admitted = BoundedSemaphore(concurrent + waiting)
@@ -23,16 +23,16 @@ class HashQueue:
         self._seconds = seconds
         self._thread = local()
 
-    def require_room(self) -> None:
-        """Raise ServerBusy (503) if the queue is full, before anything was spent on the request."""
+    def require_capacity(self) -> None:
+        """Raise ServerBusy (503) if the queue is full."""
         with self._admission():
             pass
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait for a turn and keep it; nested calls share it.
+        """Wait for a turn and hold it; nested calls share it.
 
-        Raise ServerBusy (503) immediately if the queue is full, or after a wait so long that the client may have left.
+        Raises ServerBusy (503) immediately if the queue is full, or after the maximum wait.
         """
         if getattr(self._thread, "has_turn", False):
             yield
@@ -61,7 +61,7 @@ queue = HashQueue(settings.PASSWORD_CONCURRENT_HASHES, settings.PASSWORD_HASHES_
 
 
 class Argon2PasswordHasher(hashers.Argon2PasswordHasher):
-    """Django's, with parameters from the settings, in the queue. Hashes with other parameters are still verified."""
+    """Django's hasher with parameters from the settings, in the queue; it also verifies hashes with others."""
 
     memory_cost = settings.ARGON2_MEMORY_KIB
     time_cost = settings.ARGON2_TIME_COST

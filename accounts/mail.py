@@ -1,4 +1,4 @@
-"""E-mails to users, sent by a thread of their own: neither their duration nor their failure shows in a response."""
+"""E-mails to users, sent by a separate thread, so that neither delays nor failures affect the response."""
 
 import hashlib
 import logging
@@ -20,9 +20,9 @@ from healthcare.db.functions import fold
 
 log = logging.getLogger("healthcare.mail")
 
-# Requests for e-mails that may wait for the thread; any more are dropped, and the log says so.
+# E-mails waiting for the thread; any more are dropped and logged.
 WAITING = 100
-# E-mails to one address in an hour.
+# E-mails to one address per hour.
 HOURLY = 5
 
 sender = ThreadPoolExecutor(1, "mail")
@@ -52,7 +52,7 @@ def _send_password_reset(email: str) -> None:
         message = render_to_string("accounts/password_reset.txt", {"uid": uid, "token": token, "link": link})
         send_mail("Set a new password", message, None, [user.email])
     except Exception:
-        # Nobody waits for the result of this thread.
+        # Nothing handles exceptions of this thread.
         log.exception("an e-mail was not sent")
     finally:
         connection.close()

@@ -1,4 +1,4 @@
-"""Users: they log in with their e-mail and own patients."""
+"""Users, who log in with their e-mail and own patients."""
 
 from typing import Any
 
@@ -18,15 +18,15 @@ class UserManager(BaseUserManager["User"]):
     use_in_migrations = True
 
     def filter_by_email(self, email: str | None) -> models.QuerySet["User"]:
-        """Return the user with this e-mail in any case, or none."""
+        """Return the users with this e-mail, ignoring case: one or none."""
         return self.filter(email__fold=Fold(models.Value(email)))
 
     def get_by_natural_key(self, email: str | None) -> "User":
-        """Return the user with this e-mail in any case; raise DoesNotExist."""
+        """Return the user with this e-mail, ignoring case; raise DoesNotExist."""
         return self.filter_by_email(email).get()
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Store and return a user; raise IntegrityError where the e-mail is taken. No password: none will do."""
+        """Create a user; raise IntegrityError if the e-mail is taken. Without a password, the user cannot log in."""
         user = self.model(email=email, **fields)
         user.set_password(password)
         with transaction.atomic(using=self._db):
@@ -34,10 +34,10 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def decoy_password(self, email: str) -> str:
-        """Return the hash to check if there is no account with `email`, so that this takes as long as if there is one.
+        """Return a hash to check for an unknown `email`, so that the response time does not reveal that it is unknown.
 
-        Hashes with old parameters have another cost. So this is the hash of another account, the same one every time
-        for the same e-mail; without accounts it is an unusable hash, which costs as much as a new one.
+        Hashes with old parameters take another time. So this is the hash of another account, always the same one for
+        the same e-mail; without accounts it is an unusable hash, which takes as long as a new one.
         """
         oldest, newest = (models.Subquery(self.order_by(order).values("pk")[:1]) for order in ("pk", "-pk"))
         fraction = int.from_bytes(salted_hmac("accounts.decoy", fold(email)).digest()[:4]) / 2**32
@@ -51,14 +51,14 @@ class UserManager(BaseUserManager["User"]):
 
 class AccountHistory(HistoricalRecords):
     def post_save(self, instance: models.Model, created: bool, using: str | None = None, **kwargs: Any) -> None:
-        """Write a version, unless none of the fields that were saved is in it."""
+        """Write a version unless all saved fields are excluded from history."""
         saved = kwargs.get("update_fields")
         if created or saved is None or not set(saved) <= set(self.excluded_fields):
             super().post_save(instance, created, using, **kwargs)
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """Someone who logs in with an e-mail and a password. Staff also enter the admin."""
+    """A user who logs in with an e-mail and a password. Staff may also enter the admin."""
 
     name = LineField()
     email = models.EmailField("e-mail", max_length=254)
@@ -66,7 +66,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField("active", default=True, help_text="Turn this off instead of deleting an account.")
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
 
-    # Neither a password's hash nor log-ins: the first is a secret, the second no change of the account.
+    # Excluded: the password hash is a secret, and a log-in is not a change of the account.
     history = AccountHistory(excluded_fields=["password", "last_login"])
 
     objects = UserManager()
@@ -88,7 +88,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         return f"{self.name} <{self.email}>"
 
     def check_password(self, raw_password: str) -> bool:
-        """Tell whether the password is right; replace a hash with old parameters unless it was changed meanwhile."""
+        """Return whether the password is correct; replace a hash with old parameters unless it changed concurrently."""
         correct, outdated = verify_password(raw_password, self.password)
         if not (correct and outdated and self.is_active):
             return correct
@@ -100,7 +100,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.check_password(raw_password)
 
     def change_password(self, raw_password: str) -> bool:
-        """Store a new password in one statement; return False if the password was changed since this was read."""
+        """Store a new password in one statement; return False if the password has changed since it was read."""
         checked = self.password
         self.set_password(raw_password)
         return bool(User.objects.filter(pk=self.pk, password=checked, is_active=True).update(password=self.password))
@@ -109,12 +109,12 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.name
 
 
-# Whom a queryset may be asked for.
+# The argument of `visible_to`.
 Viewer = User | AnonymousUser
 
 
 class AttemptWindow(models.Model):
-    """How often something was tried in a window of time. Holds no e-mail, only a digest of it."""
+    """The number of attempts in a time window. The key contains a digest of the e-mail."""
 
     key = models.CharField(max_length=120, primary_key=True)
     count = models.IntegerField()

@@ -19,20 +19,20 @@ from accounts.tokens import RefreshToken
 from healthcare.api.serializers import CharField, EmailField, ModelSerializer, Serializer
 from healthcare.fields import ID
 
-# An attacker may not send megabytes to be hashed.
+# Limits the cost of hashing.
 PASSWORD_MAX = 128
 EXPECTED = "Send the newest refresh token, not the access token, or log in again."
 
 
 class PasswordField(CharField):
-    """A password, kept exactly as sent, with spaces at its ends."""
+    """A password, used exactly as sent, including leading and trailing spaces."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"write_only": True, "trim_whitespace": False, "max_length": PASSWORD_MAX, **kwargs})
 
 
 class NewPasswordField(PasswordField):
-    # For OpenAPI: AUTH_PASSWORD_VALIDATORS checks it.
+    # For OpenAPI; enforced by AUTH_PASSWORD_VALIDATORS.
     shortest = 8
 
 
@@ -45,7 +45,7 @@ def check_password_rules(field: str, password: str, user: User) -> None:
 
 
 def check_current_password(field: str, password: str, request: Request) -> None:
-    """Raise ValidationError on `field` unless it is the password of the request's user; failures are counted."""
+    """Raise ValidationError on `field` unless `password` is the user's current one; failures are counted."""
     with attempt(request, f"user {request.user.pk}") as current:
         current.succeeded = request.user.check_password(password)
     if not current.succeeded:
@@ -77,9 +77,9 @@ class UserSerializer(ModelSerializer):
     ],
 )
 class MeSerializer(UserSerializer):
-    """One's own account. A new e-mail needs `password`, the current one."""
+    """The user's own account. A new e-mail requires the current `password`."""
 
-    password = PasswordField(required=False, help_text="The current password; needed for a new e-mail only.")
+    password = PasswordField(required=False, help_text="The current password; required only for a new e-mail.")
 
     class Meta(UserSerializer.Meta):
         fields = [*UserSerializer.Meta.fields, "password"]
@@ -132,7 +132,7 @@ class LoginSerializer(Serializer):
     password = PasswordField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, User]:
-        """Return the user; raise the same AuthenticationFailed if unknown, inactive, or the password is wrong."""
+        """Return the user; raise the same AuthenticationFailed for an unknown, inactive or wrong log-in."""
         user = authenticate(self.context["request"], username=attrs["email"], password=attrs["password"])
         if user is None:
             raise AuthenticationFailed(self.error_messages["no_account"])
@@ -205,7 +205,7 @@ class PasswordResetConfirmSerializer(Serializer):
     new_password = PasswordField()
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return the user and the new password; raise ValidationError for a token that is wrong, used or expired."""
+        """Return the user and the new password; raise ValidationError for an invalid, used or expired token."""
         try:
             pk = urlsafe_base64_decode(attrs["uid"]).decode("ascii")
         except ValueError:
@@ -218,6 +218,4 @@ class PasswordResetConfirmSerializer(Serializer):
 
 
 def invalid_reset() -> serializers.ValidationError:
-    return serializers.ValidationError(
-        {"token": ["This link is wrong, was used, or is older than an hour. Ask for another one."]}
-    )
+    return serializers.ValidationError({"token": ["This link is invalid, expired or already used. Request a new one."]})

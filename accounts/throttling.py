@@ -1,7 +1,7 @@
-"""How often accounts are registered, and passwords tried.
+"""Limits for registrations and password attempts.
 
-What is counted for a password is an account and an address together, so that nobody can lock out the owner from
-elsewhere. One password tried on many accounts meets the rate of its address (`login`).
+Failed passwords are counted per account and address, so that an attacker cannot lock out the owner. Attempts on many
+accounts from one address are limited by the `login` rate.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ from healthcare.api.throttling import (
 )
 from healthcare.db.functions import fold
 
-# Seconds after which an attempt whose process died is no longer waited for.
+# Seconds after which a pending attempt no longer counts, in case its process was killed.
 PENDING_SECONDS = 30
 
 
@@ -42,7 +42,7 @@ class DatabaseCounter:
     def add(self, additions: Sequence[Addition]) -> list[Count]:
         now, table = int(time.time()), AttemptWindow._meta.db_table
         rows = ", ".join(["(%s, %s, %s)"] * len(additions))
-        # A window that ends later than a new one would was counted before the clock was set back.
+        # Also reset windows from before the clock was set back: they end later than a new one.
         over = f"{table}.ends_at <= %s OR {table}.ends_at > excluded.ends_at"
         sql = f"""
             INSERT INTO {table} (key, count, ends_at) VALUES {rows}
@@ -51,7 +51,7 @@ class DatabaseCounter:
                     ELSE {table}.count + excluded.count END,
                 ends_at = CASE WHEN {over} THEN excluded.ends_at ELSE {table}.ends_at END
             RETURNING key, count, ends_at
-        """  # noqa: S608, no value is put in, only the table's own name
+        """  # noqa: S608, only the name of the table is interpolated
         values = [value for key, amount, seconds in additions for value in (key, amount, now + seconds)]
         with connection.cursor() as cursor:
             cursor.execute(sql, [*values, now, now])
@@ -68,10 +68,10 @@ if settings.CACHE_URL:
 
 
 class HashQueueThrottle(BaseThrottle):
-    """Refuse a request (503) while the queue of hashes is full; listed first, so that nothing is counted for it."""
+    """Refuse requests (503) while the hash queue is full; listed first, so that refused requests are not counted."""
 
     def allow_request(self, request: Request, view: object) -> bool:
-        hashers.queue.require_room()
+        hashers.queue.require_capacity()
         return True
 
 
@@ -83,22 +83,22 @@ class RegisterRateThrottle(WindowThrottle):
 
 
 class PasswordResetRateThrottle(WindowThrottle):
-    """Password resets asked for from one address."""
+    """Password resets requested from one address."""
 
     scope = "password_reset"
     counter = shared_counter
 
 
 class EmailChangeRateThrottle(RegisterRateThrottle):
-    """New e-mails of accounts: like a registration, the answer tells whether an e-mail is taken."""
+    """Changes of e-mails: like a registration, the response reveals whether an e-mail is taken."""
 
     def get_sources(self, request: Request, view: object) -> list[Source]:
-        asks = request.method == "PATCH" and isinstance(request.data, Mapping) and "email" in request.data
-        return super().get_sources(request, view) if asks else []
+        applies = request.method == "PATCH" and isinstance(request.data, Mapping) and "email" in request.data
+        return super().get_sources(request, view) if applies else []
 
 
 class LoginRateThrottle(WindowThrottle):
-    """Passwords tried from one address, in the API and in the admin."""
+    """Password attempts from one address, in the API and the admin."""
 
     scope = "login"
 
@@ -111,14 +111,14 @@ class Attempt:
 
 @contextmanager
 def attempt(request: HttpRequest | Request, account: str) -> Iterator[Attempt]:
-    """Hold a turn to hash for one check of the password of `account`, and count it if it fails.
+    """Hold a turn in the hash queue for one check of `account`'s password, and count the check if it fails.
 
-    Attempts that are being checked count as failures until they are decided, or a hundred concurrent guesses would all
-    be hashed. Raise ServerBusy (503), or Throttled (429) where there were too many failures.
+    Pending checks count as failures until they finish; otherwise concurrent guesses would exceed the limit. Raises
+    ServerBusy (503), or Throttled (429) after too many failures.
     """
     with hashers.queue.turn():
         if client_has_left(request):
-            # While it waited: nobody would read the answer.
+            # The client disconnected while the request was queued.
             raise ServerBusy
         throttle = LoginRateThrottle()
         if not throttle.allow_request(request, None):
@@ -128,20 +128,20 @@ def attempt(request: HttpRequest | Request, account: str) -> Iterator[Attempt]:
         failed = [f"failed:{digest}:{source.network}" for source in sources]
         pending = [f"pending:{digest}:{source.network}" for source in sources]
         counts = _add(failed, 0, pending, 1)
-        found = Attempt()
+        current = Attempt()
         try:
             for source, failures, checks in zip(sources, counts, counts[len(sources) :], strict=False):
                 limit = settings.LOGIN_FAILURES * source.factor
                 if failures.number >= limit:
                     raise Throttled(wait=max(failures.left, 1), detail="Too many failed attempts.")
                 if failures.number + checks.number > limit:
-                    raise Throttled(wait=1, detail="Other attempts for this account are being checked.")
-            yield found
+                    raise Throttled(wait=1, detail="Too many concurrent attempts for this account.")
+            yield current
         except BaseException:
-            # Nothing was learned about the password.
+            # The check was not completed.
             _add(failed, 0, pending, -1)
             raise
-        if found.succeeded:
+        if current.succeeded:
             shared_counter.forget([*failed, *pending])
         else:
             _add(failed, 1, pending, -1)

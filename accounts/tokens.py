@@ -1,9 +1,9 @@
-"""Refresh tokens that belong to a family: all those renewed from one log-in.
+"""Refresh tokens with families: a family is all tokens renewed from one log-in.
 
-A refresh token works once. A second use means that it was copied, so its whole family is revoked (RFC 9700, section
-4.14.2); within REFRESH_GRACE_SECONDS of the first use it may as well be two tabs of one browser, and is only refused.
-SimpleJWT stores a row for each token. Its `token` column holds the family here, not the token, with which anyone who
-reads the database could log in.
+A refresh token works once. Reuse means that it was copied, so its whole family is revoked (RFC 9700, section 4.14.2);
+within REFRESH_GRACE_SECONDS of the first use it is only refused, because two tabs of a browser may have sent it.
+SimpleJWT stores a row for each token. Its `token` column contains the family instead of the token, so that reading the
+database does not reveal tokens.
 """
 
 import re
@@ -24,7 +24,7 @@ from accounts.models import User
 from healthcare.fields import ID
 
 FAMILY_CLAIM = "family"
-USED_BEFORE = "This refresh token was used before, or its session was ended. Log in again."
+ALREADY_USED = "This refresh token has already been used or revoked. Log in again."
 
 
 class RefreshToken(tokens.RefreshToken):
@@ -32,36 +32,35 @@ class RefreshToken(tokens.RefreshToken):
 
     @classmethod
     def for_user(cls, user: User, family: str | None = None) -> Self:
-        """Return a new token of `user`, in the given family or the first of its own."""
+        """Return a new token of `user`, in `family` or in a new one."""
         token = super(tokens.BlacklistMixin, cls).for_user(user)
         token[FAMILY_CLAIM] = family or token[api_settings.JTI_CLAIM]
         OutstandingToken.objects.create(
             user=user,
             jti=token[api_settings.JTI_CLAIM],
-            token=token[FAMILY_CLAIM],  # not the token: see above
+            token=token[FAMILY_CLAIM],  # not the token; see the module's docstring
             created_at=token.current_time,
             expires_at=datetime_from_epoch(token["exp"]),
         )
         return token
 
     def verify(self) -> None:
-        """Raise TokenError also for a token that SimpleJWT itself would make with this key: without family or user."""
+        """Raise TokenError also for tokens without user or family, which SimpleJWT itself would issue and accept."""
         super().verify()
         user_id = str(self.payload.get(api_settings.USER_ID_CLAIM))
         if not re.fullmatch(ID, user_id) or not isinstance(self.payload.get(FAMILY_CLAIM), str):
-            raise TokenError("The token belongs to no session")
+            raise TokenError("The token does not belong to a session")
 
     def check_blacklist(self) -> None:
-        """Do nothing: `spend` checks it under a lock."""
+        """Do nothing: `consume` checks it under a lock."""
 
-    def spend(self, renew: bool) -> Self | None:
-        """Use this token up; return its successor if `renew`, else None.
+    def consume(self, renew: bool) -> Self | None:
+        """Mark this token as used; return its successor if `renew`, else None.
 
-        Raise TokenError for a user who is deleted, deactivated or has a new password, and for a token that was used
-        before.
+        Raises TokenError if the user was deleted, deactivated or has a new password, or if the token was already used.
         """
         with transaction.atomic():
-            # One at a time for each user: no token may join a family while the family is being revoked.
+            # Lock the user, so that no token is added to a family while it is being revoked.
             user = (
                 get_user_model()
                 .objects.select_for_update(no_key=True)
@@ -84,4 +83,4 @@ class RefreshToken(tokens.RefreshToken):
                 BlacklistedToken.objects.bulk_create(
                     BlacklistedToken(token=token) for token in family.filter(blacklistedtoken__isnull=True)
                 )
-        raise TokenError(USED_BEFORE)
+        raise TokenError(ALREADY_USED)

@@ -25,7 +25,7 @@ from accounts.throttling import (
     PasswordResetRateThrottle,
     RegisterRateThrottle,
 )
-from accounts.tokens import USED_BEFORE, RefreshToken
+from accounts.tokens import ALREADY_USED, RefreshToken
 from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import DetailSerializer
 from healthcare.api.throttling import AnonRateThrottle, ConcurrencyThrottle, UserRateThrottle
@@ -44,17 +44,17 @@ LOGIN_REFUSED = OpenApiResponse(
 )
 TOKEN_REFUSED = OpenApiResponse(
     DetailSerializer,
-    "The token is no refresh token, has expired, or was used before.",
+    "The token is not a refresh token, has expired or has already been used.",
     [
         OpenApiExample("wrong", {"detail": f"Token has wrong type. {serializers.EXPECTED}"}),
-        OpenApiExample("used", {"detail": USED_BEFORE}),
+        OpenApiExample("used", {"detail": ALREADY_USED}),
     ],
 )
-CHANGED_MEANWHILE = "The password was changed, or the account deactivated, meanwhile. Log in again."
+ACCOUNT_CHANGED = "The password was changed or the account deactivated during this request. Log in again."
 
 
 class AccountView(StrictQueryMixin, generics.GenericAPIView):
-    """A view of accounts."""
+    """The base of all account views."""
 
     def validated(self, request: Request) -> dict[str, Any]:
         serializer = self.get_serializer(data=request.data)
@@ -63,13 +63,13 @@ class AccountView(StrictQueryMixin, generics.GenericAPIView):
 
 
 class PublicView(AccountView):
-    """A view for everyone: an Authorization header, right or wrong, changes nothing."""
+    """A public view, which ignores the Authorization header."""
 
     authentication_classes = []
     permission_classes = [AllowAny]
 
     def get_authenticate_header(self, request: Request) -> str:
-        # These views answer 401 although they authenticate nobody.
+        # Without authentication classes, DRF would turn a 401 into a 403.
         return 'Bearer realm="api"'
 
 
@@ -79,7 +79,7 @@ class PublicView(AccountView):
 class RegisterView(PublicView, generics.CreateAPIView):
     """Register.
 
-    The e-mail is unique without regard to case. The password has 8 to 128 characters, is not all digits and is not too
+    The e-mail is unique, ignoring case. The password has 8 to 128 characters, is not entirely numeric and is not too
     similar to the name or the e-mail.
     """
 
@@ -98,7 +98,7 @@ class RegisterView(PublicView, generics.CreateAPIView):
 class LoginView(PublicView):
     """Log in.
 
-    The e-mail in any case. A wrong password, an unknown e-mail and a deactivated account get the same answer.
+    The case of the e-mail is ignored. Wrong passwords, unknown e-mails and deactivated accounts get the same response.
     """
 
     serializer_class = serializers.LoginSerializer
@@ -109,41 +109,41 @@ class LoginView(PublicView):
         user = self.validated(request)["user"]
         log_access(request, [user.pk])
         if not as_authenticated(user).update(last_login=timezone.now()):
-            raise AuthenticationFailed(CHANGED_MEANWHILE)
-        return pair(RefreshToken.for_user(user))
+            raise AuthenticationFailed(ACCOUNT_CHANGED)
+        return token_pair(RefreshToken.for_user(user))
 
 
 class RefreshView(PublicView):
     """Renew the tokens.
 
-    A refresh token works once: keep the new one. Used again later, it ends every session of the same log-in.
+    A refresh token works once: store the new one. Reusing it later revokes all tokens of the same log-in.
     """
 
     serializer_class = serializers.RefreshSerializer
 
     @extend_schema(operation_id="refreshTokens", responses={200: serializers.TokenPairSerializer, 401: TOKEN_REFUSED})
     def post(self, request: Request) -> Response:
-        return pair(spend(request, self.validated(request)["refresh"], renew=True))
+        return token_pair(consume(request, self.validated(request)["refresh"], renew=True))
 
 
 class LogoutView(PublicView):
     """Log out.
 
-    The refresh token is revoked. The access token is not needed.
+    Revokes the refresh token. The access token is not required.
     """
 
     serializer_class = serializers.RefreshSerializer
 
     @extend_schema(operation_id="logOut", responses={200: DetailSerializer, 401: TOKEN_REFUSED})
     def post(self, request: Request) -> Response:
-        spend(request, self.validated(request)["refresh"], renew=False)
+        consume(request, self.validated(request)["refresh"], renew=False)
         return Response({"detail": "Logged out."})
 
 
 class PasswordView(AccountView):
     """Change the password.
 
-    Every token issued before, access tokens too, is revoked.
+    Revokes all tokens issued before, including access tokens.
     """
 
     serializer_class = serializers.PasswordSerializer
@@ -153,14 +153,14 @@ class PasswordView(AccountView):
     def post(self, request: ApiRequest) -> Response:
         new_password = self.validated(request)["new_password"]
         if not request.user.change_password(new_password):
-            raise AuthenticationFailed(CHANGED_MEANWHILE)
+            raise AuthenticationFailed(ACCOUNT_CHANGED)
         return Response({"detail": "Password changed. Log in again."})
 
 
 class PasswordResetView(PublicView):
-    """Ask for a new password.
+    """Request a password reset.
 
-    An e-mail with a link, valid once and for an hour, is sent if there is such an account.
+    If the account exists, an e-mail with a link is sent; the link is valid once and for an hour.
     """
 
     serializer_class = serializers.PasswordResetSerializer
@@ -175,7 +175,7 @@ class PasswordResetView(PublicView):
 class PasswordResetConfirmView(PublicView):
     """Set a new password.
 
-    With the `uid` and `token` of the e-mail. Every token issued before is revoked.
+    Requires the `uid` and `token` of the e-mail. Revokes all tokens issued before.
     """
 
     serializer_class = serializers.PasswordResetConfirmSerializer
@@ -200,7 +200,7 @@ class PasswordResetConfirmView(PublicView):
     patch=extend_schema(
         operation_id="updateAccount",
         summary="Change your own account",
-        description="A new e-mail needs `password`, the current one.",
+        description="A new e-mail requires the current `password`.",
         responses=serializers.UserSerializer,
     ),
 )
@@ -219,22 +219,22 @@ class MeView(StrictQueryMixin, generics.RetrieveUpdateAPIView):
         with transaction.atomic():
             serializer.instance = as_authenticated(self.request.user).select_for_update(no_key=True).first()
             if serializer.instance is None:
-                raise AuthenticationFailed(CHANGED_MEANWHILE)
+                raise AuthenticationFailed(ACCOUNT_CHANGED)
             serializer.save()
 
 
 def as_authenticated(user: User) -> Any:
-    """Return the row of `user`, or none if it was deactivated or its password changed since it was checked."""
+    """Return the row of `user`, or none if the account was deactivated or its password changed since authentication."""
     return User.objects.filter(pk=user.pk, password=user.password, is_active=True)
 
 
-def pair(refresh: RefreshToken) -> Response:
+def token_pair(refresh: RefreshToken) -> Response:
     return Response({"access": str(refresh.access_token), "refresh": str(refresh)})
 
 
-def spend(request: Request, refresh: RefreshToken, renew: bool) -> Any:
+def consume(request: Request, refresh: RefreshToken, renew: bool) -> Any:
     log_access(request, [int(refresh[api_settings.USER_ID_CLAIM])])
     try:
-        return refresh.spend(renew)
+        return refresh.consume(renew)
     except TokenError as error:
         raise AuthenticationFailed(str(error)) from None

@@ -1,6 +1,7 @@
-"""Invented users, doctors, patients and assignments: plausible, valid, and the same for the same seed.
+"""Invented users, doctors, patients and assignments: plausible, valid, and reproducible by a seed.
 
-Nobody real is meant: e-mails end in example.com, which is reserved for that (RFC 2606), and phone numbers are counted.
+They do not belong to real people: e-mails end in the reserved domain example.com (RFC 2606), and phone numbers are
+generated from a counter.
 """
 
 from datetime import datetime, timedelta
@@ -17,7 +18,7 @@ from healthcare.fields import GENDERS
 from mappings.models import Mapping
 from patients.models import Patient
 
-# Days since the oldest record.
+# The age of the oldest record.
 SPAN = timedelta(days=60)
 # The calling code of each locale of Faker (ITU-T E.164).
 CALLING_CODES = {
@@ -63,13 +64,13 @@ SPECIALIZATIONS = (
 
 
 class Inventor:
-    """Make unsaved records that a seed determines; their timestamps count back from now.
+    """Generate unsaved records from a seed; their timestamps are relative to now.
 
-    Patients, doctors and mappings carry the `_history_user` and `_history_date` that their first version is to have.
+    Patients, doctors and mappings have the `_history_user` and `_history_date` of their first version.
     """
 
     def __init__(self, seed: str) -> None:
-        self.random = Random(seed)  # noqa: S311 - repeatable on purpose, and not used for secrets
+        self.random = Random(seed)  # noqa: S311, not used for secrets
         faker = Faker(list(CALLING_CODES))
         faker.seed_instance(seed)
         self.countries = [(faker[locale], code) for locale, code in CALLING_CODES.items()]
@@ -83,13 +84,13 @@ class Inventor:
     def doctor(self, number: int, count: int, users: list[User], domain: str) -> Doctor:
         """Return doctor `number` of `count`; the number makes the e-mail unique in the domain."""
         person = self.person(number)
-        return self.signed(
+        return self.with_history(
             Doctor(
                 **{**person, "name": f"Dr. {person['name']}"},
                 age=round(self.random.triangular(27, 72, 40)),
                 specialization=self.random.choice(SPECIALIZATIONS),
                 email=email_of(person["name"], number, domain),
-                created_at=self.moment(number, count),
+                created_at=self.created_at(number, count),
                 user=self.random.choice(users),
             )
         )
@@ -99,12 +100,12 @@ class Inventor:
         person = self.person(number)
         age = round(self.random.triangular(0, 98, 45))
         reached_by_email = age >= 14 and self.random.random() < 0.7
-        return self.signed(
+        return self.with_history(
             Patient(
                 **person,
                 age=age,
                 email=email_of(person["name"], number, "example.com") if reached_by_email else "",
-                created_at=self.moment(number, count),
+                created_at=self.created_at(number, count),
                 user=self.random.choice(users),
             )
         )
@@ -117,7 +118,7 @@ class Inventor:
     def mapping(self, patient: Patient, doctor: Doctor) -> Mapping:
         known = max(patient.created_at, doctor.created_at)
         assigned_at = known + min(self.now - known, timedelta(days=7)) * self.random.random()
-        return self.signed(Mapping(patient=patient, doctor=doctor, user=patient.user, assigned_at=assigned_at))
+        return self.with_history(Mapping(patient=patient, doctor=doctor, user=patient.user, assigned_at=assigned_at))
 
     def person(self, number: int = 0) -> dict[str, Any]:
         """Return the fields that patients and doctors share, as keyword arguments."""
@@ -128,17 +129,17 @@ class Inventor:
         return {
             "name": f"{first} {last}",
             "gender": gender,
-            # 3 ** 18 has no factor in common with 10 ** 9: a billion numbers give a billion phones that look random.
+            # 3 ** 18 and 10 ** 9 are coprime, so that a billion numbers give distinct, random-looking phones.
             "phone": f"+{code}{(number + 1) * 3**18 % 10**9:09d}",
             "address": fake.address(),
         }
 
-    def moment(self, number: int, count: int) -> datetime:
+    def created_at(self, number: int, count: int) -> datetime:
         """Return the timestamp of record `number` of `count`: ascending, and denser towards today."""
         return self.start + SPAN * ((number + self.random.random()) / count) ** 0.7
 
     @staticmethod
-    def signed(record: Any) -> Any:
+    def with_history(record: Any) -> Any:
         record._history_user = record.user
         record._history_date = record.assigned_at if isinstance(record, Mapping) else record.created_at
         return record

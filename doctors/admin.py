@@ -13,7 +13,7 @@ from healthcare.admin.resources import RecordResource
 from healthcare.admin.spreadsheets import SpreadsheetAdmin
 from healthcare.logs import log_access
 
-# Of a doctor's patients, how many the doctor's page names.
+# Number of patients listed on a doctor's page.
 SHOWN = 20
 
 
@@ -50,7 +50,7 @@ class DoctorAdmin(SpreadsheetAdmin, PageAdmin):
         return f"{record.name}, {self.details(record)}"
 
     def sections(self, request: HttpRequest, record: Any) -> list[Section]:
-        """Return the patients assigned last."""
+        """Return the patients assigned most recently."""
         if not request.user.has_perms(["patients.view_patient", "mappings.view_mapping"]):
             return []
         newest = list(record.mappings.select_related("patient").order_by("-id")[: SHOWN + 1])

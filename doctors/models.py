@@ -1,4 +1,4 @@
-"""Doctors: one directory that all users share."""
+"""Doctors: a directory shared by all users."""
 
 from collections.abc import Iterable
 from typing import Self
@@ -19,7 +19,7 @@ YOUNGEST, OLDEST = 18, 120
 
 class DoctorQuerySet(models.QuerySet):
     def visible_to(self, user: Viewer) -> Self:
-        """Return the doctors `user` may see: all of them, once logged in."""
+        """Return the doctors `user` may see: all of them if authenticated."""
         return self.all() if user.is_authenticated else self.none()
 
     def like(self, doctors: Iterable["Doctor"]) -> list["Doctor"]:
@@ -45,7 +45,7 @@ class Doctor(models.Model):
     phone = fields.PhoneField(blank=True)
     address = fields.AddressField(blank=True)
     created_at = models.DateTimeField("added", default=timezone.now, editable=False)
-    # Other users rely on the entry, so the account that created it is deactivated, not deleted.
+    # Other users need the entry, so the account that created it is deactivated, not deleted.
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="doctors", verbose_name="added by")
     history = HistoricalRecords(no_db_index=["user"])
 
@@ -53,7 +53,7 @@ class Doctor(models.Model):
 
     class Meta:
         ordering = ["id"]
-        # The directory is paged through by name. Its search has a trigram index on PostgreSQL, made by a migration.
+        # For pages ordered by name. On PostgreSQL, a migration also creates a trigram index for search.
         indexes = [models.Index(fields=["name", "id"], name="doctors_by_name")]
         permissions = [("export_doctor", "Can export doctors")]
         constraints = [
@@ -88,10 +88,10 @@ class Doctor(models.Model):
         return f"{self.name}, {self.specialization}"
 
     def identity(self) -> tuple[str, str]:
-        """Return the unique constraint and what it compares: equal for the same doctor again."""
+        """Return (unique constraint, its value), which is equal for duplicates."""
         return "doctors_doctor_email_unique", fold(self.email)
 
     def remove(self, user: User) -> None:
-        """Delete the doctor and the assignments to `user`'s own patients; raise ProtectedError while others remain."""
+        """Delete the doctor and its assignments to `user`'s patients; raise ProtectedError if there are others."""
         delete_with_history(self.mappings.filter(patient__user=user), user.pk)
         self.delete()

@@ -38,7 +38,7 @@ from healthcare.api.serializers import ModelSerializer
     ]
 )
 class DoctorSerializer(ModelSerializer):
-    """An entry of the directory."""
+    """A doctor in the shared directory."""
 
     class Meta:
         model = Doctor

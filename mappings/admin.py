@@ -40,19 +40,19 @@ class MappingAdmin(RecordAdmin):
 @admin.register(HistoricalMapping)
 class MappingHistoryAdmin(HistoryAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet:
-        # Joined, one that is gone is None; looked up, it would be an error.
+        # With a join, a deleted patient or doctor is None; a separate query would raise an error.
         return super().get_queryset(request).select_related("history_user", "patient", "doctor")
 
     @admin.display(description="record")
     def record(self, version: HistoricalMapping) -> str:
-        """Name both; of one that is gone, nothing but its id is known here."""
+        """Return the names of both, or the ids of deleted ones."""
         patient = version.patient or f"patient {version.patient_id}"
         return f"{patient} → {version.doctor or f'doctor {version.doctor_id}'}"
 
 
 class AssignmentForm(forms.ModelForm):
     def validate_unique(self) -> None:
-        """Check the pair, too: Django leaves constraints with the record of the page itself unchecked."""
+        """Also validate the unique pair; Django skips constraints that include the parent record."""
         super().validate_unique()
         try:
             self.instance.validate_constraints(exclude=self._get_validation_exclusions())
@@ -82,13 +82,13 @@ class AssignedDoctors(admin.TabularInline):
         return super().get_queryset(request).select_related("patient", "doctor", "user")
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """An assignment is made or removed; there is nothing in it to change."""
+        """Return False: assignments can only be added or removed."""
         return False
 
 
 def deleted_with(version: HistoricalPatient) -> QuerySet:
     """Return the versions of the assignments that were deleted with a patient."""
-    # Versions have no transaction in common: with a patient go those that the same user deleted just before or after.
+    # Versions do not record their transaction, so take those that the same user deleted at about the same time.
     margin = timedelta(seconds=2)
     return Mapping.history.filter(
         patient_id=version.id,
@@ -128,14 +128,14 @@ class PatientWithDoctorsAdmin(PatientAdmin):
 @admin.register(HistoricalPatient)
 class PatientWithDoctorsHistoryAdmin(PatientHistoryAdmin):
     def restore_related(self, version: HistoricalPatient, user: Any) -> str:
-        """Assign the doctors again whom the patient had until the deletion; one who is gone stays away."""
-        back, lost = 0, 0
+        """Restore the assignments that were deleted with the patient, except to doctors that no longer exist."""
+        restored, failed = 0, 0
         for deletion in deleted_with(version):
             try:
                 restore(deletion, user)
-                back += 1
+                restored += 1
             except ValidationError:
-                lost += 1
-        parts = [f" with {back} assigned doctor{pluralize(back)}" if back else ""]
-        parts += [f" without {lost} doctor{pluralize(lost)} who cannot be assigned again" if lost else ""]
+                failed += 1
+        parts = [f" with {restored} assigned doctor{pluralize(restored)}" if restored else ""]
+        parts += [f" without {failed} doctor{pluralize(failed)} that cannot be assigned again" if failed else ""]
         return " and".join(filter(None, parts))

@@ -1,4 +1,4 @@
-"""Mappings: which doctor is assigned to which patient."""
+"""Mappings: assignments of doctors to patients."""
 
 from typing import Self
 
@@ -18,18 +18,18 @@ class MappingQuerySet(models.QuerySet):
         """Return the mappings `user` may see: those of their own patients."""
         if not user.is_authenticated:
             return self.none()
-        # A range of one user, as with patients: for `=` PostgreSQL may walk the mappings of all by their id.
+        # A range of one user, as for patients: for `=` PostgreSQL may scan all mappings in the order of their ids.
         return self.filter(patient__user__gte=user, patient__user__lte=user)
 
 
 class Mapping(models.Model):
     """The assignment of a doctor to a patient."""
 
-    # An assignment is a fact about the patient and goes with them.
+    # Assignments are part of the patient's data and are deleted with the patient.
     patient = models.ForeignKey(Patient, on_delete=models.CASCADE, related_name="mappings", db_index=False)
-    # A doctor whom patients rely on stays.
+    # A doctor with assigned patients cannot be deleted.
     doctor = models.ForeignKey(Doctor, on_delete=models.PROTECT, related_name="mappings")
-    # Who assigned; kept for as long as the assignment is.
+    # The user who made the assignment; cannot be deleted while it exists.
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="mappings", verbose_name="added by")
     assigned_at = models.DateTimeField("assigned", default=timezone.now, editable=False)
     history = HistoricalRecords(no_db_index=["user", "doctor"])
@@ -39,10 +39,10 @@ class Mapping(models.Model):
     class Meta:
         verbose_name = "assignment"
         ordering = ["id"]
-        # For the latest rows, as with patients.
+        # For recent rows, as for patients.
         indexes = [BrinIndex(fields=["assigned_at"], name="mappings_by_day")]
         constraints = [
-            # Also the index by which the doctors of a patient are found.
+            # Also serves as the index for the doctors of a patient.
             models.UniqueConstraint(
                 fields=["patient", "doctor"],
                 name="mappings_mapping_unique_pair",
@@ -51,7 +51,7 @@ class Mapping(models.Model):
         ]
 
     def __str__(self) -> str:
-        """Name both, where they are loaded: a list that names its mappings makes no query for each."""
+        """Return the names if both are loaded, else the ids, so that lists need no query per mapping."""
         known = self._state.fields_cache
         patient = known.get("patient") or f"patient {self.patient_id}"
         return f"{patient} → {known.get('doctor') or f'doctor {self.doctor_id}'}"

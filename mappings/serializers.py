@@ -12,7 +12,7 @@ from mappings.models import Mapping
 from patients.models import Patient
 
 user: Any = Placeholder("user")
-# Finds the patient among those the user may see, and tells whether there is the doctor.
+# One row (whether the doctor exists) if the user may see the patient, else none.
 patient_and_doctor = CompiledQuery(
     lambda: (
         Patient.objects.visible_to(user)
@@ -46,7 +46,7 @@ class MappingSerializer(ModelSerializer):
         read_only_fields = ["id", "assigned_at", "user"]
 
     def validate(self, attrs: dict[str, int]) -> dict[str, int]:
-        # Databases refuse to look for more than 64 bits; no record has the id 0.
+        # Databases raise an error for ids over 64 bits; no record has the id 0.
         ids = {name: value if 0 < value <= BigIntegerField.MAX_BIGINT else 0 for name, value in attrs.items()}
         found = patient_and_doctor.rows(user=self.context["request"].user.pk, **ids)
         if not found:
@@ -83,7 +83,7 @@ class MappingSerializer(ModelSerializer):
     ]
 )
 class AssignedDoctorSerializer(DoctorSerializer):
-    """A doctor as assigned to one patient."""
+    """A doctor assigned to a patient."""
 
     mapping_id = serializers.IntegerField(read_only=True)
     assigned_at = serializers.DateTimeField(read_only=True)

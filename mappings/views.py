@@ -1,4 +1,4 @@
-"""Assignments, and the lists of patients and doctors that follow from them."""
+"""Assignments, the doctors of a patient, and the patients of a doctor."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ user: Any = Placeholder("user")
 
 
 def id_of(record: str) -> OpenApiParameter:
-    """Return the path parameter of an operation whose path names another kind of record."""
+    """Return the path parameter of an operation whose id belongs to another model than the path suggests."""
     examples = [OpenApiExample(record, value=1)]
     return OpenApiParameter("id", int, "path", description=f"The id of the **{record}**.", examples=examples)
 
@@ -54,7 +54,7 @@ class DoctorsOfPatientMixin(StrictQueryMixin, viewsets.GenericViewSet):
         responses=AssignedDoctorSerializer(many=True),
     )
     def retrieve(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Every doctor assigned to the patient, with the `mapping_id` that removes the assignment."""
+        """All doctors assigned to the patient, each with the `mapping_id` for removing the assignment."""
         scope = {"user": request.user.pk, "pk": int(kwargs["pk"])}
         rows = self.doctors.rows(**scope)
         if not rows and not self.patient.rows(**scope):
@@ -75,14 +75,14 @@ class MappingViewSet(DoctorsOfPatientMixin, RecordViewSet):
     serializer_class = MappingSerializer
     filterset_class = MappingFilter
     ordering_fields = ("id", "assigned_at")
-    # No index has it before the id, but a page then costs what the user's own mappings do, however many others have.
+    # No index starts with this column, but it limits the cost of a page to the user's own mappings.
     ordering_prefix = "patient__user_id"
     has_etag = False
     http_method_names = ["get", "head", "post", "delete"]
 
 
 class PatientDoctorsViewSet(DoctorsOfPatientMixin):
-    """The same under the patient's own path."""
+    """The same list under `patients/<id>/doctors/`."""
 
 
 class DoctorPatientsViewSet(RecordViewSet):
@@ -106,7 +106,7 @@ class DoctorPatientsViewSet(RecordViewSet):
         parameters=[id_of("doctor")],
     )
     def list(self, request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Those of one's own patients who are assigned to the doctor."""
+        """The user's own patients that are assigned to the doctor."""
         if not self.doctor.rows(user=request.user.pk, pk=int(kwargs["pk"])):
             raise exceptions.NotFound
         return super().list(request, *args, **kwargs)

@@ -19,7 +19,7 @@ from healthcare.logs import log_access
 from patients.models import HistoricalPatient, Patient
 from patients.serializers import PatientSerializer
 
-# Possible duplicates that a form or a page names.
+# Number of possible duplicates that a form or page lists.
 SHOWN = 5
 # Possible duplicates that are looked up once.
 MOST = 5000
@@ -31,11 +31,11 @@ class PatientResource(RecordResource):
 
 class PatientForm(RecordForm):
     another_person = forms.BooleanField(
-        label="This is another person", required=False, widget=forms.HiddenInput, help_text="Save all the same."
+        label="This is another person", required=False, widget=forms.HiddenInput, help_text="Save anyway."
     )
 
     def clean(self) -> dict[str, Any] | None:
-        """Name possible duplicates once, before a patient is added or becomes like another one."""
+        """Report possible duplicates once, before a new patient or a change that creates one is saved."""
         cleaned = super().clean()
         compared = {"name", "age", "phone"}
         if compared & set(self.errors) or not compared & set(self.changed_data) or self.cleaned_data["another_person"]:
@@ -45,7 +45,7 @@ class PatientForm(RecordForm):
         if found:
             self.fields["another_person"].widget = forms.CheckboxInput()
             self.duplicates = found
-            raise ValidationError(format_html("Possible duplicates: {}. Nothing was stored yet.", linked(found)))
+            raise ValidationError(format_html("Possible duplicates: {}. Nothing was saved yet.", linked(found)))
         return cleaned
 
 

@@ -1,4 +1,4 @@
-"""Patients: each belongs to the user who created it."""
+"""Patients, each owned by the user who created it."""
 
 from collections.abc import Iterable
 from typing import Any, Self
@@ -22,14 +22,14 @@ NO_CONTACT = models.Q(phone="", email="")
 class PatientQuerySet(models.QuerySet):
     def visible_to(self, user: Viewer) -> Self:
         """Return the patients `user` may see: those they created."""
-        # A range of one user: PostgreSQL then pages through them by the index `patients_of_user`. For `=` it may walk
-        # all patients by their id and pick the user's, however many others come before.
+        # A range of one user makes PostgreSQL use the index `patients_of_user` for pages. For `=` it may scan all
+        # patients in the order of their ids instead.
         return self.filter(user__gte=user, user__lte=user) if user.is_authenticated else self.none()
 
     def like(self, patients: Iterable["Patient"]) -> list["Patient"]:
         """Return the stored patients that may be the same as one of `patients`: same user, same name."""
         users, names = {patient.user_id for patient in patients}, {fold(patient.name) for patient in patients}
-        # Not ordered, and one query for each unique index: SQLite would otherwise read all patients.
+        # Unordered, and one query for each unique index; otherwise SQLite would scan all patients.
         named = self.filter(user__in=users, name__fold__in=names).order_by()
         return [*named.filter(~NO_CONTACT), *named.filter(NO_CONTACT)]
 
@@ -61,7 +61,7 @@ class Patient(models.Model):
     address = fields.AddressField(blank=True)
     email = models.EmailField("e-mail", max_length=254, blank=True)
     created_at = models.DateTimeField("added", default=timezone.now, editable=False)
-    # An account with patients is deactivated, never deleted from under them.
+    # Accounts with patients are deactivated, not deleted.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="patients", db_index=False, verbose_name="added by"
     )
@@ -73,7 +73,7 @@ class Patient(models.Model):
         ordering = ["id"]
         indexes = [
             models.Index(fields=["user", "id"], name="patients_of_user"),
-            # For the latest rows: they lie in this order, so a few kilobytes index them (a b-tree on SQLite).
+            # For recent rows. Rows are stored in this order, so a few kilobytes are enough (a b-tree on SQLite).
             BrinIndex(fields=["created_at"], name="patients_by_day"),
             # For possible duplicates.
             models.Index(fields=["phone"], name="patients_by_phone"),
@@ -97,9 +97,9 @@ class Patient(models.Model):
                 "user",
                 Fold("name"),
                 "age",
-                # The spellings of a gender begin with the same letter, which no other gender begins with.
+                # All spellings of a gender start with the same letter, and no other gender does.
                 Left(Fold("gender"), 1),
-                # An index entry has at most 2,704 bytes, which an address may exceed.
+                # Hashed, because an address may exceed the 2,704 bytes of an index entry.
                 MD5(Fold("address")),
                 condition=NO_CONTACT,
                 name="patients_patient_unique_without_contact",
@@ -134,7 +134,7 @@ class Patient(models.Model):
         return self.name
 
     def identity(self) -> tuple[Any, ...]:
-        """Return a unique constraint and what it compares: equal for the same patient again."""
+        """Return (unique constraint, its values), which are equal for duplicates."""
         if self.phone or self.email:
             return "patients_patient_unique_per_user", self.user_id, fold(self.name), self.phone, fold(self.email)
         same = fold(self.name), self.age, fold(self.gender)[:1], fold(self.address)

@@ -37,7 +37,7 @@ from patients.models import Patient
     ]
 )
 class PatientSerializer(ModelSerializer):
-    """A person in your care."""
+    """A patient."""
 
     class Meta:
         model = Patient

@@ -44,7 +44,7 @@ class PatientViewSet(HistoryMixin, RecordViewSet):
     serializer_class = PatientSerializer
     filterset_class = PatientFilter
     search_fields = ("name", "phone", "email", "address")
-    # PostgreSQL would underestimate what the index of all patients costs: a user's own are found faster.
+    # PostgreSQL underestimates the cost of searching the index of all patients; scanning a user's own is faster.
     search_by_index = False
     ordering_fields = ("id", "name", "age", "created_at")
     ordering_prefix = "user_id"

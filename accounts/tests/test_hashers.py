@@ -99,7 +99,7 @@ def test_a_nested_turn_takes_no_second_place_in_the_queue():
     with queue.turn(), queue.turn():
         pass
 
-    queue.require_room()
+    queue.require_capacity()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from conftest import PASSWORD, ApiClient
 RESET, CONFIRM = "/api/auth/password/reset/", "/api/auth/password/reset/confirm/"
 NEW_PASSWORD = "another password"
 SENT = {"detail": "If there is an active account with this e-mail, a message was sent to it."}
-INVALID = {"token": ["This link is wrong, was used, or is older than an hour. Ask for another one."]}
+INVALID = {"token": ["This link is invalid, expired or already used. Request a new one."]}
 
 
 class Inbox:

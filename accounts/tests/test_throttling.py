@@ -198,7 +198,7 @@ def test_expired_counters_are_deleted_and_others_kept(owner, stranger, capsys):
 
     assert AttemptWindow.objects.count() == 2
     printed = capsys.readouterr().out
-    assert f"Deleted what expired in {described(connection)}: tokens, sessions and 2 counters." in printed
+    assert f"Deleted expired tokens, sessions and 2 counters from {described(connection)}." in printed
 
 
 @pytest.fixture

@@ -123,13 +123,13 @@ def test_the_numbers_are_printed_in_the_singular_and_plural(options, printed):
 def test_a_second_run_adds_nothing_without_add():
     run()
 
-    assert run() == "The demonstration data are there already: nothing added. --add adds more.\n"
+    assert run() == "The demonstration data already exist: nothing added. Use --add to add more.\n"
     assert counts() == [4, 5, 60, 100]
     said = run(add=True, password="another password")
 
     assert counts() == [7, 10, 120, 200]
     assert said.startswith(
-        "Staff     staff@demo.example.com, with the password that it has\n"
+        "Staff     staff@demo.example.com, with its existing password\n"
         "Users     user4@demo.example.com to user6@demo.example.com\n"
         "Password  another password\n"
     )
@@ -174,8 +174,8 @@ def test_production_refuses_it_unless_forced(settings):
     [
         ({"users": 0}, "--users must be at least 1"),
         ({"patients": -1}, "the other numbers at least 0"),
-        ({"mappings": 301}, "60 patients and 5 doctors make 300 pairs at most"),
-        ({"doctors": 0, "mappings": 1}, "60 patients and 0 doctors make 0 pairs at most"),
+        ({"mappings": 301}, "--mappings must be at most 300 for 60 patients and 5 doctors."),
+        ({"doctors": 0, "mappings": 1}, "--mappings must be at most 0 for 60 patients and 0 doctors."),
         ({"password": "short"}, "This password is too short"),
     ],
 )

@@ -59,7 +59,7 @@ def test_a_command_says_which_database_it_works_on(capsys, tmp_path, monkeypatch
     printed = capsys.readouterr().out
     for line in (
         f"Database: {name}\n",
-        f"Deleted what expired in {name}: ",
+        f"counters from {name}.",
         f"Backed up {name} to ",
         f"This replaces everything in {name} with ",
         f"Restored {name} from ",

@@ -151,7 +151,7 @@ def test_a_doctor_who_was_deleted_in_the_meantime_does_not_come_back_with_the_pa
 
     message = restored(staff_browser, Patient.history.first())
 
-    assert message == "Alice Smith is restored without 1 doctor who cannot be assigned again."
+    assert message == "Alice Smith is restored without 1 doctor that cannot be assigned again."
     assert not Mapping.objects.exists()
 
 

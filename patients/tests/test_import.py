@@ -220,9 +220,9 @@ def test_the_reasons_are_those_of_the_api(owner, csv_file, tmp_path, field, valu
     [
         (b"", "{path} is empty."),
         (b"\n\n", "{path} is empty."),
-        (f"name,age\n{ALICE}".encode(), "{path} has no column gender. Its first line has to name the columns."),
-        (ALICE.encode(), "{path} has no column name, age, gender. Its first line has to name the columns."),
-        (f"{HEADER},Age\n{ALICE},3".encode(), "{path} has more than one column age."),
+        (f"name,age\n{ALICE}".encode(), "{path} has no column gender. The first line must contain the column names."),
+        (ALICE.encode(), "{path} has no column name, age, gender. The first line must contain the column names."),
+        (f"{HEADER},Age\n{ALICE},3".encode(), "{path} has a duplicate column: age."),
         (f"{HEADER}\n{ALICE}\nÉmile,{BOB}".encode("cp1252"), f"{{path}} {NOT_UTF8}"),
         (f"{HEADER}\n{ALICE}".encode("utf-16-le"), f"{{path}} {NOT_UTF8}"),
         (f"{HEADER}\n{ALICE}".encode("utf-16")[:-1], f"{{path}} {NOT_UTF8}"),
@@ -266,7 +266,7 @@ def test_a_pipe_is_refused(owner, tmp_path):
 
     said = run(pipe, owner)
 
-    assert said == ("", f"{pipe} is not a file, and only a file can be read twice: save what it gives first.")
+    assert said == ("", f"{pipe} is not a regular file, and it must be read twice: save the data to a file first.")
 
 
 def test_a_report_never_overwrites_a_file(owner, csv_file):

@@ -25,9 +25,9 @@ BATCH = 2000
 
 class Command(BaseCommand):
     help = (
-        "Fill the database with invented users, doctors, patients and assignments of the last 60 days, each with its "
-        "history, and print how to log in. The same --seed makes the same people. A second run adds nothing unless "
-        "--add is given, which makes as many new users with patients of their own."
+        "Add invented users, doctors, patients and assignments of the last 60 days, with history, and print the "
+        "log-ins. The same --seed generates the same people. A second run adds nothing, or, with --add, as many new "
+        "users, doctors and patients."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -35,10 +35,10 @@ class Command(BaseCommand):
         parser.add_argument("--doctors", type=int, default=50, metavar="N", help="doctors (default: 50)")
         parser.add_argument("--patients", type=int, default=2000, metavar="N", help="patients (default: 2000)")
         parser.add_argument("--mappings", type=int, metavar="N", help="assignments (default: as many as patients)")
-        parser.add_argument("--seed", type=int, default=1, metavar="N", help="another seed, other people (default: 1)")
+        parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed of the random people (default: 1)")
         parser.add_argument("--password", help="of all new accounts (default: a random one, which is printed)")
-        parser.add_argument("--add", action="store_true", help="add to the demonstration data that are there")
-        parser.add_argument("--force", action="store_true", help="do it in production, too")
+        parser.add_argument("--add", action="store_true", help="add to existing demonstration data")
+        parser.add_argument("--force", action="store_true", help="run in production, too")
 
     def handle(
         self,
@@ -59,14 +59,14 @@ class Command(BaseCommand):
         if users < 1 or min(doctors, patients, mappings) < 0:
             raise CommandError("--users must be at least 1, the other numbers at least 0.")
         if mappings > patients * doctors:
-            raise CommandError(f"{patients} patients and {doctors} doctors make {patients * doctors} pairs at most.")
-        if settings.PRODUCTION and not force:
             raise CommandError(
-                "PRODUCTION is True: invented people do not belong here. --force adds them all the same."
+                f"--mappings must be at most {patients * doctors} for {patients} patients and {doctors} doctors."
             )
+        if settings.PRODUCTION and not force:
+            raise CommandError("PRODUCTION is True: use --force to add invented people to a production database.")
         first = next_number()
         if first > 1 and not add:
-            self.stdout.write("The demonstration data are there already: nothing added. --add adds more.")
+            self.stdout.write("The demonstration data already exist: nothing added. Use --add to add more.")
             return
         password = password or get_random_string(12)
         try:
@@ -75,7 +75,7 @@ class Command(BaseCommand):
             raise CommandError(" ".join(error.messages)) from None
 
         inventor = Inventor(f"{seed} {first}")
-        # One hash for all: Argon2 is slow, and equal hashes reveal only what is printed below.
+        # One hash for all accounts, because Argon2 is slow; they share the password that is printed below.
         password_hash = make_password(password)
         with transaction.atomic():
             accounts = User.objects.bulk_create(
@@ -86,8 +86,8 @@ class Command(BaseCommand):
                 inventor.doctor(number, doctors, accounts, f"hospital{first}.example.com") for number in range(doctors)
             ]
             bulk_create_with_history(directory, Doctor, batch_size=BATCH)
-        # Print now: the password is stored nowhere else, and the rest may take long and be interrupted.
-        self.stdout.write(f"Staff     {STAFF}{'' if staff else ', with the password that it has'}")
+        # Print now, because the password is not stored, and the rest may take long and be interrupted.
+        self.stdout.write(f"Staff     {STAFF}{'' if staff else ', with its existing password'}")
         self.stdout.write(f"Users     {accounts[0].email} to {accounts[-1].email}")
         self.stdout.write(f"Password  {password}")
         self.stdout.flush()
@@ -99,7 +99,7 @@ class Command(BaseCommand):
                 with transaction.atomic():
                     bulk_create_with_history(batch, Patient)
                     bulk_create_with_history(inventor.mappings(share, batch, directory), Mapping)
-                # With DEBUG, Django keeps the text of every query.
+                # With DEBUG on, Django keeps every query in memory.
                 reset_queries()
                 progress.update(len(batch))
 
@@ -116,7 +116,7 @@ def next_number() -> int:
 
 
 def new_staff(password_hash: str) -> User | None:
-    """Store and return the staff account, or return None if it exists."""
+    """Create and return the staff account, or return None if it exists."""
     if User.objects.filter(email__fold=STAFF).exists():
         return None
     return User.objects.create(name="Demo Staff", email=STAFF, password=password_hash, is_staff=True, is_superuser=True)

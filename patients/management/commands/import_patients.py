@@ -23,7 +23,7 @@ from patients.serializers import PatientSerializer
 T = TypeVar("T")
 # Called with a line, its field and the reason.
 Report = Callable[[int, str, str], object]
-# Its line and {field: value}.
+# Line and {field: value}.
 ValidRow = tuple[int, dict[str, Any]]
 # What Report is called with.
 Fault = tuple[int, str, str]
@@ -31,24 +31,23 @@ Fault = tuple[int, str, str]
 
 class Command(BaseCommand):
     help = (
-        "Add the patients of a CSV file to those of a user, by the rules of the API. The first line names the columns, "
-        "in any order and case: name, age, gender and, optionally, phone, address and email; others are left out. The "
-        "file is UTF-8 or UTF-16, its delimiter a comma, a semicolon or a tab. A row that breaks a rule is rejected "
-        "with its line, field and reason, and makes the exit status 1; the others are stored. A patient who is already "
-        "there stays unchanged, so an interrupted import is finished by running it again; where the file has other "
-        "values, the line and the fields are reported."
+        "Import patients of a user from a CSV file, validated as in the API. The first line has the column names, "
+        "in any order and case: name, age, gender and, optionally, phone, address and email; others are ignored. The "
+        "file is UTF-8 or UTF-16, delimited by commas, semicolons or tabs. Invalid rows are reported with line, field "
+        "and reason, and the exit status is 1; all other rows are stored. Existing patients are not changed, so an "
+        "interrupted import can be run again; if the file has other values for them, the line and fields are reported."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, help="the CSV file")
-        parser.add_argument("--user", required=True, metavar="EMAIL", help="whose patients they become")
+        parser.add_argument("--user", required=True, metavar="EMAIL", help="the owner of the patients")
         parser.add_argument(
-            "--report", type=Path, metavar="FILE", help="write the report on rows to a new CSV, not to standard error"
+            "--report", type=Path, metavar="FILE", help="write the report to a new CSV file instead of standard error"
         )
         parser.add_argument(
             "--dry-run",
             action="store_true",
-            help=f"store nothing, only report (a patient in the file twice, {BATCH} rows apart, is counted twice)",
+            help=f"only report (duplicates in the file more than {BATCH} rows apart are counted twice)",
         )
 
     def handle(
@@ -60,7 +59,7 @@ class Command(BaseCommand):
             source = PatientFile(file)
             if source.columns.unknown:
                 self.stderr.write(f"Columns left out: {', '.join(source.columns.unknown)}.", self.style.WARNING)
-            # Reads all of it, so that a file with a fault of its own is refused before anything is stored.
+            # Read the whole file first, so that an invalid file is refused before any row is stored.
             total = sum(1 for _ in source.rows())
             with ExitStack() as stack:
                 note = stack.enter_context(report_to(report)) if report else self.report
@@ -86,7 +85,7 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"{error.strerror}: {error.filename}.") from error
         except DATABASE_UNAVAILABLE as error:
-            raise CommandError(f"The database failed: {error}. What is missing, another run adds.") from error
+            raise CommandError(f"The database failed: {error}. Run the command again to add the rest.") from error
 
         summary = ", ".join(f"{count} {what}" for what, count in counts.items())
         self.stdout.write(f"{'Dry run, nothing stored: ' if dry_run else ''}{summary}.")
@@ -96,7 +95,7 @@ class Command(BaseCommand):
             raise CommandError(f"{counts['refused']} of {total} rows were refused.")
 
     def owner(self, email: str) -> User:
-        """Return the user; raise CommandError if there is none who could log in."""
+        """Return the user; raise CommandError if there is none or the account is deactivated."""
         try:
             user = User.objects.get_by_natural_key(email)
         except User.DoesNotExist:
@@ -112,8 +111,8 @@ class Command(BaseCommand):
 
 @contextmanager
 def report_to(path: Path) -> Iterator[Report]:
-    """Create a CSV at `path`; yield the function that writes a row of it: line, field, reason."""
-    # "x", as a report must not replace the file to import, or any other.
+    """Create a CSV file at `path`; yield a function that writes a row: line, field, reason."""
+    # "x" does not overwrite existing files, such as the file to import.
     with path.open("x", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["line", "field", "reason"])
@@ -121,11 +120,13 @@ def report_to(path: Path) -> Iterator[Report]:
 
 
 class PatientFile:
-    """A CSV file of patients; raise CommandError if it is not one."""
+    """A CSV file of patients. Raises CommandError for an invalid file."""
 
     def __init__(self, path: Path) -> None:
         if path.exists() and not path.is_file():
-            raise CommandError(f"{path} is not a file, and only a file can be read twice: save what it gives first.")
+            raise CommandError(
+                f"{path} is not a regular file, and it must be read twice: save the data to a file first."
+            )
         self.path = path
         try:
             self.columns = Columns.read(self.lines(), PatientSerializer)
@@ -133,7 +134,7 @@ class PatientFile:
             raise CommandError(f"{path} {error}") from None
 
     def lines(self) -> Iterator[Row]:
-        """Yield (line number, cells) of everything that is not blank, the header too."""
+        """Yield (line number, cells) of all non-blank rows, including the header."""
         try:
             with self.path.open("rb") as file:
                 yield from csv_rows(file)
@@ -168,13 +169,13 @@ def ahead(items: Iterator[T]) -> Generator[T]:
 
 
 def differing(rows: list[ValidRow], user: User) -> list[tuple[int, str]]:
-    """Return (line, names of fields) of the rows whose patient is stored with other values, in more than case."""
+    """Return (line, names of fields) of rows whose patient is stored with values that differ in more than case."""
 
     def key(name: str, phone: str, email: str) -> tuple[str, str, str]:
         return fold(name), phone, fold(email)
 
     named = {fold(fields["name"]) for _, fields in rows}
-    # Neither ordered nor by phone: SQLite would then read all patients, not the index of who is unique.
+    # Unordered and not filtered by phone; otherwise SQLite would scan all patients instead of the unique index.
     patients = Patient.objects.filter(user=user, name__fold__in=named).order_by()
     stored = {key(patient.name, patient.phone, patient.email): patient for patient in patients}
     found = []
@@ -186,5 +187,5 @@ def differing(rows: list[ValidRow], user: User) -> list[tuple[int, str]]:
     return found
 
 
-def _differ(one: object, other: object) -> bool:
-    return fold(str(one)) != fold(str(other))
+def _differ(new: object, stored: object) -> bool:
+    return fold(str(new)) != fold(str(stored))
