@@ -1,4 +1,4 @@
-# Two targets matter: `make run` serves the project, `make test` checks all of it. `make help` lists the rest.
+# `make run` serves the project, `make test` lints and tests it, `make help` lists all targets.
 
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -8,14 +8,14 @@ CASES ?= 2000
 APP ?= healthcare.wsgi:application
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
-# Tests ignore .env and the shell's variables.
+# Tests ignore .env and variables of the shell.
 ISOLATED := $(BIN)/python .ci/isolated.py
 PRODUCTION_LIKE := PRODUCTION=True SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
       ALLOWED_HOSTS=api.example.com PASSWORD_REJECT_COMMON=True EMAIL_URL=smtp://mail.example.com \
       PASSWORD_RESET_URL='https://app.example.com/reset/{uid}/{token}'
 IN_PRODUCTION := $(BIN)/python -c 'from healthcare import settings; raise SystemExit(not settings.PRODUCTION)' 2>/dev/null
 AUDIT := $(BIN)/pip-audit --no-deps --disable-pip --progress-spinner off --timeout 10 --requirement /dev/stdin
-# Two iterations on one server: the collection must also work on a database that is not empty.
+# Two iterations, because the collection must also work on a database that is not empty.
 NEWMAN := npx --yes newman@6.2.2 run samples/healthcare.postman_collection.json \
       --environment samples/healthcare.postman_environment.json --iteration-count 2 \
       --reporter-cli-no-banner --reporter-cli-no-success-assertions
@@ -28,7 +28,7 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 .venv/.runtime: requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or later is needed (PYTHON=...)")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or later is required (PYTHON=...)")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
@@ -55,19 +55,19 @@ clean-expired: .venv/.runtime ## Delete expired tokens, sessions and counters (r
 
 test: lint check test-sqlite test-postgresql coverage ## Lint, check, and test on SQLite and on PostgreSQL
 
-faults: .venv/.tests ## Kill, freeze, fill up and race real servers (ROUNDS=1)
+faults: .venv/.tests ## Inject faults into real servers under load (ROUNDS=1)
 	$(BIN)/python -m faults --rounds $(or $(ROUNDS),1) $(if $(WITHOUT),--without $(WITHOUT))
 
-# As PostgreSQL does not run as root, Patroni's Python must be one that others may execute.
+# PostgreSQL does not run as root, so Patroni's Python must be executable by other users.
 .venv-cluster/.patroni: deploy/cluster/requirements.txt .venv/.runtime
 	@test -x .venv-cluster/bin/python || $(or $(wildcard /usr/bin/python3),$(PYTHON)) -m venv --without-pip .venv-cluster
 	$(BIN)/python -m pip --python .venv-cluster/bin/python install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-cluster: .venv/.tests .venv-cluster/.patroni ## Serve the cluster of deploy/cluster on this machine, until Ctrl+C
+cluster: .venv/.tests .venv-cluster/.patroni ## Run the cluster of deploy/cluster on this machine, until Ctrl+C
 	$(BIN)/python -m faults.cluster serve
 
-cluster-faults: .venv/.tests .venv-cluster/.patroni ## Kill, freeze and cut off its machines under load (ROUNDS=1; SHORT=1)
+cluster-faults: .venv/.tests .venv-cluster/.patroni ## Kill, freeze and disconnect its machines under load (ROUNDS=1; SHORT=1)
 	$(BIN)/python -m faults.cluster break --rounds $(or $(ROUNDS),1) $(if $(SHORT),--short)
 
 .venv-bench/.peers: requirements.txt benchmarks/requirements.txt
@@ -98,8 +98,8 @@ check: .venv/.tests ## Check migrations, production settings and the OpenAPI doc
 	DB_LIVE=False $(ISOLATED) env $(PRODUCTION_LIKE) $(MANAGE) check --deploy --fail-level WARNING
 	DB_LIVE=False $(ISOLATED) $(MANAGE) spectacular --validate --fail-on-warn --file /dev/null
 
-# Probe with a release of known vulnerabilities: pip-audit also reports success when a service cannot be reached.
-audit: .venv/.tests ## Fail on known vulnerabilities in installed packages, if an advisory service answers
+# Probe with a vulnerable release first, because pip-audit also reports success if the service cannot be reached.
+audit: .venv/.tests ## Fail on known vulnerabilities in installed packages, if an advisory service is reachable
 	@for service in pypi osv; do \
 	  if echo Django==2.0 | $(AUDIT) -s $$service --format json 2>/dev/null | grep -q '"fix_versions"'; \
 	  then $(BIN)/python -m pip freeze | $(AUDIT) -s $$service --strict; exit; fi; \
@@ -112,7 +112,7 @@ audit: .venv/.tests ## Fail on known vulnerabilities in installed packages, if a
 fuzz: .venv/.fuzz ## Fuzz the API according to its OpenAPI document (CASES=2000; DB_LIVE=True for PostgreSQL)
 	$(ISOLATED) env ACCESS_TOKEN_MINUTES=1440 LOGIN_FAILURES=1000000 .ci/with-server .ci/fuzz/run $(CASES)
 
-coverage: ## Report the coverage of the tests just run, at least 98 % (94 % without PostgreSQL)
+coverage: ## Report the coverage of the last test run; fails under 98 % (94 % without PostgreSQL)
 	@if [ -f .postgresql-covered ]; then $(BIN)/coverage report --fail-under 98; \
 	else $(BIN)/coverage report --fail-under 94 --omit="healthcare/db/postgresql/*"; fi
 	@rm -f .coverage .postgresql-covered
@@ -120,10 +120,10 @@ coverage: ## Report the coverage of the tests just run, at least 98 % (94 % with
 test-sqlite: .venv/.tests ## Test on SQLite, with coverage
 	DB_LIVE=False $(ISOLATED) $(PYTEST) --cov --cov-report=
 
-test-postgresql: .venv/.tests ## Test on the PostgreSQL of the DB_* variables, if it answers
+test-postgresql: .venv/.tests ## Test on the PostgreSQL of the DB_* variables, if it is running
 	@DB_LIVE=True $(ISOLATED) sh -c '$(PYTEST) --cov --cov-append --cov-report= && touch .postgresql-covered'
 
-postman: .venv/.runtime ## Run the Postman collection on SQLite, and on PostgreSQL if it answers (needs Node.js)
+postman: .venv/.runtime ## Run the Postman collection on SQLite, and on PostgreSQL if it is running (needs Node.js)
 	@command -v npx >/dev/null || { echo "error: make postman needs Node.js 16 or later, with npx" >&2; exit 1; }
 	@DB_LIVE=False $(ISOLATED) .ci/with-server sh -c '$(NEWMAN) --env-var base_url=$$BASE'
 	@DB_LIVE=True $(ISOLATED) .ci/with-server sh -c '$(NEWMAN) --env-var base_url=$$BASE'
@@ -148,7 +148,7 @@ clients: .venv/.runtime .venv-clients/.installed ## Generate clients from the Op
 browser: .venv/.tests .browser/axe-core-4.14.1 ## Click through the admin and the docs in Chromium (DB_LIVE=True for PostgreSQL)
 	@if [ -x /usr/bin/chromium ]; then $(ISOLATED) $(BIN)/python -m pytest -q healthcare/tests/browser; \
 	elif [ -n "$$REQUIRE_CHROMIUM" ]; then echo "error: no /usr/bin/chromium" >&2; exit 1; \
-	else echo "Skipped, as there is no /usr/bin/chromium."; fi
+	else echo "Skipped, because there is no /usr/bin/chromium."; fi
 
 screenshots: .venv/.tests ## Take the screenshots of the documentation, in Chromium
 	DB_LIVE=False $(ISOLATED) $(BIN)/python -m pytest -q healthcare/tests/browser/screenshots.py

@@ -1,7 +1,7 @@
-"""Run a command without the project's variables of .env and the shell, except DB_LIVE: isolated.py COMMAND...
+"""Run a command without the project's variables from .env and the shell, except DB_LIVE: isolated.py COMMAND...
 
-With DB_LIVE=True the DB_* variables of the environment or of .env are kept, with defaults for 127.0.0.1. If PostgreSQL
-does not answer, the command is skipped and the reason printed; with REQUIRE_POSTGRESQL that is an error.
+With DB_LIVE=True the DB_* variables of the environment or .env are kept, with defaults for 127.0.0.1. If PostgreSQL
+does not respond, the command is skipped and the reason printed; with REQUIRE_POSTGRESQL that is an error.
 """
 
 import os
@@ -31,7 +31,7 @@ def main(command):
 
 
 def why_not(server):
-    """Return in one line why connecting to the server fails, or an empty string if it succeeds."""
+    """Return why connecting to the server fails, in one line, or "" if it succeeds."""
     parameters = {name: server[f"DB_{name.upper()}"] for name in ("user", "password", "host", "port")}
     try:
         psycopg2.connect(dbname="postgres", **parameters, connect_timeout=3).close()

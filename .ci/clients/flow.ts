@@ -60,7 +60,7 @@ equal(must(await api.GET("/api/doctors/{id}/patients/", { params: { path: { id: 
 
 const read = await api.GET("/api/patients/{id}/", { params: { path } });
 const header = { "If-Match": read.response.headers.get("ETag") ?? "" };
-// What was read can be sent back as it is.
+// A response can be sent back unchanged.
 const changed = must(await api.PUT("/api/patients/{id}/", { params: { path, header }, body: { ...must(read), age: 8 } }));
 equal(changed.age, 8);
 const stale = await api.PATCH("/api/patients/{id}/", { params: { path, header }, body: { age: 9 } });

@@ -1,6 +1,5 @@
-// Import the OpenAPI document at BASE into a Postman collection, as Postman's own "Import" does, and run it by newman
-// against a new database: the requests as the importer made them of the document's examples. All that is added is what a
-// person does by hand: the order of the flow, and the tokens of one answer in the next request.
+// Import the OpenAPI document at BASE into a Postman collection, like Postman's "Import", and run it with newman on a new
+// database. Only what a user would do manually is added: the order of the requests, and tokens from earlier responses.
 import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
@@ -15,7 +14,7 @@ const ORDER = [
   "getPatientHistory", "getDoctorHistory", "deleteMapping", "deletePatient", "deleteDoctor",
   "refreshTokens", "logOut", "changePassword", "requestPasswordReset",
 ];
-// Its uid and token come by e-mail.
+// Requires the uid and token of an e-mail.
 const LEFT_OUT = ["confirmPasswordReset"];
 
 const data = await (await fetch(`${process.env.BASE}/api/schema/?format=json`)).text();

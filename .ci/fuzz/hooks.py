@@ -1,4 +1,4 @@
-"""What no OpenAPI document tells: rules that only regular expressions could state, and why a request is refused."""
+"""Rules that the OpenAPI document states only in words, and the expected reasons for a 400."""
 
 import re
 
@@ -12,7 +12,7 @@ BEYOND_A_SCHEMA = r"may not be blank|into a decimal number|Invalid cursor|requir
 CSV = r"The body (is empty|is an? |is not UTF-8|is not valid CSV|has )"
 EXPLAINED = re.compile(f"{STORED}|{CONFIGURED}|{BEYOND_A_SCHEMA}|{CSV}")
 
-# The document has these rules in words: from such patterns, importers and generators make garbage.
+# The document has these rules in words only, because importers generate useless examples from such patterns.
 CONTROLS = r"\u0000-\u001f\u007f-\u009f\u2028\u2029\ufffe\uffff"
 LINE = rf"^\s*[^\s{CONTROLS}]([^{CONTROLS}]{{0,98}}[^\s{CONTROLS}])?\s*$"
 TEXT = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\ufffe\uffff]*$"
@@ -30,12 +30,12 @@ RULES = {
     "email": {"format": "email"},
 }
 NO_NUL = {"pattern": r"^[^\u0000]*$"}
-# Their length counts without the white space at their ends.
+# Their length limits exclude leading and trailing white space.
 TRIMMED = ("name", "specialization", "gender")
 
 
 def with_rules(field, schema):
-    """Return the schema of a text in a request with the rules that the document states in words."""
+    """Return the schema of a text field of a request with the rules that the document states in words."""
     required = "minLength" in schema
     if field in TRIMMED:
         schema = {key: value for key, value in schema.items() if key not in ("minLength", "maxLength")}
@@ -49,7 +49,7 @@ def with_rules(field, schema):
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """Add the rules to the texts in the bodies of requests and in the query."""
+    """Add the rules to the text fields of request bodies and to query parameters."""
     for name, component in raw_schema["components"]["schemas"].items():
         if name.endswith("Request"):
             for field, schema in component["properties"].items():
@@ -69,9 +69,9 @@ def csv_body(ctx, value):
 
 
 @schemathesis.check
-def only_refused_for_what_the_document_cannot_tell(ctx, response, case):
-    """Find the rules of form that the API has and its document has not."""
+def valid_requests_are_refused_only_for_known_reasons(ctx, response, case):
+    """Find validation rules that are missing in the document."""
     if response.status_code == 400 and case.meta and case.meta.generation.mode.is_positive:
         for name, messages in response.json().items():
             if not EXPLAINED.search(str(messages)):
-                raise AssertionError(f"The document allows what is refused: {name}: {messages}")
+                raise AssertionError(f"The document allows this request: {name}: {messages}")
