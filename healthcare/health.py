@@ -15,7 +15,7 @@ from healthcare.api.errors import json_error
 from healthcare.api.json import encode, json_response
 
 NO_STORE = {"Cache-Control": "no-store"}
-# True on a standby, or if default_transaction_read_only is set.
+# "on" on a standby, or if default_transaction_read_only is set.
 READ_ONLY = (
     Func(Value("transaction_read_only"), function="current_setting", output_field=CharField())
     if settings.DB_LIVE

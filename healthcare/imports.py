@@ -42,15 +42,17 @@ class Columns:
 
     @classmethod
     def read(cls, rows: Iterator[Row], serializer: type[ModelSerializer]) -> Self:
-        """Return the columns that the first of `rows` names; raise FileError if one is missing or there twice."""
+        """Return the columns named by the first of `rows`; raise FileError for missing or duplicate columns."""
         _, header = next(rows, (1, []))
         if not header:
             raise FileError("is empty.")
         columns = cls(header, serializer)
         if columns.missing:
-            raise FileError(f"has no column {', '.join(columns.missing)}. Its first line has to name the columns.")
+            raise FileError(
+                f"has no column {', '.join(columns.missing)}. The first line must contain the column names."
+            )
         if columns.duplicates:
-            raise FileError(f"has more than one column {', '.join(columns.duplicates)}.")
+            raise FileError(f"has a duplicate column: {', '.join(columns.duplicates)}.")
         return columns
 
     def texts(self, name: str, rows: Iterable[Row]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Full-text search shared by the API and the admin."""
+"""Search shared by the API and the admin."""
 
 from collections.abc import Iterable
 from functools import reduce
@@ -20,7 +20,7 @@ def search(queryset: QuerySet, fields: Iterable[str], text: str, by_index: bool 
     """Return the records whose `fields` contain each word of `text`, in any order, with or without accents.
 
     Digits with separators also match phone numbers: `(555) 1234` finds 5551234. With `by_index=False`, PostgreSQL scans
-    the rows of `queryset` instead of using the search index, which is slower if `queryset` has few rows.
+    the rows of `queryset` instead of the search index, which it may choose even if scanning is faster.
     """
     texts = Searchable(*fields)
 

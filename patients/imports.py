@@ -1,4 +1,4 @@
-"""Add patients in bulk, by the rules of the API: what its import and `manage.py import_patients` share."""
+"""Bulk import of patients, shared by the API and `manage.py import_patients`."""
 
 from collections.abc import Iterable
 from io import BytesIO
@@ -18,22 +18,22 @@ from healthcare.tables import FileError, Row, csv_rows
 from patients.models import Patient
 from patients.serializers import PatientSerializer
 
-# Rows of one request.
+# Maximum rows per request.
 ROW_LIMIT = 10_000
 BATCH = 1000
 
 
 def add(patients: list[Patient], user: User) -> None:
-    """Store those of `patients`, of `user`, who are not there yet, each with its first version, and set their ids.
+    """Store those `patients` of `user` that do not exist, each with its first version, and set their ids.
 
-    Needs a transaction.
+    Requires a transaction.
     """
-    # Imports of one user take turns: two that add the same patients in another order would deadlock.
+    # Lock the user, because concurrent imports of the same patients in different orders would deadlock.
     list(User.objects.select_for_update(no_key=True).filter(pk=user.pk).values("pk"))
     last = Patient.objects.aggregate(last=Max("pk"))["last"] or 0
-    # The serializer has refused what breaks any other constraint: a conflict is a patient who is there already.
+    # The serializer checks all other constraints, so a conflict is an existing patient.
     Patient.objects.bulk_create(patients, ignore_conflicts=True)
-    # A concurrent writer adds a patient and its version in one transaction, so those without one were added here.
+    # Concurrent requests store a patient and its version in one transaction, so patients without one were added here.
     versions = Patient.history.filter(id__gt=last).values("id")
     added = Patient.objects.filter(user=user, pk__gt=last).exclude(pk__in=versions)
     names = list(PatientSerializer().fields.keys() - {*PatientSerializer.Meta.read_only_fields})
@@ -45,9 +45,9 @@ def add(patients: list[Patient], user: User) -> None:
 
 
 class PatientImport:
-    """A CSV of patients: `new` ones by their line, and the lines that are `refused`, as the API returns them.
+    """The rows of a CSV: `new` patients by line, and `refused` lines as the API returns them.
 
-    Raises FileError for what is no such CSV and, if `strict`, ValidationError for columns that a patient does not have.
+    Raises FileError for an invalid file and, if `strict`, ValidationError for unknown columns.
     """
 
     def __init__(self, content: bytes, user: User, strict: bool = False) -> None:
@@ -61,14 +61,14 @@ class PatientImport:
         while batch := list(islice(rows, BATCH)):
             if len(self.new) + len(self.refused) + len(batch) > ROW_LIMIT:
                 raise FileError(f"has more than {ROW_LIMIT:,} rows: send them in several requests.")
-            # Validation keeps a core busy.
+            # Validation is CPU-bound.
             with turn():
                 self.validate(batch)
 
     def check_columns(self) -> None:
         known = list(self.columns.serializer.fields)
         labels = set(map(label, known))
-        message = f"Unknown column. Known here: {', '.join(known)}."
+        message = f"Unknown column. Allowed: {', '.join(known)}."
         unknown = {name[:100]: [message] for name in self.columns.unknown if label(name) not in labels}
         if unknown:
             raise ValidationError(unknown)
@@ -84,7 +84,7 @@ class PatientImport:
         self.refused.append({"line": line, "errors": errors})
 
     def store(self) -> list[int]:
-        """Store the new patients in one transaction, refuse those who are there already, and return the ids."""
+        """Store the new patients in one transaction, refuse those that already exist, and return the new ids."""
         patients = iter(self.new.values())
         with transaction.atomic():
             while batch := list(islice(patients, BATCH)):

@@ -61,12 +61,12 @@ class PatientViewSet(HistoryMixin, RecordViewSet):
     )
     @action(detail=False, methods=["post"], url_path="import", url_name="import", parser_classes=[CSVParser])
     def import_csv(self, request: ApiRequest, *args: Any, **kwargs: Any) -> Response:
-        """Lines that break a rule, or whose patient is there already, are refused; all others are stored.
+        """Invalid lines and lines of existing patients are refused; all others are stored.
 
-        The first line names the columns, in any order: `name`, `age`, `gender` and, optionally, `phone`, `address` and
-        `email`. At most 10,000 rows; UTF-8, or UTF-16 with a byte order mark; separated by commas, semicolons or tabs.
+        The first line has the column names, in any order: `name`, `age`, `gender` and, optionally, `phone`, `address`
+        and `email`. At most 10,000 rows; UTF-8, or UTF-16 with a byte order mark; commas, semicolons or tabs.
         """
-        # DRF parses no empty body.
+        # DRF does not parse an empty body.
         body: Any = request.data or b""
         patients = PatientImport(body, request.user, prefers_strict(request))
         ids = patients.store()

@@ -1,7 +1,7 @@
-"""An index for `search=` in a directory of 100,000 doctors: https://www.postgresql.org/docs/current/pgtrgm.html.
+"""Create an index for `search=`: https://www.postgresql.org/docs/current/pgtrgm.html.
 
-Needs PostgreSQL's own extension pg_trgm, which a role with CREATE on the database may install (PostgreSQL 13 and later).
-Where it is not to be had, and on SQLite, search reads the whole directory, as before.
+It requires the extension pg_trgm, which a role with CREATE on the database may install (PostgreSQL 13 and later).
+Without it, and on SQLite, a search scans the table.
 """
 
 import sys

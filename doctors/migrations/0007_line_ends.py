@@ -1,4 +1,4 @@
-"""Store every line end of an address as a line feed, as AddressField does from now on."""
+"""Convert line ends in addresses to line feeds, as AddressField does from now on."""
 
 from django.db import migrations
 from django.db.models import Value

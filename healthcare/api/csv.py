@@ -14,7 +14,7 @@ from healthcare.tables import escaped
 
 
 class CSVParser(parsers.BaseParser):
-    """Return the bytes of a body: `healthcare.tables` reads them, as it reads every file."""
+    """Return the bytes of a body, for `healthcare.tables` to read."""
 
     media_type = "text/csv"
 

@@ -45,7 +45,7 @@ def client_has_left(request: HttpRequest | Request) -> bool:
 
 
 def read_body(stream: IO[bytes]) -> bytes:
-    """Return the body of a request; raise PayloadTooLarge (413) if it is larger than a body may be."""
+    """Return the body of a request; raise PayloadTooLarge (413) if it exceeds DATA_UPLOAD_MAX_MEMORY_SIZE."""
     limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     body = stream.read(limit + 1)
     if len(body) > limit:

@@ -86,7 +86,7 @@ ERRORS: dict[int, tuple[str, str, dict[str, Any]]] = {
     413: ("PayloadTooLarge", "The body is too large.", {"large": {"detail": str(PayloadTooLarge().detail)}}),
     415: (
         "UnsupportedMediaType",
-        "The body is of a type that the operation does not take.",
+        "The operation does not accept this media type.",
         {"text": {"detail": f'Unsupported media type "text/plain" in request. {errors.SEND_JSON}'}},
     ),
     429: (
@@ -284,7 +284,7 @@ class Schema(AutoSchema):
         return {name: value for name, value in meta.items() if name != "title"}
 
     def _get_request_body(self, direction: str = "request") -> dict[str, Any] | None:
-        """Require a CSV: drf-spectacular knows only of serializers which of them are."""
+        """Mark CSV bodies as required; drf-spectacular derives this only from serializers."""
         body: dict[str, Any] | None = super()._get_request_body(direction)
         return body | {"required": True} if body and CSVParser.media_type in body["content"] else body
 

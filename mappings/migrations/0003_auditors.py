@@ -1,4 +1,4 @@
-"""The group of those who look at everything and change nothing. It stands here, as this app knows all the others."""
+"""Create the read-only group Auditors, in this app because it depends on all others."""
 
 from django.db import migrations
 
@@ -11,7 +11,7 @@ VIEWED = {
 
 
 def create(apps, schema_editor):
-    """Make the group and its permissions, which on a fresh database Django makes only after the last migration."""
+    """Create the group and its permissions, which Django creates only after the last migration."""
     database = schema_editor.connection.alias
     content_types = apps.get_model("contenttypes", "ContentType").objects.using(database)
     permissions = apps.get_model("auth", "Permission").objects.using(database)

@@ -1,6 +1,6 @@
-"""Groups that are ready to use, and may be edited: Reception and Administrators; Auditors may see the activity.
+"""Create the groups Reception and Administrators, and let Auditors view the activity.
 
-They are made here because this app depends on all others.
+They are created here because this app depends on all others.
 """
 
 from django.db import migrations
@@ -19,14 +19,14 @@ GRANTED = {
 
 
 def create(apps, schema_editor):
-    """Make the groups and their permissions, which on a fresh database Django makes only after the last migration."""
+    """Create the groups and their permissions, which Django creates only after the last migration."""
     database = schema_editor.connection.alias
     content_types = apps.get_model("contenttypes", "ContentType").objects.using(database)
     permissions = apps.get_model("auth", "Permission").objects.using(database)
     groups = apps.get_model("auth", "Group").objects.using(database)
     for name, granted in GRANTED.items():
         group, created = groups.get_or_create(name=name)
-        # A group of that name that an operator made stays as it is.
+        # An existing group of that name is not changed.
         if created or name == "Auditors":
             for verb, app, model in granted:
                 options = apps.get_model(app, model)._meta

@@ -1,4 +1,4 @@
-"""Index what a search looks through: words in any order, without accents, phones with separators."""
+"""Create the index for searches by words in any order, without accents, and phones with separators."""
 
 from django.db import migrations
 

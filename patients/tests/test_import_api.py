@@ -139,7 +139,7 @@ def test_unknown_columns_are_named_or_refused_if_the_client_prefers_that(owner):
     lenient = post(owner, *lines)
 
     assert (strict.status_code, list(strict.json())) == (400, ["adress"])
-    assert strict.json()["adress"][0].startswith("Unknown column. Known here: id, name, age,")
+    assert strict.json()["adress"][0].startswith("Unknown column. Allowed: id, name, age,")
     assert lenient.json() == result(1, ignored_columns=["id", "adress"])
 
 
@@ -148,9 +148,9 @@ def test_unknown_columns_are_named_or_refused_if_the_client_prefers_that(owner):
     [
         (b"", "The body is empty."),
         (b"\n\n", "The body is empty."),
-        (b'{"name": "Ann"}', "The body has no column name, age, gender. Its first line has to name the columns."),
-        (b"name,age\nx,3", "The body has no column gender. Its first line has to name the columns."),
-        (f"{HEADER},Age\n{ALICE},3".encode(), "The body has more than one column age."),
+        (b'{"name": "Ann"}', "The body has no column name, age, gender. The first line must contain the column names."),
+        (b"name,age\nx,3", "The body has no column gender. The first line must contain the column names."),
+        (f"{HEADER},Age\n{ALICE},3".encode(), "The body has a duplicate column: age."),
         (b"name" + b",x" * 40_000, "The body has more than 50 columns."),
         (f"{HEADER}\n{ALICE}\nÉmile,{BOB}".encode("cp1252"), NOT_UTF8),
         (f"{HEADER}\n{ALICE}".encode("utf-16-le"), NOT_UTF8),
