@@ -21,7 +21,7 @@ from patients.serializers import PatientSerializer
 
 # Number of possible duplicates that a form or page lists.
 SHOWN = 5
-# Possible duplicates that are looked up once.
+# Up to this many ids are loaded and passed to both queries.
 MOST = 5000
 
 
@@ -61,7 +61,7 @@ def details(patient: Patient) -> str:
 
 
 class DuplicateFilter(YesNoFilter):
-    """Patients who are like another one (`PatientQuerySet.ids_with_duplicates`)."""
+    """Filter by patients with possible duplicates (`PatientQuerySet.ids_with_duplicates`)."""
 
     def form_fields(self) -> dict[str, forms.Field]:
         choices = [("", "All"), ("1", "Possible duplicates only")]

@@ -42,7 +42,7 @@ class PatientQuerySet(models.QuerySet):
 
     def ids_with_duplicates(self) -> models.QuerySet[Any, Any]:
         """Return the ids of the patients that have possible duplicates (`duplicates_of`) among these."""
-        # Each index has those that are alike beside each other, so no patient is looked up.
+        # Duplicates are adjacent in the indexes, so an index scan is enough.
         unordered = self.order_by()
         phones = unordered.exclude(phone="").values("phone").annotate(alike=models.Count("*")).filter(alike__gt=1)
         same_phone = unordered.filter(phone__in=phones.values("phone"))

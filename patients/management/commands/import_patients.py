@@ -21,11 +21,11 @@ from patients.models import Patient
 from patients.serializers import PatientSerializer
 
 T = TypeVar("T")
-# Called with a line, its field and the reason.
+# Called with line, field and reason.
 Report = Callable[[int, str, str], object]
 # Line and {field: value}.
 ValidRow = tuple[int, dict[str, Any]]
-# What Report is called with.
+# The arguments of Report.
 Fault = tuple[int, str, str]
 
 
@@ -79,7 +79,7 @@ class Command(BaseCommand):
                     counts["added"] += added
                     counts["already there"] += len(valid) - added
                     counts["refused"] += size - len(valid)
-                    # DEBUG keeps the text of every query.
+                    # With DEBUG on, Django keeps every query in memory.
                     reset_queries()
                     progress.update(size)
         except OSError as error:
@@ -145,7 +145,7 @@ class PatientFile:
         return islice(self.lines(), 1, None)
 
     def batches(self) -> Iterator[tuple[int, list[ValidRow], list[Fault]]]:
-        """Yield BATCH rows at a time: their number, each valid row as the API would store it, and what is wrong."""
+        """Yield BATCH rows at a time: their number, the valid rows as the API would store them, and the errors."""
         rows = self.rows()
         while batch := list(islice(rows, BATCH)):
             valid: list[ValidRow] = []
@@ -160,7 +160,7 @@ class PatientFile:
 
 
 def ahead(items: Iterator[T]) -> Generator[T]:
-    """Yield the items, making the next one in a thread while the caller waits for the database."""
+    """Yield the items, computing the next one in a thread while the caller waits for the database."""
     with ThreadPoolExecutor(1) as pool:
         following = pool.submit(next, items, None)
         while (item := following.result()) is not None:
