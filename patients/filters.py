@@ -7,8 +7,8 @@ from patients.models import Patient
 class PatientFilter(filters.FilterSet):
     gender = GenderFilter()
     age = IntegerFilter()
-    age_min = IntegerFilter(field_name="age", lookup_expr="gte", label="At least so many years.")
-    age_max = IntegerFilter(field_name="age", lookup_expr="lte", label="At most so many years.")
+    age_min = IntegerFilter(field_name="age", lookup_expr="gte", label="Minimum age in years.")
+    age_max = IntegerFilter(field_name="age", lookup_expr="lte", label="Maximum age in years.")
     updated_since = UpdatedSinceFilter(model=Patient)
 
     class Meta:

@@ -5,8 +5,8 @@ import re
 import schemathesis
 
 STORED = r"already exists|exists already|already assigned|There is no |You have no |This is not your current"
-CONFIGURED = r"This link is wrong|password is too|entirely numeric|too common|Send your current password"
-# Text of nothing but invisible characters; a cursor is opaque, and one parameter cannot require another. Leap
+CONFIGURED = r"This link is invalid|password is too|entirely numeric|too common|Send your current password"
+# JSON Schema cannot describe text of invisible characters only, cursors, or parameters that require each other. Leap
 # seconds, and the first and last hours that Python can represent, are timestamps in a schema.
 BEYOND_A_SCHEMA = r"may not be blank|into a decimal number|Invalid cursor|required with a cursor|Must be a timestamp"
 CSV = r"The body (is empty|is an? |is not UTF-8|is not valid CSV|has )"
