@@ -94,7 +94,7 @@ def run(rounds, seconds):
 
 
 def row(case, goal, measured, reached):
-    say(f"{case:<50}{measured:>30}{'' if reached else '   NOT REACHED'}")
+    say(f"{case:<58}{measured:>32}{'' if reached else '   NOT REACHED'}")
     return case, goal, measured, reached
 
 
