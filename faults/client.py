@@ -6,12 +6,14 @@ import threading
 import time
 from collections import Counter
 from email.message import Message
+from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from itertools import count
 from typing import NamedTuple
 
 PASSWORD = "a horse and a staple"
 SECONDS = 60
+TRIES = 5
 _accounts = count(1)
 
 
@@ -112,10 +114,20 @@ def user(port, tls=False):
     """Register and log in a new user; return a client with its `id`, `account` and token `pair`."""
     api = Api(port, tls=tls)
     api.account = account()
-    api.id = must(api.post("/api/auth/register/", api.account), 201)["id"]
-    api.pair = must(api.post("/api/auth/login/", api.account), 200)
+    api.id = must(retried(partial(api.post, "/api/auth/register/", api.account)), 201)["id"]
+    api.pair = must(retried(partial(api.post, "/api/auth/login/", api.account)), 200)
     api.token = api.pair["access"]
     return api
+
+
+def retried(call):
+    """Make a call again after Retry-After, up to TRIES times, while the server is busy; return the last response."""
+    for _ in range(TRIES - 1):
+        answer = call()
+        if not answer.documented_503:
+            return answer
+        time.sleep(int(answer.headers["Retry-After"]))
+    return call()
 
 
 def concurrently(*calls):
