@@ -69,7 +69,7 @@ def test_a_query_to_an_unresponsive_server_times_out(settings):
     settings.DB_TIMEOUT = 1
     started = time.monotonic()
 
-    with pytest.raises(OperationalError, match="did not answer within 1 s"), connection.cursor() as cursor:
+    with pytest.raises(OperationalError, match="did not respond within 1 s"), connection.cursor() as cursor:
         cursor.execute(SILENCE)
 
     assert 1 <= time.monotonic() - started < 3
