@@ -60,6 +60,8 @@ def before_load_schema(context, raw_schema):
             for parameter in operation.get("parameters", []):
                 if parameter["in"] == "query" and parameter["schema"]["type"] == "string":
                     parameter["schema"] |= NO_NUL
+                if parameter["name"] == "format":
+                    operation["responses"]["200"]["content"]["text/csv"] = {"schema": {"type": "string"}}
 
 
 @schemathesis.serializer("text/csv")

@@ -23,7 +23,7 @@ from rest_framework.fields import CharField, Field
 from rest_framework.request import Request
 
 from healthcare.api import errors
-from healthcare.api.csv import CSVEncoder, CSVParser, CSVRenderer
+from healthcare.api.csv import CSVParser, CSVRenderer
 from healthcare.api.exceptions import Conflict, DatabaseUnavailable, PayloadTooLarge, PreconditionFailed
 from healthcare.api.negotiation import FORMAT
 from healthcare.api.pagination import parameter
@@ -33,16 +33,16 @@ from healthcare.api.serializers import DetailSerializer
 # {action: (operation id, summary, description)}
 OPERATIONS = {
     "list": ("list{Many}", "List the {many}", "All in one array or, with `limit`, one page; `Link` has the next."),
-    "create": ("create{One}", "Add a {one}", "A duplicate {one} is refused, so a request can safely be repeated."),
-    "retrieve": ("get{One}", "Read a {one}", "`ETag` names the version; `If-None-Match` avoids reading it again."),
-    "update": ("replace{One}", "Replace a {one}", "With `If-Match`, only if it has not changed since."),
+    "create": ("create{One}", "Add {a_one}", "A duplicate {one} is refused, so a request can safely be repeated."),
+    "retrieve": ("get{One}", "Read {a_one}", "`ETag` names the version; `If-None-Match` avoids reading it again."),
+    "update": ("replace{One}", "Replace {a_one}", "With `If-Match`, only if it has not changed since."),
     "partial_update": (
         "update{One}",
-        "Change a {one}",
+        "Change {a_one}",
         "Send only what changes. With `If-Match`, only if it has not changed since.",
     ),
-    "destroy": ("delete{One}", "Delete a {one}", "Its history remains."),
-    "history": ("get{One}History", "Read the history of a {one}", ""),
+    "destroy": ("delete{One}", "Delete {a_one}", "Its history remains."),
+    "history": ("get{One}History", "Read the history of {a_one}", ""),
 }
 # In the order they are listed in the document.
 METHODS = ("post", "get", "put", "patch", "delete")
@@ -138,12 +138,6 @@ def finish(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
     return result
 
 
-def csv_content(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the CSV media type of a list, with the examples of its JSON `content`."""
-    examples = {name: {"value": CSVEncoder()(item["value"]).decode()} for name, item in content["examples"].items()}
-    return {"schema": {"type": "string"}, "examples": examples}
-
-
 def error_response(status: int, description: str, examples: dict[str, Any]) -> dict[str, Any]:
     content = {
         "schema": INVALID if status == 400 else DETAIL,
@@ -193,6 +187,10 @@ class TextField(OpenApiSerializerFieldExtension):
         return schema
 
 
+def with_article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
 class Schema(AutoSchema):
     """Add to each operation its id, summary, tag, headers and every error it can respond with."""
 
@@ -207,7 +205,7 @@ class Schema(AutoSchema):
 
     def get_summary(self) -> str:
         if self.action in OPERATIONS:
-            return OPERATIONS[self.action][1].format(one=self.names[0], many=self.names[1])
+            return OPERATIONS[self.action][1].format(a_one=with_article(self.names[0]), many=self.names[1])
         return (self.view.__doc__ or "").strip().split("\n")[0].rstrip(".")
 
     def get_description(self) -> str:
@@ -265,7 +263,9 @@ class Schema(AutoSchema):
         formats = self.map_renderers("format")
         schema = {"type": "string", "enum": formats}
         # Importers send the example.
-        more = parameter(FORMAT, schema, "Instead of an `Accept` header.", example=formats[0])
+        more = parameter(
+            FORMAT, schema, "`csv` answers with `text/csv`, as does the header `Accept: text/csv`.", example=formats[0]
+        )
         return [more] if len(formats) > 1 else []
 
     def get_filter_backends(self) -> list[Any]:
@@ -304,9 +304,8 @@ class Schema(AutoSchema):
         bodies: dict[str, Any] = super()._get_response_bodies(direction)
         for status in bodies.keys() & SUCCESS.keys():
             bodies[status]["description"] = SUCCESS[status]
-            content = bodies[status]["content"]
-            if CSVRenderer.media_type in content:
-                content[CSVRenderer.media_type] = csv_content(content["application/json"])
+            # The parameter `format` documents it: with two types of response, generated clients return a union.
+            bodies[status]["content"].pop(CSVRenderer.media_type, None)
         for name, statuses in self._success_headers():
             for status in statuses & bodies.keys():
                 bodies[status].setdefault("headers", {})[name] = {"schema": {"type": "string"}}
