@@ -212,7 +212,7 @@ def test_a_doctor_of_another_users_patient_cannot_be_deleted(request, stranger, 
 
     assert (response.status_code, response.json()) == (
         409,
-        {"detail": "This record cannot be deleted while mappings of other users refer to it."},
+        {"detail": "This record cannot be deleted while other records, such as mappings of other users, refer to it."},
     )
     assert list(Mapping.objects.all()) == [mapping, others]
     assert Doctor.objects.get() == mapping.doctor

@@ -40,7 +40,7 @@ class HistoryAdmin(LoggedAdmin):
 
     @admin.display(description="record")
     def record(self, version: Any) -> str:
-        return version.name
+        return getattr(version, "name", "") or f"{version.instance_type._meta.verbose_name} {version.id}"
 
     @admin.display(description="#", ordering="id")
     def record_id(self, version: Any) -> int:

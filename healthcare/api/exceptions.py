@@ -13,7 +13,7 @@ class Conflict(exceptions.APIException):
     """Other records depend on the record (RFC 9110, section 15.5.10)."""
 
     status_code = status.HTTP_409_CONFLICT
-    default_detail = "This record cannot be deleted while mappings of other users refer to it."
+    default_detail = "This record cannot be deleted while other records, such as mappings of other users, refer to it."
     default_code = "conflict"
 
 

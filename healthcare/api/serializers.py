@@ -80,7 +80,7 @@ class IntegerField(serializers.IntegerField):
         return self.fail("invalid")
 
 
-class AgeField(IntegerField):
+class SmallIntegerField(IntegerField):
     """A whole number; also accepts `30.0`, which is the same number in JSON."""
 
     def to_internal_value(self, data: Any) -> int:
@@ -117,7 +117,7 @@ class ModelSerializer(Serializer, serializers.ModelSerializer):
         models.CharField: CharField,
         models.TextField: CharField,
         models.EmailField: EmailField,
-        models.PositiveSmallIntegerField: AgeField,
+        models.PositiveSmallIntegerField: SmallIntegerField,
         fields.AddressField: AddressField,
         fields.PhoneField: PhoneField,
         fields.GenderField: GenderField,

@@ -4,6 +4,8 @@ from typing import Any
 
 from django import template
 
+from healthcare.admin.filters import FormFilter
+
 register = template.Library()
 
 
@@ -16,9 +18,10 @@ def other_parameters(changelist: Any) -> list[tuple[str, str]]:
 
 @register.simple_tag
 def chosen_filters(changelist: Any) -> list[tuple[str, str, str]]:
-    """Return (label, value, query string without it) of each active filter."""
+    """Return (label, value, query string without it) of each active filter of ours; Django's show their own choice."""
     return [
         (label, value, changelist.get_query_string(remove=[name]))
         for spec in changelist.filter_specs
+        if isinstance(spec, FormFilter)
         for name, label, value in spec.chosen()
     ]
