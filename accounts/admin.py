@@ -2,13 +2,14 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
-from django.core.exceptions import ValidationError
+from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, PasswordChangeForm, UserChangeForm
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from accounts.models import User
+from accounts.throttling import check_current_password
 from healthcare.admin.filters import DateFilter, YesNoFilter
 from healthcare.admin.history import HistoryAdmin
 from healthcare.admin.records import LoggedAdmin, RecordForm
@@ -56,13 +57,39 @@ def rights_change(form: Any, name: str) -> str:
     return f"{label}: {', '.join([*changes, *(f'- {right}' for right in before if right not in after)])}"
 
 
+class OwnPasswordForm(PasswordChangeForm):
+    """Limit the guesses at the old password, and keep a password that has changed since the old one was checked."""
+
+    required_css_class = "required"
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+
+    def clean_old_password(self) -> str:
+        password = self.cleaned_data["old_password"]
+        if not check_current_password(self.request, password):
+            raise ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
+        return password
+
+    def save(self, commit: bool = True) -> User:
+        if not self.user.change_password(self.cleaned_data["new_password1"]):
+            raise PermissionDenied
+        return self.user
+
+
+admin.site.own_password_form = OwnPasswordForm
+
+
 class SetPasswordForm(AdminPasswordChangeForm):
     """Store only the password; Django's form would overwrite concurrent changes of other fields."""
 
     def save(self, commit: bool = True) -> User:
+        """Store the password unless the user has become a superuser since the permission was checked."""
         user = super().save(commit=False)
-        if commit:
-            user.save(update_fields=["password"])
+        same_rank = User.objects.filter(pk=user.pk, is_superuser=user.is_superuser)
+        if commit and not same_rank.update(password=user.password):
+            raise PermissionDenied
         return user
 
 

@@ -23,7 +23,7 @@ class GuardedBackend(ModelBackend):
             return None
         if request is None:
             return self.checked(username, password)
-        with attempt(request, username) as current:
+        with attempt(request, f"e-mail {username}") as current:
             user = self.checked(username, password)
             current.succeeded = user is not None
         return user

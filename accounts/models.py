@@ -100,10 +100,13 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.check_password(raw_password)
 
     def change_password(self, raw_password: str) -> bool:
-        """Store a new password in one statement; return False if the password has changed since it was read."""
-        checked = self.password
+        """Store a new password in one statement; return False if the account has changed since it was read.
+
+        The e-mail counts, because a link to reset the password must not work after it was changed.
+        """
+        unchanged = User.objects.filter(pk=self.pk, email=self.email, password=self.password, is_active=True)
         self.set_password(raw_password)
-        return bool(User.objects.filter(pk=self.pk, password=checked, is_active=True).update(password=self.password))
+        return bool(unchanged.update(password=self.password))
 
     def get_short_name(self) -> str:
         return self.name

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework_simplejwt.exceptions import TokenError
 
 from accounts.models import User
-from accounts.throttling import attempt
+from accounts.throttling import check_current_password
 from accounts.tokens import RefreshToken
 from healthcare.api.serializers import CharField, EmailField, ModelSerializer, Serializer
 from healthcare.fields import ID
@@ -44,11 +44,9 @@ def check_password_rules(field: str, password: str, user: User) -> None:
         raise serializers.ValidationError({field: error.messages}) from None
 
 
-def check_current_password(field: str, password: str, request: Request) -> None:
+def require_current_password(field: str, password: str, request: Request) -> None:
     """Raise ValidationError on `field` unless `password` is the user's current one; failures are counted."""
-    with attempt(request, f"user {request.user.pk}") as current:
-        current.succeeded = request.user.check_password(password)
-    if not current.succeeded:
+    if not check_current_password(request, password):
         raise serializers.ValidationError({field: ["This is not your current password."]})
 
 
@@ -85,13 +83,22 @@ class MeSerializer(UserSerializer):
         fields = [*UserSerializer.Meta.fields, "password"]
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        request = self.context["request"]
         password = attrs.pop("password", None)
-        user = self.context["request"].user
-        if attrs.get("email", user.email) != user.email:
-            if password is None:
-                raise serializers.ValidationError({"password": ["Send your current password to change the e-mail."]})
-            check_current_password("password", password, self.context["request"])
+        self.confirmed = password is not None and attrs.get("email", request.user.email) != request.user.email
+        if self.confirmed:
+            require_current_password("password", password, request)
+        self.require_confirmation(request.user, attrs)
         return attrs
+
+    def require_confirmation(self, user: User, attrs: dict[str, Any]) -> None:
+        if attrs.get("email", user.email) != user.email and not self.confirmed:
+            raise serializers.ValidationError({"password": ["Send your current password to change the e-mail."]})
+
+    def update(self, instance: User, validated_data: dict[str, Any]) -> User:
+        # The e-mail may have changed since it was validated.
+        self.require_confirmation(instance, validated_data)
+        return super().update(instance, validated_data)
 
 
 @extend_schema_serializer(
@@ -178,7 +185,7 @@ class PasswordSerializer(Serializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         request = self.context["request"]
-        check_current_password("old_password", attrs["old_password"], request)
+        require_current_password("old_password", attrs["old_password"], request)
         check_password_rules("new_password", attrs["new_password"], request.user)
         return attrs
 

@@ -113,6 +113,8 @@ class Attempt:
 def attempt(request: HttpRequest | Request, account: str) -> Iterator[Attempt]:
     """Hold a turn in the hash queue for one check of `account`'s password, and count the check if it fails.
 
+    `account` is `e-mail` or `user` and the e-mail or id, so that log-ins do not block an authenticated user.
+
     Pending checks count as failures until they finish; otherwise concurrent guesses would exceed the limit. Raises
     ServerBusy (503), or Throttled (429) after too many failures.
     """
@@ -145,6 +147,13 @@ def attempt(request: HttpRequest | Request, account: str) -> Iterator[Attempt]:
             shared_counter.forget([*failed, *pending])
         else:
             _add(failed, 1, pending, -1)
+
+
+def check_current_password(request: HttpRequest | Request, password: str) -> bool:
+    """Return whether `password` is that of the authenticated user; failures are counted, as by `attempt`."""
+    with attempt(request, f"user {request.user.pk}") as current:
+        current.succeeded = request.user.check_password(password)
+    return current.succeeded
 
 
 def _add(failed: list[str], failures: int, pending: list[str], checks: int) -> list[Count]:

@@ -50,7 +50,7 @@ TOKEN_REFUSED = OpenApiResponse(
         OpenApiExample("used", {"detail": ALREADY_USED}),
     ],
 )
-ACCOUNT_CHANGED = "The password was changed or the account deactivated during this request. Log in again."
+ACCOUNT_CHANGED = "The account was changed or deactivated during this request. Log in again."
 
 
 class AccountView(StrictQueryMixin, generics.GenericAPIView):

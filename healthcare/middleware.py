@@ -111,7 +111,7 @@ class CommonMiddleware(common.CommonMiddleware):
 
 
 class ThrottledMiddleware:
-    """Return an error page for log-ins to the admin that are throttled (429) or find the server busy (503).
+    """Return an error page for password checks in the admin that are throttled (429) or find the server busy (503).
 
     In the API, the exception handler does this.
     """

@@ -4,12 +4,16 @@ import threading
 
 import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
+from django.contrib.auth.models import Permission
+from django.contrib.auth.tokens import default_token_generator
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils.http import urlsafe_base64_encode
 
 from accounts.models import User
 from accounts.tests.sessions import CHANGE_PASSWORD, ME, assert_refused, login
+from accounts.views import MeView
 from conftest import PASSWORD, ApiClient
 
 NEW_EMAIL = {"email": "new@example.com", "password": PASSWORD}
@@ -102,6 +106,78 @@ def test_staff_do_not_overwrite_their_password_that_was_changed_meanwhile(staff,
 
     assert response.status_code == 403
     assert User.objects.get().check_password("the owner's new one")
+
+
+@pytest.fixture
+def before_storing(monkeypatch):
+    """Return a function that makes `change` run before a new password is hashed and stored."""
+
+    def arrange(change):
+        encode = MD5PasswordHasher.encode
+
+        def change_and_encode(*args):
+            change()
+            return encode(*args)
+
+        monkeypatch.setattr(MD5PasswordHasher, "encode", change_and_encode)
+
+    return arrange
+
+
+@pytest.mark.parametrize("password", [None, "a wrong one", PASSWORD])
+def test_an_email_that_was_changed_meanwhile_is_not_reverted_without_the_password(owner, monkeypatch, password):
+    update = MeView.perform_update
+
+    def change_and_update(*args):
+        User.objects.filter(pk=owner.user.pk).update(email="new@example.com")
+        update(*args)
+
+    monkeypatch.setattr(MeView, "perform_update", change_and_update)
+    body = {"name": "Thief", "email": owner.user.email} | ({"password": password} if password else {})
+
+    response = owner.patch(ME, body)
+
+    assert response.status_code == 400
+    assert response.json() == {"password": ["Send your current password to change the e-mail."]}
+    stored = User.objects.get()
+    assert (stored.email, stored.name) == ("new@example.com", "Olive Owner")
+
+
+def test_of_concurrent_changes_of_the_email_none_is_made_without_the_password(race, owner):
+    old = owner.user.email
+    change = {"email": "new@example.com", "password": PASSWORD}
+
+    responses = race(lambda: owner.patch(ME, change), *[lambda: owner.patch(ME, {"email": old})] * 3)
+
+    assert responses[0].status_code == 200
+    assert {response.status_code for response in responses[1:]} <= {200, 400}
+    assert User.objects.get().email == "new@example.com"
+
+
+def test_a_link_to_an_email_that_was_changed_meanwhile_does_not_reset_the_password(owner, before_storing):
+    uid, token = urlsafe_base64_encode(str(owner.user.pk).encode()), default_token_generator.make_token(owner.user)
+    before_storing(lambda: User.objects.update(email="new@example.com"))
+
+    response = ApiClient().post(
+        reverse("auth:password-reset-confirm"), {"uid": uid, "token": token, "new_password": "the thief's new one"}
+    )
+
+    assert (response.status_code, list(response.json())) == (400, ["token"])
+    assert User.objects.get().password == owner.user.password
+
+
+def test_staff_do_not_set_the_password_of_a_user_who_became_a_superuser_meanwhile(owner, make_user, before_storing):
+    browser = Client()
+    clerk = make_user("Carl Clerk", is_staff=True)
+    clerk.user_permissions.set(Permission.objects.filter(content_type__app_label="accounts"))
+    browser.force_login(clerk)
+    form = {"usable_password": "true", "password1": "a-long-pass-77", "password2": "a-long-pass-77"}
+    before_storing(lambda: User.objects.filter(pk=owner.user.pk).update(is_superuser=True))
+
+    response = browser.post(reverse("admin:auth_user_password_change", args=[owner.user.pk]), form)
+
+    assert response.status_code == 403
+    assert User.objects.get(pk=owner.user.pk).password == owner.user.password
 
 
 def test_staff_change_their_own_password(staff, staff_browser):

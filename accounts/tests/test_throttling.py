@@ -10,6 +10,7 @@ from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client, RequestFactory
+from django.urls import reverse
 
 from accounts import throttling
 from accounts.models import AttemptWindow, User
@@ -121,6 +122,34 @@ def test_guesses_at_the_current_password_are_limited(owner):
         }
 
     assert owner.post("/api/auth/password/", {**body, "old_password": PASSWORD}).status_code == 429
+
+
+def test_guesses_at_the_current_password_in_the_admin_are_limited(staff, staff_browser):
+    form = {"old_password": "wrong-guess", "new_password1": "another-pass-77", "new_password2": "another-pass-77"}
+    path = reverse("admin:password_change")
+    for _ in range(3):
+        page = staff_browser.post(path, form)
+        assert (page.status_code, list(page.context["form"].errors)) == (200, ["old_password"])
+
+    refused = staff_browser.post(path, {**form, "old_password": PASSWORD})
+
+    assert (refused.status_code, refused.headers["Content-Type"]) == (429, "text/html; charset=utf-8")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert "Too many attempts" in refused.content.decode()
+    body = {"old_password": PASSWORD, "new_password": "another-pass-77"}
+    assert staff.post("/api/auth/password/", body).status_code == 429
+    staff.user.refresh_from_db()
+    assert staff.user.check_password(PASSWORD)
+
+
+@pytest.mark.parametrize("email", ["user {pk}", " user {pk}", "USER {pk}", "e-mail user {pk}"])
+def test_failed_log_ins_do_not_block_the_password_change_of_an_account(owner, email):
+    for _ in range(4):
+        guess(SimpleNamespace(email=email.format(pk=owner.user.pk)), address="127.0.0.1")
+
+    body = {"old_password": PASSWORD, "new_password": "another-pass-77"}
+
+    assert owner.post("/api/auth/password/", body).status_code == 200
 
 
 def test_requests_without_a_valid_address_count_as_those_of_the_proxy(owner, settings):

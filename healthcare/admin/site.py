@@ -1,13 +1,12 @@
 """The admin site: https://docs.djangoproject.com/en/5.2/ref/contrib/admin/#customizing-the-adminsite-class."""
 
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
-from django.contrib.admin.forms import AdminAuthenticationForm, AdminPasswordChangeForm
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
-from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -37,14 +36,6 @@ class LogInForm(AdminAuthenticationForm):
     }
 
 
-class OwnPasswordForm(AdminPasswordChangeForm):
-    def save(self, commit: bool = True) -> Any:
-        """Store the new password unless the password has changed since the old one was checked."""
-        if not self.user.change_password(self.cleaned_data["new_password1"]):
-            raise PermissionDenied
-        return self.user
-
-
 class LoggedAutocomplete(AutocompleteJsonView):
     """Autocomplete choices of a foreign key; their ids are added to the request log."""
 
@@ -61,6 +52,8 @@ class AdminSite(admin.AdminSite):
     site_url = None
     index_title = "Overview"
     login_form = LogInForm
+    # Called with the request and the arguments of the form; set by the app of the users.
+    own_password_form: Any
 
     def autocomplete_view(self, request: HttpRequest) -> HttpResponseBase:  # type: ignore[override]  # as Django's
         return LoggedAutocomplete.as_view(admin_site=self)(request)
@@ -70,7 +63,7 @@ class AdminSite(admin.AdminSite):
 
         request.current_app = self.name
         return PasswordChangeView.as_view(
-            form_class=OwnPasswordForm,
+            form_class=partial(self.own_password_form, request),
             success_url=reverse("admin:password_change_done"),
             extra_context={**self.each_context(request), **(extra_context or {})},
         )(request)
