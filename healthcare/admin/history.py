@@ -1,5 +1,6 @@
 """The admin of histories: read-only versions of all records, which can be restored."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.contrib import admin, messages
@@ -89,7 +90,7 @@ class HistoryAdmin(LoggedAdmin):
             "may_put_back": current
             and version.history_type != "-"
             and self.has_put_back_permission(request)
-            and bool(differences(version, current)),
+            and bool(differences(version, current, self.kept_fields(request))),
         }
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -122,6 +123,10 @@ class HistoryAdmin(LoggedAdmin):
 
     # Restoring
 
+    def kept_fields(self, request: HttpRequest) -> set[str]:
+        """Return the fields that put back keeps: the owner, unless the user may choose it."""
+        return set() if self.may_choose_user(request) else {"user"}
+
     @admin.action(description="Restore the selected deleted records", permissions=["restore"])
     def restore(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
         log_access(request, (version.id for version in queryset))
@@ -151,7 +156,7 @@ class HistoryAdmin(LoggedAdmin):
         if not version:
             return redirect("admin:index")
         try:
-            put_back(version, request.user)
+            put_back(version, request.user, self.kept_fields(request))
         except ValidationError as error:
             self.message_user(request, " ".join(error.messages), messages.ERROR)
             return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", version_id)
@@ -170,19 +175,25 @@ def restore(version: Any, user: AbstractBaseUser | AnonymousUser) -> None:
         record = version.instance
         if type(record).objects.filter(pk=record.pk).exists():
             raise ValidationError("The record already exists.")
+        # An earlier deletion may have another owner.
+        if type(version).objects.filter(id=version.id, pk__gt=version.pk).exists():
+            raise ValidationError("There are newer versions: restore the last deletion.")
         record.full_clean()
         record._history_user = user
         record._change_reason = RESTORED
         record.save(force_insert=True)
 
 
-def put_back(version: Any, user: AbstractBaseUser | AnonymousUser) -> None:
-    """Set the record to the values of `version`; raise ValidationError if they are invalid or the record is deleted."""
+def put_back(version: Any, user: AbstractBaseUser | AnonymousUser, kept_fields: Collection[str] = ()) -> None:
+    """Set the record to the values of `version`, except `kept_fields`.
+
+    Raises ValidationError if the values are invalid or the record is deleted.
+    """
     with transaction.atomic():
         record = version.instance_type._base_manager.select_for_update().filter(pk=version.id).first()
         if not record:
             raise ValidationError("The record is deleted: restore it first.")
-        changed = differences(version, record)
+        changed = differences(version, record, kept_fields)
         for attribute in changed:
             setattr(record, attribute, getattr(version, attribute))
         record.full_clean()
@@ -192,7 +203,8 @@ def put_back(version: Any, user: AbstractBaseUser | AnonymousUser) -> None:
             record.save(force_update=True)
 
 
-def differences(version: Any, record: Any) -> list[str]:
-    """Return the attributes in which a record differs from one of its versions."""
-    names = [field.attname for field in version.tracked_fields if field.name not in timeline.IMMUTABLE]
+def differences(version: Any, record: Any, kept_fields: Collection[str] = ()) -> list[str]:
+    """Return the attributes other than `kept_fields` in which a record differs from one of its versions."""
+    kept = timeline.IMMUTABLE | set(kept_fields)
+    names = [field.attname for field in version.tracked_fields if field.name not in kept]
     return [name for name in names if getattr(version, name) != getattr(record, name)]

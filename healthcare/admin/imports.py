@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from healthcare.admin.resources import RecordResource
 
 FOREIGN_ID = "Skipped: this id belongs to another {}, with another name and phone. Remove the id to add a new record."
+OWNER_FIXED = "Your account may not choose the user. Leave this cell empty."
 
 
 class Import:
@@ -38,7 +39,7 @@ class Import:
         self.result = Result()
         self.result.diff_headers = ["id", *columns.fields, "user"]
         self.records = self.stored(columns.texts("id", dataset.rows))
-        self.owners = users(columns.texts("user", dataset.rows))
+        self.owners = users(columns.texts("user", dataset.rows)) if resource.may_choose_user else {}
         rows = [self.read(line, cells) for line, cells in dataset.rows]
         self.check([row for row in rows if not row.validation_error])
         self.result.rows = rows
@@ -59,7 +60,7 @@ class Import:
             row.row_values = self.columns.cells(cells)
             row.original = self.record(row.row_values.get("id", "").strip())
             values = self.columns.validated(row.row_values, partial=row.original is not None)
-            owner = self.owner(row.row_values.get("user", "").strip())
+            owner = self.owner(row.row_values.get("user", "").strip(), row.original)
         except ValidationError as error:
             self.refuse(row, error)
         else:
@@ -79,7 +80,14 @@ class Import:
             raise ValidationError({"id": [f"There is no {self.model._meta.verbose_name} with this id."]})
         return self.records[int(id_)]
 
-    def owner(self, name: str) -> "User | None":
+    def owner(self, name: str, original: Any) -> "User | None":
+        """Return the user that a row names, None for the unchanged owner; raise ValidationError."""
+        if name and not self.resource.may_choose_user:
+            # Do not look other users up: the message must not reveal whether an account exists.
+            owner = original.user if original else self.user
+            if name != str(owner.pk) and not (owner == self.user and fold(name) == fold(owner.email)):
+                raise ValidationError({"user": [OWNER_FIXED]})
+            return None
         if name and fold(name) not in self.owners:
             raise ValidationError({"user": ["There is no such user."]})
         return self.owners[fold(name)] if name else None

@@ -32,6 +32,10 @@ class LoggedAdmin(admin.ModelAdmin):
     paginator = LimitedPaginator
     show_full_result_count = False
 
+    def may_choose_user(self, request: HttpRequest) -> bool:
+        """Return whether the user may set the owner of a record, in any form, import or restoration."""
+        return request.user.has_perm("accounts.view_user")
+
     @property
     def media(self) -> forms.Media:
         """Add the media of filters by a related record."""
@@ -127,9 +131,6 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
         return record.pk
 
     # The form
-
-    def may_choose_user(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("accounts.view_user")
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"user": request.user.pk, **super().get_changeform_initial_data(request)}

@@ -28,9 +28,9 @@ class RecordResource(Resource):
 
     serializer_class: type[ModelSerializer]
 
-    def __init__(self, show_emails: bool = False, skip_existing: bool = False, **kwargs: Any) -> None:
+    def __init__(self, may_choose_user: bool = False, skip_existing: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.show_emails, self.skip_existing = show_emails, skip_existing
+        self.may_choose_user, self.skip_existing = may_choose_user, skip_existing
 
     @classmethod
     def get_display_name(cls) -> str:
@@ -41,7 +41,7 @@ class RecordResource(Resource):
         return list(cls.serializer_class.Meta.fields)
 
     def export(self, queryset: QuerySet, **kwargs: Any) -> Table:
-        owner = "user__email" if self.show_emails else "user_id"
+        owner = "user__email" if self.may_choose_user else "user_id"
         rows = queryset.values_list(*(owner if name == "user" else name for name in self.columns()))
         texts = [
             ["" if value is None else value if isinstance(value, int) else str(value) for value in row]
@@ -51,7 +51,7 @@ class RecordResource(Resource):
 
     def owner(self, user: "User") -> str:
         """Return the e-mail of a user, or the id if the importing user may not view accounts."""
-        return user.email if self.show_emails else str(user.pk)
+        return user.email if self.may_choose_user else str(user.pk)
 
     def import_data(self, dataset: Table, dry_run: bool = False, user: Any = None, **kwargs: Any) -> Result:
         """Return the result of each row, and store the rows unless `dry_run` is set or a row is invalid."""

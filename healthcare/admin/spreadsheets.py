@@ -124,11 +124,11 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
         }
 
     def get_resource_kwargs(self, request: HttpRequest, *args: Any, **kwargs: Any) -> dict[str, bool]:
-        """Return the arguments of the resource; only staff who may view accounts get e-mails of users."""
+        """Return the arguments of the resource; only staff who may view accounts choose users and see e-mails."""
         form = kwargs.get("form")
         chosen = getattr(form, "cleaned_data", None) or {}
         return {
-            "show_emails": request.user.has_perm("accounts.view_user"),
+            "may_choose_user": self.may_choose_user(request),
             "skip_existing": chosen.get("skip_existing", False),
         }
 
