@@ -8,6 +8,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.html import strip_tags
 
 from conftest import DOCTOR, PATIENT
 from doctors.models import Doctor
@@ -208,3 +209,11 @@ def test_the_queries_of_an_import_do_not_grow_with_its_rows(staff_browser, model
 
     assert model.objects.count() == model.history.count() == 34
     assert counted[1] == counted[2]
+
+
+@pytest.mark.parametrize("page", ["import", "export"])
+def test_its_path_is_that_of_the_other_pages(staff_browser, page):
+    html = staff_browser.get(reverse(f"admin:patients_patient_{page}")).content.decode()
+
+    path = html.split('<div class="breadcrumbs">')[1].split("</div>")[0]
+    assert " ".join(strip_tags(path).replace("&rsaquo;", ">").split()) == f"Overview > Patients > {page.capitalize()}"
