@@ -134,14 +134,11 @@ def xlsx_rows(content: bytes) -> Iterator[Row]:
 
 def _xlsx_rows(content: bytes) -> Iterator[Row]:
     # Imported here because it loads slowly.
-    from openpyxl import load_workbook
+    from healthcare import xlsx
 
     size = 0
     try:
-        book = load_workbook(_unpacked(content), read_only=True, data_only=True, keep_links=False)
-        rows = book.active.iter_rows(max_row=LAST_ROW, max_col=LAST_COLUMN + 1, values_only=True)
-        for number, cells in enumerate(rows, 1):
-            # A formatted cell far down makes openpyxl yield all the empty rows above it.
+        for number, cells in xlsx.rows(_unpacked(content), LAST_ROW, LAST_COLUMN + 1):
             if cells.count(None) == len(cells):
                 continue
             # Many cells may refer to one long text.

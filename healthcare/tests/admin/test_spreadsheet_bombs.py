@@ -1,12 +1,18 @@
 """Small XLSX files that would take much memory or time to read."""
 
+import re
 import struct
+import subprocess
+import sys
+import time
 import tracemalloc
+from datetime import date
 from io import BytesIO
 from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZipFile
 from zlib import crc32
 
 import pytest
+from openpyxl import Workbook
 
 from healthcare.tables import FileError, xlsx_rows
 from healthcare.tests.admin.files import as_xlsx
@@ -90,3 +96,83 @@ def test_cells_that_are_only_formatted_are_no_rows():
     rows = f'{NAME}<row r="900">{cell("A900", "Ann")}{cell("B900", " ")}</row><row r="1500"><c r="A1500" s="1"/></row>'
 
     assert list(xlsx_rows(packed(SHEET, sheet(rows)))) == [(1, ["name"]), (900, ["Ann"])]
+
+
+def replaced(part, old, new):
+    """Return an XLSX with a date, a custom format and a print area, with `old` replaced in `part`."""
+    book, file = Workbook(), BytesIO()
+    book.active.append(["name", date(2020, 1, 2), 0.5])
+    book.active["C1"].number_format = "[h]:mm;@"
+    book.active.print_area, book.active.print_title_rows = "A1:B2", "1:2"
+    book.save(file)
+    content = ZipFile(BytesIO(file.getvalue())).read(part).decode()
+    assert re.search(old, content)
+    return packed(part, re.sub(old, lambda match: new, content, count=1), book=file.getvalue())
+
+
+ROWS = [(1, ["name", "2020-01-02T00:00:00", "12:00:00"])]
+BOOK, LONG_TEXTS = "xl/workbook.xml", ["[", "'", "$A$1,", "A1 ", "&quot;"]
+AFTER = "</sheetData>"
+
+
+@pytest.mark.parametrize("text", LONG_TEXTS)
+@pytest.mark.parametrize(
+    ("part", "old", "new", "expected"),
+    [
+        (BOOK, r"(?<=Print_Area\" localSheetId=\"0\">)[^<]*", "{}", ROWS),
+        (BOOK, r"(?<=Print_Titles\" localSheetId=\"0\">)[^<]*", "{}", ROWS),
+        (SHEET, AFTER, AFTER + "<headerFooter><oddHeader>{}</oddHeader></headerFooter>", ROWS),
+        (SHEET, AFTER, AFTER + '<conditionalFormatting sqref="{}"/>', ROWS),
+        (SHEET, AFTER, AFTER + '<dataValidations><dataValidation sqref="{}"/></dataValidations>', ROWS),
+        (SHEET, "<sheetData>", '<dimension ref="{}"/><sheetData>', ROWS),
+        (STYLES, r"(?<=formatCode=\")[^\"]*", "{}", TOO_MUCH),
+        (SHEET, AFTER, '<row r="2"><c r="A2" t="d"><v>{}</v></c></row>' + AFTER, UNREADABLE),
+        (SHEET, AFTER, '<row r="2"><c r="{}"><v>1</v></c></row>' + AFTER, UNREADABLE),
+        (SHEET, AFTER, '<row r="2"><c><v>{}</v></c></row>' + AFTER, UNREADABLE),
+    ],
+)
+def test_a_long_text_is_read_or_refused_quickly(part, old, new, expected, text):
+    content = replaced(part, old, new.format(text * (1_000_000 // len(text))))
+    started = time.process_time()
+
+    if isinstance(expected, str):
+        with pytest.raises(FileError, match=expected):
+            list(xlsx_rows(content))
+    else:
+        assert list(xlsx_rows(content)) == expected
+
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new", "message"),
+    [
+        (STYLES, "<fonts ", "<dxfs>" + "<dxf/>" * 280_000 + "</dxfs><fonts ", None),
+        (BOOK, "</definedNames>", '<definedName name="n">A1</definedName>' * 140_000 + "</definedNames>", None),
+        (STYLES, "</numFmts>", f'<numFmt numFmtId="9" formatCode="{"[" * 255}"/>' * 2000 + "</numFmts>", TOO_MUCH),
+    ],
+    ids=["styles", "names", "formats"],
+)
+def test_many_styles_and_names_are_read_or_refused_quickly(part, old, new, message):
+    content = replaced(part, old, new)
+    started = time.process_time()
+
+    if message:
+        with pytest.raises(FileError, match=message):
+            list(xlsx_rows(content))
+    else:
+        assert list(xlsx_rows(content)) == ROWS
+
+    assert time.process_time() - started < 2
+
+
+def test_the_text_of_a_file_is_not_printed():
+    """Warnings are printed outside the log, so run in a process of its own, without pytest's filters."""
+    code = "import sys; from healthcare.tables import xlsx_rows; print(list(xlsx_rows(sys.stdin.buffer.read())))"
+    canary = replaced(BOOK, r"(?<=Print_Area\" localSheetId=\"0\">)[^<]*", "Jane_Canary_5550009999")
+    late = replaced(SHEET, r'(<c r="B1"[^>]*>)(<v>|<v />)[^<]*', '<c r="B1" s="1"><v>5550009999')
+
+    for content in (canary, late):
+        run = subprocess.run([sys.executable, "-c", code], input=content, capture_output=True, check=True)  # noqa: S603
+        assert run.stderr == b""
+        assert b"name" in run.stdout
