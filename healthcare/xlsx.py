@@ -78,8 +78,9 @@ def active_sheet(reader: ExcelReader, name: str, book: Element) -> str:
     position = int(view.get("activeTab", "0")) if view is not None else 0
     targets = {relation.id: relation.target for relation in get_dependents(reader.archive, get_rels_path(name))}
     parts = set(reader.valid_files)
-    paths = (targets.get(sheet.get(f"{{{REL_NS}}}id")) for sheet in book.iterfind("sheets/sheet", MAIN))
-    return next(islice((path for path in paths if path in parts), position, None))
+    paths: Iterator[Any] = (targets.get(sheet.get(f"{{{REL_NS}}}id")) for sheet in book.iterfind("sheets/sheet", MAIN))
+    found: str = next(islice((path for path in paths if path in parts), position, None))
+    return found
 
 
 def date_styles(archive: Any) -> tuple[set[int], set[int]]:
