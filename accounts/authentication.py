@@ -14,6 +14,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from accounts.models import User
+from accounts.tokens import require_no_padding
 from healthcare.db.compiled import CompiledQuery, Placeholder
 from healthcare.fields import ID
 
@@ -27,6 +28,7 @@ def verified(raw_token: str) -> dict[str, Any]:
 
     The result is cached, because it depends only on the token and the key. The caller checks expiry and user.
     """
+    require_no_padding(raw_token)
     return AccessToken(raw_token).payload
 
 

@@ -15,7 +15,7 @@ from rest_framework_simplejwt.exceptions import TokenError
 
 from accounts.models import User
 from accounts.throttling import check_current_password
-from accounts.tokens import RefreshToken
+from accounts.tokens import RefreshToken, require_no_padding
 from healthcare.api.serializers import CharField, EmailField, ModelSerializer, Serializer
 from healthcare.fields import ID
 
@@ -157,6 +157,7 @@ class RefreshSerializer(Serializer):
     def validate_refresh(self, value: str) -> RefreshToken:
         """Return the token; raise AuthenticationFailed if it is not a valid refresh token."""
         try:
+            require_no_padding(value)
             return RefreshToken(value)
         except TokenError as error:
             raise AuthenticationFailed(f"{error}. {EXPECTED}") from None

@@ -27,6 +27,12 @@ FAMILY_CLAIM = "family"
 ALREADY_USED = "This refresh token has already been used or revoked. Log in again."
 
 
+def require_no_padding(raw_token: str) -> None:
+    """Raise TokenError for base64 with padding: PyJWT decodes it, but a token has none (RFC 7515, section 2)."""
+    if "=" in raw_token:
+        raise TokenError("Token is invalid")
+
+
 class RefreshToken(tokens.RefreshToken):
     no_copy_claims = (*tokens.RefreshToken.no_copy_claims, FAMILY_CLAIM)
 

@@ -56,6 +56,9 @@ ACCOUNT_CHANGED = "The account was changed or deactivated during this request. L
 class AccountView(StrictQueryMixin, generics.GenericAPIView):
     """The base of all account views."""
 
+    # Parsing a larger body would be expensive, and most of these views need no authentication.
+    max_body_bytes = 16 * 1024
+
     def validated(self, request: Request) -> dict[str, Any]:
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -204,7 +207,7 @@ class PasswordResetConfirmView(PublicView):
         responses=serializers.UserSerializer,
     ),
 )
-class MeView(StrictQueryMixin, generics.RetrieveUpdateAPIView):
+class MeView(AccountView, generics.RetrieveUpdateAPIView):
     """Your own account."""
 
     serializer_class = serializers.MeSerializer

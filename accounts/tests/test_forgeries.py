@@ -35,6 +35,7 @@ FORGERIES = {
     "its own jwk": lambda claims: jwt.encode(claims, SOMEBODY_ELSES_KEY, headers={"jwk": JWK}),
     "its own jku": lambda claims: jwt.encode(claims, SOMEBODY_ELSES_KEY, headers={"jku": "https://evil.example/keys"}),
     "a crit header": lambda claims: jwt.encode(claims, settings.SECRET_KEY, headers={"crit": ["x"], "x": 1}),
+    "padding": lambda claims: f"{signed(claims)}=",
     "not a token": lambda claims: "x.y.z",
     "nothing": lambda claims: "",
 }  # fmt: skip

@@ -21,7 +21,7 @@ class CSVParser(parsers.BaseParser):
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        return read_body(stream)
+        return read_body(stream, parser_context)
 
 
 class CSVRenderer(renderers.BaseRenderer):

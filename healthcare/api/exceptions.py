@@ -2,7 +2,6 @@
 
 import random
 
-from django.conf import settings
 from rest_framework import exceptions, status
 
 RETRY_AFTER_SECONDS = 2
@@ -49,5 +48,5 @@ class PayloadTooLarge(exceptions.APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_code = "payload_too_large"
 
-    def __init__(self) -> None:
-        super().__init__(f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.")
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The body is larger than {limit} bytes.")

@@ -1,8 +1,8 @@
 """Request types, reading of bodies, and validation of query strings."""
 
 import socket
-from collections.abc import Collection
-from typing import IO, TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
@@ -44,12 +44,16 @@ def client_has_left(request: HttpRequest | Request) -> bool:
         return True
 
 
-def read_body(stream: IO[bytes]) -> bytes:
-    """Return the body of a request; raise PayloadTooLarge (413) if it exceeds DATA_UPLOAD_MAX_MEMORY_SIZE."""
-    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+def read_body(stream: IO[bytes], parser_context: Mapping[str, Any] | None) -> bytes:
+    """Return the body of a request; raise PayloadTooLarge (413) if it exceeds the limit of the view.
+
+    That is its `max_body_bytes`, or DATA_UPLOAD_MAX_MEMORY_SIZE.
+    """
+    view = (parser_context or {}).get("view")
+    limit = getattr(view, "max_body_bytes", settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     body = stream.read(limit + 1)
     if len(body) > limit:
-        raise PayloadTooLarge
+        raise PayloadTooLarge(limit)
     return body
 
 

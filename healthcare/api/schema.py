@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.extensions import (
     OpenApiAuthenticationExtension,
     OpenApiFilterExtension,
@@ -83,7 +84,11 @@ ERRORS: dict[int, tuple[str, str, dict[str, Any]]] = {
         "The record has changed since the version in `If-Match`.",
         {"changed": {"detail": PreconditionFailed.default_detail}},
     ),
-    413: ("PayloadTooLarge", "The body is too large.", {"large": {"detail": str(PayloadTooLarge().detail)}}),
+    413: (
+        "PayloadTooLarge",
+        "The body is larger than 1 MB, or 16 KB under `/api/auth/`.",
+        {"large": {"detail": str(PayloadTooLarge(settings.DATA_UPLOAD_MAX_MEMORY_SIZE).detail)}},
+    ),
     415: (
         "UnsupportedMediaType",
         "The operation does not accept this media type.",
