@@ -29,6 +29,7 @@ RULES = {
     "address": {"pattern": TEXT},
     "email": {"format": "email"},
 }
+NOT_FILTERS = ("cursor", "format", "limit", "ordering", "search")
 NO_NUL = {"pattern": r"^[^\u0000]*$"}
 # Their length limits exclude leading and trailing white space.
 TRIMMED = ("name", "specialization", "gender")
@@ -60,6 +61,9 @@ def before_load_schema(context, raw_schema):
             for parameter in operation.get("parameters", []):
                 if parameter["in"] == "query" and parameter["schema"]["type"] == "string":
                     parameter["schema"] |= NO_NUL
+                if parameter["in"] == "query" and parameter["name"] not in NOT_FILTERS:
+                    # An empty filter does not filter.
+                    parameter["schema"] = {"anyOf": [parameter["schema"], {"type": "string", "maxLength": 0}]}
                 if parameter["name"] == "format":
                     operation["responses"]["200"]["content"]["text/csv"] = {"schema": {"type": "string"}}
 
