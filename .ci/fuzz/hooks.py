@@ -21,6 +21,8 @@ GENDERS = "|".join(
     for gender in ("male", "female", "other", "unknown", "m", "f", "o", "u")
 )
 PHONE = r"[ .()-]*(\+[ .()-]*)?([0-9][ .()-]*){7,15}"
+# The API takes a JSON integer, which the document leaves out: clients generated from it would have two types.
+PHONE_AS_NUMBER = {"type": "integer", "minimum": 10**6, "maximum": 10**15 - 1}
 RULES = {
     "name": {"pattern": LINE},
     "specialization": {"pattern": LINE},
@@ -56,6 +58,8 @@ def before_load_schema(context, raw_schema):
             for field, schema in component["properties"].items():
                 if schema.get("type") == "string":
                     component["properties"][field] = with_rules(field, schema)
+                if field == "phone":
+                    component["properties"][field] = {"anyOf": [component["properties"][field], PHONE_AS_NUMBER]}
     for operations in raw_schema["paths"].values():
         for operation in operations.values():
             for parameter in operation.get("parameters", []):
