@@ -109,8 +109,8 @@ audit: .venv/.tests ## Fail on known vulnerabilities in installed packages, if a
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
 	@touch $@
 
-fuzz: .venv/.fuzz ## Fuzz the API according to its OpenAPI document (CASES=2000; DB_LIVE=True for PostgreSQL)
-	$(ISOLATED) env ACCESS_TOKEN_MINUTES=1440 LOGIN_FAILURES=1000000 .ci/with-server .ci/fuzz/run $(CASES)
+fuzz: .venv/.fuzz ## Fuzz the API according to its OpenAPI document (CASES=2000, SEED=; DB_LIVE=True for PostgreSQL)
+	$(ISOLATED) env ACCESS_TOKEN_MINUTES=1440 LOGIN_FAILURES=1000000 $(if $(SEED),SEED=$(SEED)) .ci/with-server .ci/fuzz/run $(CASES)
 
 coverage: ## Report the coverage of the last test run; fails under 98 % (94 % without PostgreSQL)
 	@if [ -f .postgresql-covered ]; then $(BIN)/coverage report --fail-under 98; \
