@@ -5,15 +5,16 @@ from functools import reduce
 from itertools import groupby
 from operator import and_
 
-from django.db.models import Q, QuerySet, TextField, Value
-from django.db.models.functions import Concat
+from django.db.models import Q, QuerySet
 from django.db.models.lookups import Contains
 
-from healthcare.db.functions import Searchable, searchable
+from healthcare.db.functions import ContainsAll, Searchable, searchable
 from healthcare.fields import is_separator, plain_phone
 
 # Shorter groups of digits are not searched for as a phone number.
 SHORTEST_NUMBER = 3
+# Limits of callers: each word may cost a normalization of every row.
+MAX_LENGTH, MAX_WORDS = 100, 8
 
 
 def search(queryset: QuerySet, fields: Iterable[str], text: str, by_index: bool = True) -> QuerySet:
@@ -24,16 +25,24 @@ def search(queryset: QuerySet, fields: Iterable[str], text: str, by_index: bool 
     """
     texts = Searchable(*fields)
 
-    def contains(word: str) -> Q:
-        # The index is used only for an expression identical to its own.
-        return Q(Contains(texts if by_index else Concat(texts, Value(""), output_field=TextField()), searchable(word)))
+    def contain(words: Iterable[str]) -> Q:
+        if by_index:
+            # The index is used only for an expression identical to its own.
+            return reduce(and_, (Q(Contains(texts, word)) for word in words))
+        return Q(ContainsAll(texts, words))
 
+    plain: list[str] = []
     conditions = []
     for numeric, group in groupby(text.split(), is_numeric):
         words = list(dict.fromkeys(group))
-        every = reduce(and_, map(contains, words))
         number = plain_phone(" ".join(words)) if numeric else ""
-        conditions.append(every | contains(number) if len(number) >= SHORTEST_NUMBER else every)
+        words = [searchable(word) for word in words]
+        if len(number) >= SHORTEST_NUMBER and words != [number]:
+            conditions.append(contain(words) | contain([number]))
+        else:
+            plain += words
+    if plain:
+        conditions.append(contain(plain))
     return queryset.filter(reduce(and_, conditions)) if conditions else queryset
 
 

@@ -10,17 +10,20 @@ from django.http import HttpRequest
 
 from healthcare.fields import ID
 from healthcare.logs import log_access
-from healthcare.search import search
+from healthcare.search import MAX_LENGTH, MAX_WORDS, search
 
 # Results per model in the header's search.
 SHOWN = 20
 
 
 def found(queryset: QuerySet, fields: Iterable[str], text: str) -> QuerySet:
-    """Return the records that match `text`, as in the API; `#12` matches the record with that id."""
+    """Return the records that match `text`, as in the API; `#12` matches the record with that id.
+
+    Text beyond the limits of the API is ignored.
+    """
     if re.fullmatch(f"#{ID}", text.strip()):
         return queryset.filter(id=int(text.strip()[1:]))
-    return search(queryset, fields, text)
+    return search(queryset, fields, " ".join(text[:MAX_LENGTH].split()[:MAX_WORDS]))
 
 
 def results(site: admin.AdminSite, request: HttpRequest, text: str) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from healthcare.api.pagination import Order, parameter
 from healthcare.db.functions import fold
 from healthcare.db.hooks import overridden
 from healthcare.fields import GENDER_SPELLINGS, gender_spellings, validate_gender
-from healthcare.search import search
+from healthcare.search import MAX_LENGTH, MAX_WORDS, search
 
 
 class FilterBackend(filters.DjangoFilterBackend):
@@ -45,21 +45,21 @@ class SearchFilter(drf_filters.SearchFilter):
     Views that list a small part of their table set `search_by_index = False`.
     """
 
-    max_length = 100
-
     def filter_queryset(self, request: Request, queryset: QuerySet, view: APIView) -> QuerySet:
         fields = self.get_search_fields(view, request)
         text = request.query_params.get(self.search_param, "")
-        if len(text) > self.max_length:
-            raise ValidationError({self.search_param: [f"Must have at most {self.max_length} characters."]})
+        if len(text) > MAX_LENGTH:
+            raise ValidationError({self.search_param: [f"Must have at most {MAX_LENGTH} characters."]})
+        if len(text.split()) > MAX_WORDS:
+            raise ValidationError({self.search_param: [f"Must have at most {MAX_WORDS} words."]})
         return search(queryset, fields, text, getattr(view, "search_by_index", True)) if fields else queryset
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         fields = getattr(view, "search_fields", None)
         if not fields:
             return []
-        schema = {"type": "string", "maxLength": self.max_length}
-        description = f"Words to find, in any order, case and accents, in: {', '.join(fields)}."
+        schema = {"type": "string", "maxLength": MAX_LENGTH}
+        description = f"At most {MAX_WORDS} words to find, in any order, case and accents, in: {', '.join(fields)}."
         return [parameter(self.search_param, schema, description)]
 
 

@@ -2,11 +2,12 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import reduce
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import CharField, Func, TextField, Transform
+from django.db.models import BooleanField, CharField, Func, TextField, Transform, Value
 from django.db.models.sql.compiler import SQLCompiler
 
 
@@ -53,6 +54,27 @@ class Searchable(Func):
 
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> tuple[str, Any]:
         return self.as_sql(compiler, connection, template="SEARCHABLE(%(expressions)s)", **extra)
+
+
+class ContainsAll(Func):
+    """Return whether a text contains all `words`; PostgreSQL computes the text once, and uses no index."""
+
+    output_field = BooleanField()
+
+    def __init__(self, text: Any, words: Iterable[str], **extra: Any) -> None:
+        super().__init__(text, *map(Value, words), **extra)
+
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> tuple[str, Any]:
+        text, *words = self.get_source_expressions()
+        sql, params = compiler.compile(text)
+        patterns = [f"%{connection.ops.prep_for_like_query(word.value)}%" for word in words]
+        return f"{sql} LIKE ALL (%s::text[])", (*params, patterns)
+
+    def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any) -> tuple[str, Any]:
+        text, *words = self.get_source_expressions()
+        sql, params = compiler.compile(text)
+        sql = " AND ".join([f"INSTR({sql}, %s) > 0"] * len(words))
+        return f"({sql})", [value for word in words for value in (*params, word.value)]
 
 
 @CharField.register_lookup

@@ -80,6 +80,26 @@ def test_the_api_finds_it(owner, people, text, expected):
     assert [row["id"] for row in response.json()] == [people[number].pk for number in expected]
 
 
+EIGHT = "emile zola 12 rue de medan 555 1234"
+
+
+def test_a_search_in_the_api_has_at_most_eight_words(owner, people):
+    path = reverse("patients-list")
+
+    found = owner.get(f"{path}?{urlencode({'search': EIGHT})}")
+    refused = owner.get(f"{path}?{urlencode({'search': f'{EIGHT} x'})}")
+
+    assert [row["id"] for row in found.json()] == [people[0].pk]
+    assert (refused.status_code, refused.json()) == (400, {"search": ["Must have at most 8 words."]})
+
+
+@pytest.mark.parametrize("rest", [" nowhere", " " * 100 + "nowhere", "\u3000nowhere" * 1000])
+def test_a_search_in_the_admin_ignores_more_words(staff_browser, people, rest):
+    response = staff_browser.get(reverse("admin:patients_patient_changelist"), {"q": EIGHT + rest})
+
+    assert list(response.context["cl"].result_list) == [people[0]]
+
+
 @pytest.mark.parametrize("text", ["(912) 345-6780", "BROWN robert", "cardiologist 245"])
 def test_a_doctor_is_found_by_each_of_the_fields(stranger, staff_browser, doctor, text):
     response = stranger.get(f"{reverse('doctors-list')}?{urlencode({'search': text})}")

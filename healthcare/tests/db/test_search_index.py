@@ -23,3 +23,9 @@ def test_a_search_reads_the_index(db, model, fields, index, by_index):
         plan = search(model.objects.order_by(), fields, "Émile Zola", by_index).explain()
 
     assert (index in plan) is by_index
+
+
+def test_a_scan_normalizes_each_row_once_for_all_words(db):
+    plan = search(Patient.objects.order_by(), PATIENT_FIELDS, "é 1 ée 2 éée x 555", by_index=False).explain()
+
+    assert plan.count("NORMALIZE") == 1
