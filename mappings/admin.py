@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.template.defaultfilters import pluralize
 from django.urls import reverse
 
-from healthcare.admin.filters import DateFilter, RecordFilter
+from healthcare.admin.filters import DateFilter, RecordFilter, RecordSelect
 from healthcare.admin.history import HistoryAdmin, restore
 from healthcare.admin.pages import Section
 from healthcare.admin.records import RecordAdmin
@@ -74,12 +74,21 @@ class AssignedDoctors(admin.TabularInline):
     extra = 0
     verbose_name = "assigned doctor"
     verbose_name_plural = "assigned doctors"
-    fields = ["doctor", "user", "assigned_at"]
-    readonly_fields = ["user", "assigned_at"]
+    fields = ["doctor", "added_by", "assigned_at"]
+    readonly_fields = ["added_by", "assigned_at"]
     autocomplete_fields = ["doctor"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).select_related("patient", "doctor", "user")
+
+    @admin.display(description="added by")
+    def added_by(self, record: Mapping) -> str:
+        return record.user.name
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.autocomplete_fields:
+            kwargs["widget"] = RecordSelect(db_field, self.admin_site)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Return False: assignments can only be added or removed."""

@@ -30,6 +30,8 @@ class PatientResource(RecordResource):
 
 
 class PatientForm(RecordForm):
+    # Whether the user may see the possible duplicates.
+    may_view = False
     another_person = forms.BooleanField(
         label="This is another person", required=False, widget=forms.HiddenInput, help_text="Save anyway."
     )
@@ -45,7 +47,8 @@ class PatientForm(RecordForm):
         if found:
             self.fields["another_person"].widget = forms.CheckboxInput()
             self.duplicates = found
-            raise ValidationError(format_html("Possible duplicates: {}. Nothing was saved yet.", linked(found)))
+            listed = format_html(": {}", linked(found)) if self.may_view else ""
+            raise ValidationError(format_html("Possible duplicates{}. Nothing was saved yet.", listed))
         return cleaned
 
 
@@ -94,6 +97,11 @@ class PatientAdmin(SpreadsheetAdmin, PageAdmin):
     readonly_fields = ["created_at"]
     banner_fields = ["age", "gender", "phone"]
     page_fields = ["address", "email", "user", "created_at"]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        form.may_view = self.has_view_permission(request)
+        return form
 
     def details(self, record: Patient) -> str:
         return details(record)

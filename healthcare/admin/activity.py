@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
-from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
@@ -20,7 +19,7 @@ from django.utils import timezone
 from django.utils.http import urlencode
 
 from healthcare.admin import timeline
-from healthcare.admin.filters import RecordChoiceField, start_of
+from healthcare.admin.filters import DayField, RecordChoiceField, RecordSelect, start_of
 from healthcare.admin.history import HistoryAdmin
 from healthcare.logs import log_access
 from healthcare.tables import escaped
@@ -41,16 +40,15 @@ class ActivityForm(forms.Form):
 
     def __init__(self, site: "AdminSite", kinds: list[tuple[str, str]], data: Any) -> None:
         super().__init__(data, auto_id="filter_%s")
-        day = forms.DateInput({"type": "date"}, "%Y-%m-%d")
         self.fields |= {
             "person": RecordChoiceField(
                 get_user_model().objects.all(),
                 required=False,
-                widget=AutocompleteSelect(LogEntry._meta.get_field("user"), site, {"data-width": "15em"}),
+                widget=RecordSelect(LogEntry._meta.get_field("user"), site, {"data-width": "15em"}),
             ),
             "kind": forms.ChoiceField(choices=[("", "All"), *kinds], required=False),
-            "first": forms.DateField(label="From", required=False, widget=day),
-            "last": forms.DateField(label="To", required=False, widget=day),
+            "first": DayField(label="From"),
+            "last": DayField(label="To"),
         }
 
 

@@ -1,6 +1,7 @@
 """Filters of the admin's lists, shown as one form above the list (`admin/change_list.html`)."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.cache import cache
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Field, Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -16,7 +18,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from healthcare.db.functions import fold
-from healthcare.fields import GENDERS, gender_spellings
+from healthcare.fields import GENDERS, ID, gender_spellings
 
 SUGGESTIONS = 200
 SUGGESTION_SECONDS = 600
@@ -25,6 +27,22 @@ SUGGESTION_SECONDS = 600
 def start_of(day: date) -> datetime:
     """Return the start of a day in TIME_ZONE."""
     return timezone.make_aware(datetime.combine(day, time.min))
+
+
+class DayField(forms.DateField):
+    """A day whose start and end are timestamps in every time zone."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        widget = forms.DateInput({"type": "date"}, "%Y-%m-%d")
+        limits = [MinValueValidator(date(1000, 1, 1)), MaxValueValidator(date(9998, 12, 31))]
+        super().__init__(required=False, widget=widget, validators=limits, **kwargs)
+
+
+class RecordSelect(AutocompleteSelect):
+    """An autocomplete field that shows no choice for a value that is no id."""
+
+    def optgroups(self, name: str, value: Sequence[str], attrs: dict[str, Any] | None = None) -> list[Any]:
+        return super().optgroups(name, [item for item in value if not item or re.fullmatch(ID, item)], attrs)
 
 
 class FilterForm(forms.Form):
@@ -125,12 +143,7 @@ class DateFilter(FormFilter):
     def form_fields(self) -> dict[str, forms.Field]:
         name = self.field.verbose_name.capitalize()
         ends = {"from": f"{name} from", "to": f"{name} to"}
-        return {
-            f"{self.field_path}__{end}": forms.DateField(
-                required=False, label=label, widget=forms.DateInput({"type": "date"}, "%Y-%m-%d")
-            )
-            for end, label in ends.items()
-        }
+        return {f"{self.field_path}__{end}": DayField(label=label) for end, label in ends.items()}
 
     def lookups(self, values: dict[str, date]) -> dict[str, datetime]:
         first, last = (values.get(f"{self.field_path}__{end}") for end in ("from", "to"))
@@ -186,7 +199,7 @@ class RecordFilter(FormFilter):
             self.related()._default_manager.all(),
             required=False,
             label=self.field.verbose_name.capitalize(),
-            widget=AutocompleteSelect(self.field, self.model_admin.admin_site, {"data-width": "15em"}),
+            widget=RecordSelect(self.field, self.model_admin.admin_site, {"data-width": "15em"}),
         )
         return {f"{self.field_path}__id__exact": field}
 

@@ -59,9 +59,21 @@ class HistoryAdmin(LoggedAdmin):
     def changed_by(self, version: Any) -> str | None:
         return version.history_user and version.history_user.name
 
+    @admin.display(description="added by")
+    def owner(self, version: Any) -> str:
+        return version.user.name
+
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Omit the fields that the title contains."""
-        return [name for name in super().get_fields(request, obj) if not str(name).startswith("history_")]
+        fields = [str(name) for name in super().get_fields(request, obj)]
+        # Without permission to view accounts, show the user without the e-mail.
+        owner = "user" if self.may_choose_user(request) else "owner"
+        return [
+            owner if name == "user" else name for name in fields if name != "owner" and not name.startswith("history_")
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [*super().get_readonly_fields(request, obj), "owner"]
 
     def restore_related(self, version: Any, user: AbstractBaseUser | AnonymousUser) -> str:
         """Restore what was deleted with a record; return text to append to the success message."""

@@ -15,7 +15,7 @@ from django.utils.html import format_html, format_html_join
 from simple_history.admin import SimpleHistoryAdmin
 
 from healthcare.admin import search, timeline
-from healthcare.admin.filters import RecordChoiceField
+from healthcare.admin.filters import RecordChoiceField, RecordSelect
 from healthcare.admin.pagination import LimitedPaginator
 from healthcare.db.functions import fold
 from healthcare.fields import GENDERS, AddressField, GenderField, gender_spellings
@@ -64,7 +64,7 @@ class LoggedAdmin(admin.ModelAdmin):
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name in self.get_autocomplete_fields(request):
-            kwargs["form_class"] = RecordChoiceField
+            kwargs |= {"form_class": RecordChoiceField, "widget": RecordSelect(db_field, self.admin_site)}
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
@@ -140,10 +140,11 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
         # In a read-only form, fields that only the form declares would be shown without a value.
         if not self.has_change_permission(request, obj):
             fields = [name for name in fields if name not in self.form.declared_fields]
-        return fields if obj or self.may_choose_user(request) else [name for name in fields if name != "user"]
+        # Without an e-mail, and without a link to the account.
+        return fields if self.may_choose_user(request) else [name for name in fields if name != "user"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        fixed = ["user"] if obj and not self.may_choose_user(request) else []
+        fixed = ["owner"] if obj and not self.may_choose_user(request) else []
         return [*super().get_readonly_fields(request, obj), *fixed]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:

@@ -1,7 +1,7 @@
 """Search in the admin's lists, autocomplete fields and header."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -16,11 +16,13 @@ from healthcare.search import MAX_LENGTH, MAX_WORDS, search
 SHOWN = 20
 
 
-def found(queryset: QuerySet, fields: Iterable[str], text: str) -> QuerySet:
+def found(queryset: QuerySet, fields: Sequence[str], text: str) -> QuerySet:
     """Return the records that match `text`, as in the API; `#12` matches the record with that id.
 
     Text beyond the limits of the API is ignored.
     """
+    if not fields:
+        return queryset
     if re.fullmatch(f"#{ID}", text.strip()):
         return queryset.filter(id=int(text.strip()[1:]))
     return search(queryset, fields, " ".join(text[:MAX_LENGTH].split()[:MAX_WORDS]))

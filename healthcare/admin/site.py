@@ -7,7 +7,8 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
-from django.db import OperationalError
+from django.core.exceptions import BadRequest
+from django.db import DataError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -114,14 +115,23 @@ class AdminSite(admin.AdminSite):
         return TemplateResponse(request, "admin/search.html", context)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Retry a view once after a deadlock; keep a form that is submitted after the session has expired."""
+        """Retry a view once after a deadlock; keep a form that is submitted after the session has expired.
+
+        Answers 400 for a query string with NUL, which PostgreSQL does not store, or with a value beyond the database's.
+        """
         inner = super().admin_view(view, cacheable)
 
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if "%00" in request.META["QUERY_STRING"]:
+                raise BadRequest
             if request.method == "POST" and not self.has_permission(request) and view.__name__ != "logout":
                 return self._hold(request)
             try:
                 return inner(request, *args, **kwargs)
+            except (OverflowError, DataError) as error:
+                if request.method != "GET":
+                    raise
+                raise BadRequest from error
             except OperationalError as error:
                 # An uploaded file has already been read and would be empty in the retry.
                 if request.FILES or not was_rolled_back(error):

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from django.contrib import admin
@@ -54,9 +54,9 @@ def timestamp(text: str | None) -> datetime | None:
     """Return `text` of a query string as an aware timestamp, or None if it is invalid."""
     try:
         found = parse_datetime((text or "").replace(" ", "+"))
-    except ValueError:
+        return found.astimezone(UTC) if found and timezone.is_aware(found) else None
+    except (ValueError, OverflowError):
         return None
-    return found if found and timezone.is_aware(found) else None
 
 
 def cut(rows: list[tuple[datetime, Any]], size: int) -> tuple[list[tuple[datetime, Any]], datetime | None]:
@@ -114,5 +114,7 @@ def shown(version: Any, field: Any) -> str:
     value = getattr(version, field.attname)
     if isinstance(field, ForeignKey) and value is not None:
         related: Any = field.related_model
-        return str(related._base_manager.filter(pk=value).first() or f"#{value}")
+        record = related._base_manager.filter(pk=value).first() or f"#{value}"
+        # The name of a user, without the e-mail.
+        return str(getattr(record, "name", record))
     return "" if value is None else str(value)

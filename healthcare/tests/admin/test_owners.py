@@ -142,3 +142,29 @@ def test_only_the_last_deletion_is_restored(browser, clerk, patient, owner):
     assert "There are newer versions: restore the last deletion." in page
     assert restored.status_code == 200
     assert Patient.objects.get(pk=pk).user == owner.user
+
+
+@pytest.mark.parametrize("viewed", ["change", "version", "history"])
+def test_staff_without_permission_to_view_accounts_see_names_not_e_mails(browser, clerk, patient, mapping, viewed):
+    patient.user = clerk
+    patient.save()
+    pages = {
+        "change": reverse("admin:patients_patient_change", args=[patient.pk]),
+        "version": reverse("admin:patients_historicalpatient_change", args=[patient.history.last().pk]),
+        "history": reverse("admin:patients_patient_history", args=[patient.pk]),
+    }
+
+    page = browser.get(pages[viewed]).content.decode()
+
+    assert "Olive Owner" in page or "Clara Clerk" in page
+    assert "@example.com" not in page
+    assert "/admin/accounts/user/" not in page
+
+
+def test_staff_who_only_add_patients_do_not_see_possible_duplicates(clerk, browser, patient):
+    clerk.user_permissions.set(Permission.objects.filter(codename="add_patient"))
+
+    page = browser.post(reverse("admin:patients_patient_add"), {**PATIENT, "email": "x@example.com"}).content.decode()
+
+    assert "Possible duplicates. Nothing was saved yet." in page
+    assert f"#{patient.pk}" not in page

@@ -1,0 +1,75 @@
+"""Crafted query strings of the admin are answered with a page, never with a 500."""
+
+from urllib.parse import urlencode
+
+import pytest
+from django.contrib import admin
+from django.urls import reverse
+
+VALUES = ["\0", "x", "9" * 30, "٣", "9999-12-31", "0001-01-01T00:00:00+14:00"]
+LIST = ["q", "o", "p", "all", "e", "_popup", "_to_field"]
+ADD = ["_popup", "_to_field", "_changelist_filters"]
+
+
+def names(model_admin, page):
+    """Return the query parameters that a list or an add page reads."""
+    fields = [field.name for field in model_admin.model._meta.get_fields() if not field.auto_created]
+    if page == "add":
+        return [*fields, *ADD]
+    filters = [f"{field}{end}" for field in fields for end in ("__exact", "__id__exact", "__from", "__to")]
+    return [*LIST, *fields, *filters, "duplicates", "mappings__doctor__id__exact", "id__gte"]
+
+
+def bad(client, url, parameters):
+    """Return the query strings that get a 500."""
+    client.raise_request_exception = False
+    queries = [urlencode({name: value}) for name in parameters for value in VALUES]
+    return [query for query in queries if client.get(f"{url}?{query}").status_code >= 500]
+
+
+# On PostgreSQL, a refused value ends the transaction of the test.
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("page", ["changelist", "add"])
+def test_lists_and_add_pages(staff_browser, mapping, page):
+    for model, model_admin in admin.site._registry.items():
+        url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}")
+
+        assert bad(staff_browser, url, names(model_admin, page)) == [], url
+
+
+def test_search_and_activity(staff_browser, mapping):
+    assert bad(staff_browser, reverse("admin:search"), ["q"]) == []
+    assert bad(staff_browser, reverse("admin:activity"), ["person", "kind", "first", "last", "before"]) == []
+    history = reverse("admin:patients_patient_history", args=[mapping.patient_id])
+    assert bad(staff_browser, history, ["before"]) == []
+
+
+@pytest.mark.parametrize("name", ["term", "page", "app_label", "model_name", "field_name"])
+def test_autocomplete(staff_browser, mapping, name):
+    known = {"app_label": "mappings", "model_name": "mapping", "field_name": "patient", "term": "a"}
+    url = reverse("admin:autocomplete")
+    staff_browser.raise_request_exception = False
+
+    statuses = {value: staff_browser.get(url, {**known, name: value}).status_code for value in VALUES}
+
+    assert {value: status for value, status in statuses.items() if status >= 500} == {}
+
+
+def test_a_form_is_shown_again_after_an_invalid_choice(staff_browser, patient):
+    form = {"patient": "x", "doctor": "\0", "user": "9" * 30}
+
+    response = staff_browser.post(reverse("admin:mappings_mapping_add"), form)
+
+    assert response.status_code == 200
+    assert set(response.context["adminform"].form.errors) == {"patient", "doctor", "user"}
+
+
+def test_an_assigned_doctor_that_is_no_choice_is_refused(staff_browser, patient):
+    counts = {"mappings-TOTAL_FORMS": 1, "mappings-INITIAL_FORMS": 0}
+
+    response = staff_browser.post(
+        reverse("admin:patients_patient_change", args=[patient.pk]), {**counts, "mappings-0-doctor": "x"}
+    )
+
+    assert response.status_code == 200
+    assert "Select a valid choice" in response.content.decode()
