@@ -43,7 +43,8 @@ def good(item):
 
 def problems(body, content):
     """Return the schema errors of a JSON body; variables are replaced by an e-mail or 1."""
-    if not body.startswith(("{", "[")) and "text/csv" in content:
+    if body.startswith(("id,", "name,")):
+        # The CSV of an import or of a list.
         return []
     schema = {**content["application/json"]["schema"], "components": SCHEMA["components"]}
     value = json.loads(re.sub(r"\{\{\w+\}\}", "1", re.sub(r"\{\{\w*email\}\}", "name@example.com", body)))
