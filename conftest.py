@@ -26,6 +26,7 @@ ONLY_POSTGRESQL = (
     "query_plans",
     "search_index",
     "tampered_dumps",
+    "connection_limit",
 )
 collect_ignore = [
     f"healthcare/tests/db/test_{name}.py" for name in (["sqlite"] if settings.DB_LIVE else ONLY_POSTGRESQL)

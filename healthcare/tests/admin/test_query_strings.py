@@ -4,6 +4,7 @@ from urllib.parse import urlencode
 
 import pytest
 from django.contrib import admin
+from django.db.models import DateTimeField
 from django.urls import reverse
 
 VALUES = ["\0", "x", "9" * 30, "٣", "9999-12-31", "0001-01-01T00:00:00+14:00"]
@@ -16,8 +17,15 @@ def names(model_admin, page):
     fields = [field.name for field in model_admin.model._meta.get_fields() if not field.auto_created]
     if page == "add":
         return [*fields, *ADD]
-    filters = [f"{field}{end}" for field in fields for end in ("__exact", "__id__exact", "__from", "__to")]
-    return [*LIST, *fields, *filters, "duplicates", "mappings__doctor__id__exact", "id__gte"]
+    filters = [f"{field.name}{end}" for field in model_admin.model._meta.fields for end in lookups(field)]
+    return [*LIST, *filters, "duplicates", "mappings__doctor__id__exact", "id__gte"]
+
+
+def lookups(field):
+    """Return the lookups that a filter of the field has."""
+    if field.is_relation:
+        return ["", "__id__exact"]
+    return ["__from", "__to"] if isinstance(field, DateTimeField) else ["__exact"]
 
 
 def bad(client, url, parameters):

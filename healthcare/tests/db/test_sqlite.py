@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 from django.db import OperationalError, connection
 
+from healthcare.checks import allowed_connections
 from patients.models import Patient
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT {} FROM n {}"
@@ -69,3 +70,7 @@ def test_time_between_fetches_does_not_count(db, settings):
         time.sleep(1.1)
 
         assert len(cursor.fetchmany(200_000)) == 200_000
+
+
+def test_it_has_no_limit_of_connections():
+    assert allowed_connections() is None

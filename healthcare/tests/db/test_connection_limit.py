@@ -1,4 +1,4 @@
-"""The start of the server compares its threads with the connections that PostgreSQL allows."""
+"""Compare threads with the connections that PostgreSQL allows when the server starts. Collected on PostgreSQL only."""
 
 import runpy
 from types import SimpleNamespace
@@ -6,8 +6,6 @@ from types import SimpleNamespace
 import pytest
 from django.conf import settings
 from django.db import connection
-
-from healthcare.checks import allowed_connections
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,7 +24,6 @@ def warnings():
     return start
 
 
-@pytest.mark.skipif(not settings.DB_LIVE, reason="SQLite has no limit of connections")
 def test_more_threads_than_connections_are_warned_of_in_one_line(warnings):
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('max_connections'), current_setting('superuser_reserved_connections')")
@@ -41,13 +38,6 @@ def test_more_threads_than_connections_are_warned_of_in_one_line(warnings):
     assert connection.connection is None
 
 
-@pytest.mark.skipif(settings.DB_LIVE, reason="PostgreSQL has a limit")
-def test_sqlite_has_no_limit_of_connections(warnings):
-    assert allowed_connections() is None
-    assert warnings(workers=1000) == []
-
-
-@pytest.mark.skipif(not settings.DB_LIVE, reason="SQLite is no server")
 def test_a_server_that_does_not_respond_is_no_reason_to_fail(warnings, monkeypatch):
     connection.close()
     monkeypatch.setitem(connection.settings_dict, "PORT", "1")
