@@ -9,17 +9,19 @@ import re
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import BinaryIO, TextIO, cast
 
+import psycopg2
 from django.db import Error, connection, transaction
 from psycopg2.extensions import make_dsn
 
 from healthcare.db.postgresql import dumps
+from healthcare.db.postgresql.base import without_deadlines
 from healthcare.db.sqlite3.base import add_functions
 
 REQUIRED_TABLES = {"django_migrations", "accounts_user", "patients_patient", "doctors_doctor", "mappings_mapping"}
@@ -75,21 +77,13 @@ class SQLite:
 
 
 class PostgreSQL:
-    """pg_dump and pg_restore, with all connection parameters of DATABASES (https://www.postgresql.org/docs/current/app-pgdump.html)."""
-
-    restore_options = ("--clean", "--if-exists", "--no-owner", "--no-privileges")
+    """pg_dump, with all connection parameters of DATABASES, and the script of pg_restore (https://www.postgresql.org/docs/current/app-pgdump.html)."""
 
     def write(self, path: Path) -> None:
         self._run("pg_dump", "--format=custom", "--no-password", f"--file={path}", f"--dbname={self._dsn()}")
 
     def check(self, path: Path) -> None:
-        # With the same options as `restore`, this prints the statements it would execute.
-        with self._output("pg_restore", *self.restore_options, "--file=-", path.absolute()) as script:
-            try:
-                tables = dumps.created_tables(script, known_tables())
-            except dumps.UnknownStatementError as statement:
-                raise unknown(path, str(statement)) from None
-        require_tables(path, tables)
+        tables = self._read(path)
         newer = set(connection.introspection.django_table_names(only_existing=True)) - tables
         if newer:
             raise BackupError(
@@ -98,12 +92,38 @@ class PostgreSQL:
 
     def restore(self, path: Path) -> None:
         self._require_no_other_session()
-        atomic = ["--single-transaction", "--exit-on-error"]
-        target = ["--no-password", f"--dbname={self._dsn()}"]
-        self._run("pg_restore", *atomic, *self.restore_options, *target, path.absolute())
+        parameters = connection.get_connection_params() | {"cursor_factory": None}
+        with (
+            connection.wrap_database_errors,
+            without_deadlines(),
+            closing(psycopg2.connect(**parameters)) as session,
+            session,  # one transaction
+            session.cursor() as cursor,
+        ):
+
+            def execute(statement: str, rows: Iterator[str]) -> None:
+                if statement.startswith("COPY"):
+                    cursor.copy_expert(statement, dumps.Rows(rows))
+                else:
+                    cursor.execute(statement)
+
+            # Otherwise, the server could read a backslash in a string differently from `dumps`.
+            cursor.execute("SET standard_conforming_strings = on")
+            self._read(path, execute)
+
+    def _read(self, path: Path, execute: Callable[[str, Iterator[str]], None] | None = None) -> set[str]:
+        """Validate the backup and return its tables; execute each statement, unless `execute` is None."""
+        options = ("--clean", "--if-exists", "--no-owner", "--no-privileges")
+        with self._output("pg_restore", *options, "--file=-", path.absolute()) as script:
+            try:
+                tables = dumps.created_tables(script, known_tables(), execute)
+            except dumps.UnknownStatementError as statement:
+                raise unknown(path, str(statement)) from None
+        require_tables(path, tables)
+        return tables
 
     def _require_no_other_session(self) -> None:
-        """Refuse while other sessions are connected: pg_restore would silently wait for their transactions.
+        """Refuse while other sessions are connected: a restore would silently wait for their transactions.
 
         Only superusers and members of pg_read_all_stats see sessions of other roles.
         """

@@ -9,6 +9,8 @@ import re
 import select
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
@@ -55,6 +57,16 @@ def wait(connection: extensions.connection) -> None:
 
 
 extensions.set_wait_callback(wait)
+
+
+@contextmanager
+def without_deadlines() -> Iterator[None]:
+    """Wait without time-outs in the whole process. COPY requires this, as psycopg2 cannot copy with a wait callback."""
+    extensions.set_wait_callback(None)
+    try:
+        yield
+    finally:
+        extensions.set_wait_callback(wait)
 
 
 class Cursor(extensions.cursor):

@@ -1,12 +1,17 @@
-"""Validate a PostgreSQL dump: it may contain rows and the statements that create what migrations create.
+"""Read and validate a PostgreSQL dump: it may contain rows and the statements that create what migrations create.
 
 A dump is code: triggers, functions, views, and expressions in defaults, constraints and indexes run with the rights of
 the role that restores it or, later, of the server's role. So each statement that pg_restore would execute must match an
 allowed pattern and may call only allowed functions.
+
+pg_restore must not connect to the database itself: it would execute strings of the archive, each of which may contain
+several statements, where its script shows rows. So the statements of the script are executed as they are validated.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import islice, takewhile
 
 # Words allowed before a parenthesis: keywords, types, and the functions used in constraints and indexes.
 CALLABLE = {
@@ -54,21 +59,37 @@ class UnknownStatementError(Exception):
     """A statement that no migration causes; the message is the statement, truncated."""
 
 
-def created_tables(script: Iterable[str], known: Collection[str]) -> set[str]:
+class Rows:
+    """The lines of a COPY statement as the file that psycopg2's `copy_expert` reads."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self.lines = lines
+
+    def read(self, size: int) -> bytes:
+        # More than `size` is allowed.
+        return "".join(islice(self.lines, 100)).encode("utf-8", "surrogateescape")
+
+
+def created_tables(
+    script: Iterable[str], known: Collection[str], execute: Callable[[str, Iterator[str]], None] | None = None
+) -> set[str]:
     """Return the tables that a pg_restore script creates; only tables in `known` are allowed.
 
-    Raises UnknownStatementError for a statement that is not allowed.
+    Call `execute` with each statement, once it is validated, and its rows. Raises UnknownStatementError for a statement
+    that is not allowed.
     """
     created = set()
-    for statement in statements(script):
+    for statement, rows in statements(script):
         table = checked(statement, known)
         if table and statement.startswith("CREATE TABLE"):
             created.add(table)
+        if execute:
+            execute(statement, rows)
     return created
 
 
-def statements(script: Iterable[str]) -> Iterator[str]:
-    """Yield the statements of a pg_restore script, without the rows between `COPY` and `\\.`."""
+def statements(script: Iterable[str]) -> Iterator[tuple[str, Iterator[str]]]:
+    """Yield the statements of a pg_restore script, each with its rows: the lines between `COPY` and `\\.`."""
     lines, statement = iter(script), ""
     for line in lines:
         # Comments and psql commands.
@@ -76,12 +97,11 @@ def statements(script: Iterable[str]) -> Iterator[str]:
             continue
         statement += line
         if statement.rstrip().endswith(";") and statement.count("'") % 2 == 0:
-            yield statement.strip()
-            if statement.startswith("COPY"):
-                # Without an end marker, the rest of the script consists of rows.
-                for row in lines:
-                    if row == "\\.\n":
-                        break
+            # Without an end marker, the rest of the script consists of rows.
+            rows = takewhile("\\.\n".__ne__, lines if statement.startswith("COPY") else ())
+            yield statement.strip(), rows
+            # Skip the rows that the caller has not read.
+            deque(rows, maxlen=0)
             statement = ""
     if statement:
         raise UnknownStatementError(statement[:80])
@@ -92,8 +112,9 @@ def checked(statement: str, known: Collection[str]) -> str | None:
     text = re.sub(r"(?<!\w)'(?:[^']|'')*'", lambda literal: masked(literal[0]), statement.removesuffix(";"))
     text = re.sub(r'"(\w+)"', r"\1", text)
     match = next(filter(None, (pattern.fullmatch(text) for pattern in STATEMENTS)), None)
-    # The search finds a second statement, a comment, a dollar-quoted string, an escape string, or a quoted name.
-    if not match or re.search(r";|--|/\*|\$|\"|\w'", text):
+    # The searches find a second statement, a comment, a dollar-quoted string, an escape string, or a quoted name, and
+    # what cannot be sent: NUL, and bytes that are not UTF-8.
+    if not match or re.search(r";|--|/\*|\$|\"|\w'", text) or re.search("[\0\ud800-\udfff]", statement):
         raise UnknownStatementError(statement[:80])
     table = match.groupdict().get("table")
     called = {word.lower() for word in re.findall(r"(\w+)\s*\(", text)}

@@ -1,8 +1,11 @@
 """A dump with disguised statements is refused. PostgreSQL only."""
 
+import re
+import struct
 import subprocess
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.db import connection
 from psycopg2.extensions import make_dsn
@@ -11,7 +14,15 @@ from patients.models import Patient
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-EVIL = b"UPDATE accounts_user SET is_superuser = true;"
+FUNCTION = b"CREATE FUNCTION public.evil() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$;\n"
+EVIL = b"UPDATE public.accounts_user SET is_superuser = true;"
+
+
+def dump(*options):
+    where = connection.get_connection_params()
+    del where["cursor_factory"]
+    command = ["pg_dump", "--format=custom", *options, f"--dbname={make_dsn(**where)}"]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout  # noqa: S603, no shell
 
 
 @pytest.mark.parametrize(
@@ -40,12 +51,85 @@ def test_a_changed_statement_is_refused(patient, tmp_path, statement, instead):
 
 def test_rows_as_statements_are_refused(patient, tmp_path):
     file = tmp_path / "evil.backup"
-    where = connection.get_connection_params()
-    del where["cursor_factory"]
-    dump = ["pg_dump", "--format=custom", "--inserts", f"--file={file}", f"--dbname={make_dsn(**where)}"]
-    subprocess.run(dump, check=True)  # noqa: S603, no shell
+    file.write_bytes(dump("--inserts"))
 
     with pytest.raises(CommandError, match="may run code: INSERT INTO public"):
         call_command("restore", file, "--noinput")
 
     assert Patient.objects.get() == patient
+
+
+@pytest.fixture
+def behind_copy(tmp_path):
+    """Return a function that dumps the database and appends SQL to the COPY command of a table in the archive.
+
+    The archive stores it as a string: a sign byte, four bytes of length, and the text. An archive written to a pipe has
+    no offsets, which would no longer be correct.
+    """
+    file = tmp_path / "evil.backup"
+
+    def make(table, sql):
+        content = dump()
+        command = re.search(rb"COPY public\.%b \([^)]*\) FROM stdin;\n" % table, content)
+        length = b"\0" + struct.pack("<I", len(command[0]))
+        assert content[: command.start()].endswith(length)
+        changed = command[0] + sql
+        before = content[: command.start() - len(length)]
+        file.write_bytes(before + b"\0" + struct.pack("<I", len(changed)) + changed + content[command.end() :])
+        return file
+
+    return make
+
+
+@pytest.mark.parametrize("table", [b"accounts_user", b"auth_group", b"patients_patient"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        FUNCTION,
+        b"COPY (SELECT 1) TO PROGRAM $$true$$;\n",
+        EVIL + b"\n",
+        b"\\! touch EXECUTED\n",
+        b"\\.\n\\! touch EXECUTED\n",
+        b"\\.\n" + EVIL + b"\n",
+        b"1\n" * 300 + FUNCTION,
+    ],
+    ids=["function", "program", "update", "psql", "psql after the end", "after the end", "long"],
+)
+def test_nothing_behind_the_copy_command_of_an_archive_is_executed(behind_copy, patient, tmp_path, table, sql):
+    file = behind_copy(table, sql.replace(b"EXECUTED", bytes(tmp_path / "executed")))
+    Patient.objects.update(name="After the backup")
+
+    with pytest.raises(CommandError, match="Not restored from"):
+        call_command("restore", file, "--noinput")
+
+    assert Patient.objects.get().name == "After the backup"
+    assert not get_user_model().objects.filter(is_superuser=True).exists()
+    assert list(tmp_path.iterdir()) == [file]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_proc WHERE proname = 'evil'")
+        assert cursor.fetchone() == (0,)
+
+
+def test_rows_behind_another_end_marker_are_not_executed(behind_copy, patient):
+    """The server accepts this marker, `dumps` does not."""
+    call_command("restore", behind_copy(b"patients_patient", b"\\.\r\n" + EVIL + b"\n"), "--noinput")
+
+    assert not Patient.objects.exists()
+    assert not get_user_model().objects.filter(is_superuser=True).exists()
+
+
+def test_a_file_that_is_replaced_after_the_check_is_checked_again(behind_copy, patient, tmp_path, monkeypatch):
+    file = tmp_path / "night.backup"
+    call_command("backup", file)
+
+    def replace(question):
+        behind_copy(b"patients_patient", b"\\.\n" + EVIL + b"\n").replace(file)
+        return "yes"
+
+    monkeypatch.setattr("builtins.input", replace)
+    Patient.objects.update(name="After the backup")
+
+    with pytest.raises(CommandError, match="may run code: UPDATE public"):
+        call_command("restore", file)
+
+    assert Patient.objects.get().name == "After the backup"
