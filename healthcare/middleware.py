@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.http.response import HttpResponseBase
@@ -92,7 +93,16 @@ class PagesOnlyMixin(MiddlewareMixin):
 
 
 class SessionMiddleware(PagesOnlyMixin, sessions.SessionMiddleware):
-    pass
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """Save the session; raise the error of the database that prevents it, which Django reports as a bad request."""
+        try:
+            return super().process_response(request, response)
+        except SessionInterrupted as interrupted:
+            error: BaseException | None = interrupted
+            while error := error and error.__context__:
+                if isinstance(error, errors.DATABASE_UNAVAILABLE):
+                    raise error from None
+            raise
 
 
 class AuthenticationMiddleware(PagesOnlyMixin, auth.AuthenticationMiddleware):

@@ -128,6 +128,8 @@ CACHE_URL = env.redis_url("CACHE_URL")
 AUTH_USER_MODEL = "accounts.User"
 # The e-mail is unique by a constraint on its lower-case form, which this check cannot see.
 SILENCED_SYSTEM_CHECKS = ["auth.W004"]
+# For a log-in whose `next` is not a page of this site.
+LOGIN_REDIRECT_URL = "admin:index"
 AUTHENTICATION_BACKENDS = ["accounts.backends.GuardedBackend"]
 PASSWORD_HASHERS = ["accounts.hashers.Argon2PasswordHasher"]
 # https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html: 19 MiB, two passes, one lane.

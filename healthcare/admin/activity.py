@@ -71,6 +71,9 @@ class Activity:
             for name, history in self.histories.items()
         ]
         self.form = ActivityForm(site, [*kinds, (OTHER, "Accounts, exports and other")], request.GET)
+        if not request.user.has_perm("accounts.view_user"):
+            # It would show the name and the e-mail of any account.
+            del self.form.fields["person"]
         self.chosen = self.form.cleaned_data if self.form.is_valid() else {}
         self.media = site.get_model_admin(get_user_model()).media
 
@@ -165,7 +168,8 @@ def export(activity: Activity, request: HttpRequest) -> HttpResponse:
         change_message="Exported as CSV.",
     )
     headers = {"Content-Disposition": 'attachment; filename="activity.csv"'}
-    return StreamingHttpResponse(lines(entries), content_type="text/csv; charset=utf-8", headers=headers)  # type: ignore[return-value]
+    emails = request.user.has_perm("accounts.view_user")
+    return StreamingHttpResponse(lines(entries, emails), content_type="text/csv; charset=utf-8", headers=headers)  # type: ignore[return-value]
 
 
 def newest(activity: Activity) -> Iterator[timeline.Entry]:
@@ -178,16 +182,16 @@ def newest(activity: Activity) -> Iterator[timeline.Entry]:
             return
 
 
-def lines(entries: list[timeline.Entry]) -> Iterator[str]:
+def lines(entries: list[timeline.Entry], emails: bool) -> Iterator[str]:
     yield "\ufeff"
-    for row in [COLUMNS, *map(cells, entries)]:
+    for row in [COLUMNS, *(cells(entry, emails) for entry in entries)]:
         line = StringIO()
         csv.writer(line).writerow([escaped(str(cell)) for cell in row])
         yield line.getvalue()
 
 
-def cells(entry: timeline.Entry) -> list[Any]:
+def cells(entry: timeline.Entry, emails: bool) -> list[Any]:
     changes = "; ".join(f"{change.field}: {change.old} → {change.new}" for change in entry.changes)
-    by = [entry.by.name, entry.by.email] if entry.by else ["", ""]
+    by = [entry.by.name, entry.by.email if emails else ""] if entry.by else ["", ""]
     when = timezone.localtime(entry.at).isoformat(sep=" ", timespec="seconds")
     return [when, *by, entry.verb, entry.kind, entry.record_id or "", entry.what, changes or entry.note]

@@ -147,3 +147,19 @@ def test_it_is_for_those_who_may_see_the_log_and_shows_them_what_they_may_view(m
     assert refused.status_code == 403
     assert lines(shown) == [("Added", "doctor", "Dr. Robert Brown")]
     assert LogEntry.objects.count() == 0
+
+
+def test_without_the_right_to_view_users_no_account_is_looked_up(make_user, owner, patient):
+    auditor = make_user("Log Reader", is_staff=True)
+    codenames = ["view_logentry", "view_patient", "view_historicalpatient"]
+    auditor.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    browser = Client()
+    browser.force_login(auditor)
+    owner.patch(f"/api/patients/{patient.pk}/", {"age": 31})
+
+    page = browser.get(URL, {"person": owner.user.pk}).content.decode()
+    exported = browser.get(URL, {"csv": 1}).getvalue().decode()
+
+    assert "Person" not in page
+    assert owner.user.name in exported
+    assert owner.user.email not in page + exported

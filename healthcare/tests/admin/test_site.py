@@ -242,3 +242,25 @@ def test_a_form_keeps_the_spelling_of_a_gender(staff_browser, doctor):
     doctor.refresh_from_db()
     assert '<option value="M" selected>Male</option>' in shown
     assert (doctor.gender, doctor.age) == ("M", 50)
+
+
+def test_a_log_in_with_a_foreign_next_leads_to_the_overview(staff):
+    body = {"username": staff.user.email, "password": PASSWORD, "next": "https://evil.example/"}
+
+    response = Client().post(reverse("admin:login"), body)
+
+    assert (response.status_code, response.url) == (302, reverse("admin:index"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_session_that_cannot_be_saved_is_a_503(staff_browser, monkeypatch):
+    def unavailable(*args, **kwargs):
+        raise OperationalError("gone")
+
+    staff_browser.raise_request_exception = False
+    monkeypatch.setattr(Session, "save", unavailable)
+
+    response = staff_browser.get(reverse("admin:index"))
+
+    assert response.status_code == 503
+    assert response["Retry-After"]
