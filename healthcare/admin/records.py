@@ -1,11 +1,12 @@
 """Base classes of all record admins: acting user, locking, access log, search, undo and history."""
 
+from contextlib import suppress
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.widgets import AdminTextareaWidget, AutocompleteSelect
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import FieldDoesNotExist, PermissionDenied, ValidationError
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
@@ -133,7 +134,12 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
     # The form
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return {"user": request.user.pk, **super().get_changeform_initial_data(request)}
+        """Ignore values in the URL that their field cannot hold."""
+        initial: dict[str, Any] = {"user": request.user.pk}
+        for name, value in super().get_changeform_initial_data(request).items():
+            with suppress(ValidationError, FieldDoesNotExist):
+                initial[name] = self.opts.get_field(name).to_python(value)  # type: ignore[union-attr]  # of a form's field
+        return initial
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         fields = list(super().get_fields(request, obj))

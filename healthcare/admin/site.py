@@ -23,7 +23,12 @@ from healthcare.logs import log_access
 SECTIONS = {
     "Clinic": ["Patient", "Doctor", "Mapping"],
     "Administration": ["User", "Group"],
-    "History": ["HistoricalPatient", "HistoricalDoctor", "HistoricalMapping", "HistoricalUser"],
+    "History": [
+        "HistoricalPatient",
+        "HistoricalDoctor",
+        "HistoricalMapping",
+        "HistoricalUser",
+    ],
 }
 # Prefix of the fields of a form that was submitted after the session had expired.
 HELD = "held-"

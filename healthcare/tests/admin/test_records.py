@@ -301,3 +301,12 @@ def test_a_filter_of_django_itself_works_in_a_list(staff_browser, patient, monke
 
     assert f'href="?age={patient.age}"' in shown.content.decode()
     assert [response.context["cl"].result_count for response in (shown, empty)] == [1, 0]
+
+
+def test_values_in_the_url_that_a_field_cannot_hold_are_ignored(rf, staff):
+    request = rf.get("/", {"created_at": "x", "age": "x", "unknown": "x", "name": "Ann"})
+    request.user = staff.user
+
+    initial = admin.site.get_model_admin(Patient).get_changeform_initial_data(request)
+
+    assert initial == {"user": staff.user.pk, "name": "Ann"}
