@@ -6,6 +6,7 @@ import psycopg2
 import pytest
 from django.conf import settings
 
+from healthcare.db.postgresql.base import without_deadlines
 from healthcare.tests.environment import manage
 
 
@@ -15,7 +16,9 @@ def server():
     names = {"user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
     connection = psycopg2.connect(dbname="postgres", **{name: where[key] for name, key in names.items()})
     connection.autocommit = True
-    yield connection.cursor()
+    # CREATE DATABASE waits for a checkpoint, which may take longer than DB_TIMEOUT on a busy disk.
+    with without_deadlines():
+        yield connection.cursor()
     connection.close()
 
 
