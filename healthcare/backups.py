@@ -5,7 +5,6 @@ run code (triggers, functions, views) is refused.
 """
 
 import os
-import re
 import sqlite3
 import subprocess
 import time
@@ -22,13 +21,12 @@ from psycopg2.extensions import make_dsn
 
 from healthcare.db.postgresql import dumps
 from healthcare.db.postgresql.base import without_deadlines
+from healthcare.db.sqlite3 import schemas
 from healthcare.db.sqlite3.base import add_functions
 
 REQUIRED_TABLES = {"django_migrations", "accounts_user", "patients_patient", "doctors_doctor", "mappings_mapping"}
 # Emptied by a restore, so that all users must log in again: a refresh token without a row is refused.
 SESSIONS = ("token_blacklist_blacklistedtoken", "token_blacklist_outstandingtoken", "django_session")
-# SQLite's own tables.
-SQLITE_TABLES = {"sqlite_sequence", "sqlite_stat1", "sqlite_stat4"}
 # Sessions linger briefly after a client disconnects.
 DISCONNECT_SECONDS = 2
 
@@ -52,25 +50,30 @@ class SQLite:
 
     def check(self, path: Path) -> None:
         with closing(self._opened(path)) as copy:
-            schema = copy.execute("SELECT tbl_name, sql FROM sqlite_master").fetchall()
-            require_tables(path, {table for table, _ in schema})
-            for table, sql in schema:
-                # Indexes that SQLite creates automatically have no SQL.
-                allowed = sql is None or re.match("CREATE (TABLE|INDEX|UNIQUE INDEX) ", sql)
-                if not allowed or table not in known_tables() | SQLITE_TABLES:
-                    raise unknown(path, sql or table)
-            add_functions(copy)
-            (verdict,) = copy.execute("PRAGMA integrity_check").fetchone()
-            # SQLite reads the missing part of a truncated last page as zeros, which may pass the check.
-            if path.stat().st_size % copy.execute("PRAGMA page_size").fetchone()[0]:
-                verdict = "it is truncated"
-            if verdict != "ok":
-                raise BackupError(f"{path.name} is damaged: {verdict}.")
+            self._check(path, copy)
 
     def restore(self, path: Path) -> None:
         connection.ensure_connection()
         with closing(self._opened(path)) as copy:
+            # The file may have been replaced since `check`.
+            self._check(path, copy)
             copy.backup(connection.connection)
+
+    def _check(self, path: Path, copy: sqlite3.Connection) -> None:
+        schema = copy.execute("SELECT tbl_name, sql FROM sqlite_master").fetchall()
+        require_tables(path, {table for table, _ in schema})
+        if sql := schemas.unknown_sql(schema, known_tables()):
+            raise unknown(path, sql)
+        add_functions(copy)
+        (verdict,) = copy.execute("PRAGMA integrity_check").fetchone()
+        # SQLite reads the missing part of a truncated last page as zeros, which may pass the check.
+        if path.stat().st_size % copy.execute("PRAGMA page_size").fetchone()[0]:
+            verdict = "it is truncated"
+        if verdict != "ok":
+            raise BackupError(f"{path.name} is damaged: {verdict}.")
+        applied = set(copy.execute("SELECT app, name FROM django_migrations"))
+        if name := schemas.missing_constraint(schema, applied):
+            raise BackupError(f"{path.name} does not have the constraint {name}.")
 
     def _opened(self, path: Path) -> sqlite3.Connection:
         return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)

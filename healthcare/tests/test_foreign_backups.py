@@ -43,6 +43,10 @@ EVIL_SQLITE = {
     "virtual table": "CREATE VIRTUAL TABLE strange USING fts5(x)",
     "table": "CREATE TABLE strange (id int)",
     "index": "CREATE TABLE strange (id int); CREATE INDEX i ON strange (id)",
+    "function in an index": "CREATE INDEX i ON accounts_user (hex(password))",
+    "quoted function": """CREATE INDEX i ON accounts_user ([hex] (password))""",
+    "comment before a parenthesis": "CREATE INDEX i ON accounts_user (hex/**/(password))",
+    "generated column": "ALTER TABLE accounts_user ADD COLUMN extra text AS (email || password)",
 }
 
 EVIL = EVIL_POSTGRESQL if settings.DB_LIVE else EVIL_SQLITE
@@ -100,6 +104,19 @@ def test_a_backup_with_code_is_refused_and_changes_nothing(evil_backup, patient,
     assert Patient.objects.get().name == "After the backup"
 
 
+def test_a_file_that_is_replaced_after_the_check_is_checked_again(evil_backup, patient, tmp_path, monkeypatch):
+    file = tmp_path / "night.backup"
+    call_command("backup", file)
+    evil = evil_backup(EVIL["trigger"])
+    monkeypatch.setattr("builtins.input", lambda question: evil.replace(file) and "yes")
+    Patient.objects.update(name="After the backup")
+
+    with pytest.raises(CommandError, match="may run code: "):
+        call_command("restore", file)
+
+    assert Patient.objects.get().name == "After the backup"
+
+
 def test_a_restore_ends_every_session_and_every_refresh_token(owner, tmp_path, staff_browser):
     account = {"email": owner.user.email, "password": PASSWORD}
     before, logged_out = (ApiClient().post("/api/auth/login/", account).json() for _ in range(2))
@@ -113,3 +130,27 @@ def test_a_restore_ends_every_session_and_every_refresh_token(owner, tmp_path, s
         assert ApiClient().post("/api/auth/refresh/", {"refresh": pair["refresh"]}).status_code == 401
     assert staff_browser.get("/admin/").status_code == 302
     assert ApiClient().post("/api/auth/login/", account).status_code == 200
+
+
+@pytest.mark.skipif(settings.DB_LIVE, reason="PostgreSQL restores do not verify constraints")
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("patients_patient_unique_per_user", "DROP INDEX patients_patient_unique_per_user"),
+        (
+            "accounts_user_email_unique",
+            "DROP INDEX accounts_user_email_unique; CREATE INDEX accounts_user_email_unique ON accounts_user (email)",
+        ),
+        (
+            "doctors_doctor_age",
+            "PRAGMA writable_schema = ON; "
+            """UPDATE sqlite_master SET sql = replace(sql, 'CONSTRAINT "doctors_doctor_age" CHECK', 'CHECK')""",
+        ),
+    ],
+)
+def test_a_backup_without_a_constraint_is_refused_and_changes_nothing(evil_backup, patient, name, change):
+    file = evil_backup(change)
+    Patient.objects.update(name="After the backup")
+
+    assert refusal(file).endswith(f"evil.backup does not have the constraint {name}.")
+    assert Patient.objects.get().name == "After the backup"

@@ -115,20 +115,3 @@ def test_rows_behind_another_end_marker_are_not_executed(behind_copy, patient):
 
     assert not Patient.objects.exists()
     assert not get_user_model().objects.filter(is_superuser=True).exists()
-
-
-def test_a_file_that_is_replaced_after_the_check_is_checked_again(behind_copy, patient, tmp_path, monkeypatch):
-    file = tmp_path / "night.backup"
-    call_command("backup", file)
-
-    def replace(question):
-        behind_copy(b"patients_patient", b"\\.\n" + EVIL + b"\n").replace(file)
-        return "yes"
-
-    monkeypatch.setattr("builtins.input", replace)
-    Patient.objects.update(name="After the backup")
-
-    with pytest.raises(CommandError, match="may run code: UPDATE public"):
-        call_command("restore", file)
-
-    assert Patient.objects.get().name == "After the backup"
