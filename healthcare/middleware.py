@@ -3,8 +3,8 @@
 import logging
 import math
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 
@@ -43,7 +43,7 @@ class RequestLogMiddleware:
 
     def __call__(self, request: LoggedRequest) -> HttpResponseBase:
         started = time.perf_counter()
-        request.id = uuid.uuid4().hex
+        request.id = secrets.token_hex(16)
         response = self.get_response(request)
         response["X-Request-ID"] = request.id
         match = request.resolver_match
@@ -114,10 +114,12 @@ class MessageMiddleware(PagesOnlyMixin, messages.MessageMiddleware):
 
 
 class CommonMiddleware(common.CommonMiddleware):
-    """Skip the Host header check for probes, which address a machine by its IP."""
+    """Skip the Host header check for probes, which address a machine by its IP, and for /api/, where it was made."""
 
     def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
-        return None if request.path_info in PROBES else super().process_request(request)
+        if request.path_info in PROBES or request.path_info.startswith(API):
+            return None
+        return super().process_request(request)
 
 
 class ThrottledMiddleware:
