@@ -109,7 +109,6 @@ class Row:
             self.duplicated,
             self.errors,
             self.stored_despite_error,
-            len(self.unexpected),
         )
         gaps = (spread(self.write_gaps, self.fault.write_gap), spread(self.read_gaps, self.fault.read_gap))
         cells = (name, *counts, len(self.unexpected), f"{self.longest:.1f}", *gaps)
