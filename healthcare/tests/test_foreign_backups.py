@@ -141,7 +141,8 @@ if not settings.DB_LIVE:
             ("patients_patient_unique_per_user", "DROP INDEX patients_patient_unique_per_user"),
             (
                 "accounts_user_email_unique",
-                "DROP INDEX accounts_user_email_unique; CREATE INDEX accounts_user_email_unique ON accounts_user (email)",
+                "DROP INDEX accounts_user_email_unique; "
+                "CREATE INDEX accounts_user_email_unique ON accounts_user (email)",
             ),
             (
                 "doctors_doctor_age",
