@@ -24,7 +24,7 @@ def measure(database, rounds):
     for _ in range(rounds):
         for name, command in CHECKS.items():
             started = time.perf_counter()
-            subprocess.run(command, cwd=ROOT, env=environment(database), check=True, capture_output=True)  # noqa: S603, of CHECKS
+            subprocess.run(command, cwd=ROOT, env=environment(database), check=True, capture_output=True)  # noqa: S603, a command of CHECKS, without a shell
             seen["check"][name].append(time.perf_counter() - started)
         for name, (application, path) in SERVED.items():
             seconds, megabytes = first_response(name, database, application, path)

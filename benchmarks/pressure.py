@@ -40,7 +40,7 @@ def pressures(app):
             memory.seed(app, each, patients)
     staff, numbers = user(app.port), count(0, UPLOADED)
     shell = [sys.executable, "manage.py", "shell", "--verbosity", "0", "--command", MAKE_STAFF.format(staff.id)]
-    subprocess.run(shell, cwd=app.folder, env=app.environment, check=True)  # noqa: S603, of this file
+    subprocess.run(shell, cwd=app.folder, env=app.environment, check=True)  # noqa: S603, a command of this file, without a shell
     browser = Browser(app.port, staff.account["email"], PASSWORD)
 
     def upload():

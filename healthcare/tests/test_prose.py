@@ -63,6 +63,8 @@ HERE = "healthcare/tests/test_prose.py"
 
 
 def tracked():
+    if not (settings.BASE_DIR / ".git").exists():
+        pytest.skip("The tracked files are known only in a checkout.")
     listed = subprocess.run(["git", "ls-files"], cwd=settings.BASE_DIR, capture_output=True, text=True, check=True)  # noqa: S607, from the PATH
     for name in listed.stdout.splitlines():
         path = settings.BASE_DIR / name
@@ -89,9 +91,6 @@ def prose(path):
 
 
 def test_no_text_uses_an_odd_word():
-    if not (settings.BASE_DIR / ".git").exists():
-        pytest.skip("The tracked files are known only in a checkout.")
-
     found = [
         f"{path.relative_to(settings.BASE_DIR)}:{number}: {match[0]!r} in {line.strip()!r}"
         for path in tracked()
@@ -103,9 +102,6 @@ def test_no_text_uses_an_odd_word():
 
 
 def test_names_in_product_code_are_those_of_the_field():
-    if not (settings.BASE_DIR / ".git").exists():
-        pytest.skip("The files that are tracked are known in a checkout only.")
-
     found = [
         f"{path.relative_to(settings.BASE_DIR)}:{token.start[0]}: {name} instead of {NAMES[name]}"
         for path in tracked()

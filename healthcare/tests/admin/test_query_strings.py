@@ -7,6 +7,8 @@ from django.contrib import admin
 from django.db.models import DateTimeField
 from django.urls import reverse
 
+from patients.models import Patient
+
 VALUES = ["\0", "x", "9" * 30, "٣", "9999-12-31", "0001-01-01T00:00:00+14:00"]
 LIST = ["q", "o", "p", "all", "e", "_popup", "_to_field"]
 ADD = ["_popup", "_to_field", "_changelist_filters"]
@@ -81,3 +83,23 @@ def test_an_assigned_doctor_that_is_no_choice_is_refused(staff_browser, patient)
 
     assert response.status_code == 200
     assert "Select a valid choice" in response.content.decode()
+
+
+def test_a_filter_of_django_itself_works_in_a_list(staff_browser, patient, monkeypatch):
+    url = reverse("admin:patients_patient_changelist")
+    monkeypatch.setattr(admin.site.get_model_admin(Patient), "list_filter", ["age"])
+
+    shown = staff_browser.get(f"{url}?age={patient.age}")
+    empty = staff_browser.get(f"{url}?age={patient.age + 1}")
+
+    assert f'href="?age={patient.age}"' in shown.content.decode()
+    assert [response.context["cl"].result_count for response in (shown, empty)] == [1, 0]
+
+
+def test_values_in_the_url_that_a_field_cannot_hold_are_ignored(rf, staff):
+    request = rf.get("/", {"created_at": "x", "age": "x", "unknown": "x", "name": "Ann"})
+    request.user = staff.user
+
+    initial = admin.site.get_model_admin(Patient).get_changeform_initial_data(request)
+
+    assert initial == {"user": staff.user.pk, "name": "Ann"}
