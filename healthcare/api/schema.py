@@ -10,11 +10,6 @@ from functools import cache
 from typing import Any
 
 from django.conf import settings
-from drf_spectacular.extensions import (
-    OpenApiAuthenticationExtension,
-    OpenApiFilterExtension,
-    OpenApiSerializerFieldExtension,
-)
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import get_doc
@@ -23,7 +18,7 @@ from rest_framework import exceptions
 from rest_framework.fields import CharField, Field
 from rest_framework.request import Request
 
-from healthcare.api import errors
+from healthcare.api import errors, extensions  # noqa: F401, the extensions register themselves
 from healthcare.api.csv import CSVParser, CSVRenderer
 from healthcare.api.exceptions import Conflict, DatabaseUnavailable, PayloadTooLarge, PreconditionFailed
 from healthcare.api.negotiation import FORMAT
@@ -151,45 +146,6 @@ def error_response(status: int, description: str, examples: dict[str, Any]) -> d
     headers = {ERROR_HEADERS[status]: {"schema": {"type": "string"}}} if status in ERROR_HEADERS else {}
     response = {"description": description, "content": {"application/json": content}}
     return {**response, "headers": headers} if headers else response
-
-
-class JWTScheme(OpenApiAuthenticationExtension):
-    target_class = "accounts.authentication.JWTAuthentication"
-    name = "bearer"
-
-    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
-        return {
-            "type": "http",
-            "scheme": "bearer",
-            "bearerFormat": "JWT",
-            "description": "Paste the `access` token of the log-in, without `Bearer`.",
-        }
-
-
-class FilterBackend(OpenApiFilterExtension):
-    """Use the backend's own parameters instead of those that drf-spectacular derives from django-filter."""
-
-    target_class = "healthcare.api.filters.FilterBackend"
-    priority = 1
-
-    def get_schema_operation_parameters(self, auto_schema: AutoSchema, *args: Any, **kwargs: Any) -> Any:
-        return self.target.get_schema_operation_parameters(auto_schema.view)
-
-
-class TextField(OpenApiSerializerFieldExtension):
-    """Describe text as a plain string; a `format` or `pattern` would refuse the empty value of an optional field."""
-
-    target_class = "healthcare.api.serializers.CharField"
-    match_subclasses = True
-
-    def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
-        field = self.target
-        schema: dict[str, Any] = {"type": "string"}
-        if direction == "request" and not field.allow_blank:
-            schema["minLength"] = getattr(field, "shortest", 1)
-        if field.max_length:
-            schema["maxLength"] = field.max_length
-        return schema
 
 
 def with_article(noun: str) -> str:
