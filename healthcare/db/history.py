@@ -23,7 +23,7 @@ class HistoricalRecords(models.HistoricalRecords):
         return {
             **super().get_meta_options(model),
             "verbose_name": f"{name} version",
-            "verbose_name_plural": f"{name} history",
+            "verbose_name_plural": f"{name} versions",
             "indexes": [BrinIndex(fields=["history_date"], name=f"{model._meta.model_name}_history_by_date")],
         }
 

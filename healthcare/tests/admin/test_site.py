@@ -1,6 +1,7 @@
 """Features of all pages of the admin: search, expired sessions, errors, the time zone, sections."""
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.contrib.sessions.models import Session
 from django.db import OperationalError
 from django.test import Client, override_settings
@@ -226,9 +227,20 @@ def test_the_sidebar_begins_with_patients_and_doctors(staff_browser):
     }
     assert sections["Clinic"] == ["Patients", "Doctors", "Assignments"]
     assert sections["Administration"][:2] == ["Users", "Groups"]
-    assert sections["History"] == ["Patient history", "Doctor history", "Assignment history", "User history"]
+    assert sections["History"] == ["Patient versions", "Doctor versions", "Assignment versions", "User versions"]
     assert "Mapping" not in page.content.decode()
     assert "View site" not in page.content.decode()
+
+
+def test_the_paths_of_the_password_pages_begin_with_the_overview(staff_browser, patient):
+    for url in (reverse("admin:password_change"), reverse("admin:auth_user_password_change", args=[patient.user_id])):
+        path = staff_browser.get(url).content.decode().split('<div class="breadcrumbs">')[1].split("</div>")[0]
+        assert "Overview</a>" in path
+        assert "Home" not in path
+
+
+def test_permissions_are_named_like_the_pages(db):
+    assert Permission.objects.get(codename="view_historicalmapping").name == "Can view assignment version"
 
 
 def test_a_form_keeps_the_spelling_of_a_gender(staff_browser, doctor):
