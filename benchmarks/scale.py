@@ -35,6 +35,7 @@ def fill(name, users, doctors):
         seed.users(1, users),
         seed.patients(1, users * EACH, f"n % {users} + 1"),
         seed.doctors(doctors),
+        seed.doctor_names(doctors),
         *(seed.next_ids(table) for table in ("accounts_user", "doctors_doctor")),
     )
     if users + 1 == MANY:
@@ -59,6 +60,7 @@ def requests_for(users, doctors, start, count):
     tokens = {user: seed.token(user) for user in chosen}
     own = [(user, (user - 1 or users) + k * users) for k in range(EACH) for user in chosen]
     some, step = own[:: max(1, len(own) // 1000)], max(1, doctors // 100)
+    sought = list(zip(range(1 + start // 10**6 % step, doctors, step), chosen * 100, strict=False))
     return {
         "one patient": [Request("GET", f"/api/patients/{n}/", tokens[user]) for user, n in own],
         "a page of a list": [Request("GET", f"/api/patients/?limit={LIMIT}", token) for token in tokens.values()],
@@ -67,9 +69,12 @@ def requests_for(users, doctors, start, count):
             for n in range(start, start + count)
         ],
         "search one's patients": [Request("GET", f"/api/patients/?search=patient{n}%40", tokens[u]) for u, n in some],
-        "search the directory": [
-            Request("GET", f"/api/doctors/?search=doctor{n}%40&limit={LIMIT}", tokens[user])
-            for n, user in zip(range(1 + start // 10**6 % step, doctors, step), chosen * 100, strict=False)
+        "search the directory by name": [
+            Request("GET", f"/api/doctors/?search={seed.doctor_name(n).replace(' ', '+')}&limit={LIMIT}", tokens[user])
+            for n, user in sought
+        ],
+        "search the directory by e-mail": [
+            Request("GET", f"/api/doctors/?search=doctor{n}%40&limit={LIMIT}", tokens[user]) for n, user in sought
         ],
     }
 
@@ -206,8 +211,8 @@ def section(grown, pages, memories, starts, loaded, rounds, seconds, busy):
 {small_users * EACH:,} patients of {small_users} users and {small_doctors} doctors, compared with {users * EACH:,} of
 {users:,} users ({EACH} each, and one user with {seed.MANY_PATIENTS:,}) and {doctors:,} doctors; with history rows.
 Requests of {SAMPLE} users in turn, {CONNECTIONS} connections, medians of {rounds} rounds of {seconds} s; ratios are
-computed within each round, with the minimum and maximum in brackets. A search finds one row. The search of the
-directory is the worst case for a trigram index: all e-mails share a prefix, so most trigrams occur in every row.
+computed within each round, with the minimum and maximum in brackets. A search finds one row. The search by
+e-mail is the worst case for a trigram index: all e-mails share a prefix, so most trigrams occur in every row.
 
 Page 1 of a list of {seed.MANY_PATIENTS:,} (`limit={LIMIT}`) takes {p50[1]:.1f} ms, page {PAGE:,} {p50[PAGE]:.1f} ms.
 The complete list, without `limit`: first byte after {median(first):.2f} s, last byte after {median(whole):.1f} s,

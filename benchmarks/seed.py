@@ -108,6 +108,25 @@ def doctors(last):
     """
 
 
+def doctor_name(number):
+    """Return two words of three syllables, which are different for up to 2^18 doctors."""
+    words = (number * factor for factor in (7_919, 104_729))
+    return " ".join("".join(_syllable(word >> shift) for shift in (0, 6, 12)) for word in words)
+
+
+def _syllable(index):
+    return "bdfghjklmnprstvz"[index // 4 % 16] + "aeio"[index % 4]
+
+
+def doctor_names(last):
+    """Return the UPDATE that gives doctors names of as many different letters as those of people."""
+    names = ", ".join(f"({number}, '{doctor_name(number)}')" for number in range(1, last + 1))
+    return (
+        f"UPDATE doctors_doctor SET name = names.name FROM (VALUES {names}) AS names (id, name) "
+        "WHERE names.id = doctors_doctor.id"
+    )
+
+
 def mappings(where, each=3):
     """Return the INSERT that assigns `each` doctors to every patient that matches `where`."""
     return f"""
