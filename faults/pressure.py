@@ -4,6 +4,7 @@ import multiprocessing
 import time
 from functools import partial
 
+from faults import processes
 from faults.client import PASSWORD, Api, concurrently, must, patient, tally, user
 from faults.memory import seed
 
@@ -16,6 +17,7 @@ SEARCH_SECONDS = 10
 SLOWER = 3
 # A p99 below this is accepted: clients, server and database share the same cores.
 ACCEPTED_SECONDS = 0.05
+WORKER_MEGABYTES = 200
 PATIENTS = "/api/patients/"
 
 
@@ -23,13 +25,16 @@ def log_ins(world, row, kind):
     """Two hundred concurrent log-ins.
 
     All log in concurrently, and retry after Retry-After until all have succeeded; three times. A bystander's p99,
-    including /healthz, is at most three times its idle p99 or 50 ms, and the only errors are 503 and 429 with
-    Retry-After.
+    including /healthz, is at most three times its idle p99 or 50 ms, the only errors are 503 and 429 with Retry-After,
+    and no worker uses 200 MB or more.
     """
     with world.app(kind) as app:
         bystander, accounts = user(app.port), [user(app.port).account for _ in range(ACCOUNTS)]
         under_pressure(row, app, bystander, partial(log_in_bursts, app.port, accounts))
+        peak = max(processes.memory(pid, "VmHWM") for pid in app.workers())
+        row.require(peak < WORKER_MEGABYTES, f"a worker used {peak:.0f} MB")
         row.requests = f"{BURSTS} x {LOGINS} concurrent log-ins"
+        row.responses += f"; a worker used at most {peak:.0f} MB"
 
 
 def under_pressure(row, app, bystander, pressure):
