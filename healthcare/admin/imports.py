@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from accounts.models import User
     from healthcare.admin.resources import RecordResource
 
-FOREIGN_ID = "Skipped: this id belongs to another {}, with another name and phone. Remove the id to add a new record."
+FOREIGN_ID = (
+    "Skipped: this id belongs to another {}, with another name, and neither the phone nor the e-mail is the same. "
+    "Remove the id to add a new record."
+)
 OWNER_FIXED = "Your account may not choose the user. Leave this cell empty."
 
 
@@ -101,7 +104,7 @@ class Import:
             identity = row.instance.identity()
             if row.original and not self.differing(row):
                 row.import_type = RowResult.IMPORT_TYPE_SKIP
-            elif row.original and is_another(row.instance, row.original):
+            elif row.original and is_another(row):
                 row.import_type, row.instance, row.original = RowResult.IMPORT_TYPE_SKIP, row.original, None
                 row.note = FOREIGN_ID.format(self.model._meta.verbose_name)
             elif identity in taken and (not row.original or taken[identity] != row.original.pk):
@@ -173,9 +176,12 @@ class Import:
         return ["" if value is None else str(value) for value in values]
 
 
-def is_another(record: Any, stored: Any) -> bool:
-    """Return whether an id probably comes from another system, because name and phone both differ."""
-    return fold(record.name) != fold(stored.name) and record.phone != stored.phone
+def is_another(row: RowResult) -> bool:
+    """Return whether an id probably comes from another system: another name, and no contact that is the same."""
+    record, stored = row.instance, row.original
+    contacts = [name for name in ("phone", "email") if row.row_values.get(name, "").strip()]
+    same = any(getattr(record, name) == getattr(stored, name) for name in contacts)
+    return fold(record.name) != fold(stored.name) and not same
 
 
 def users(names: Iterable[str]) -> dict[str, "User"]:

@@ -1,14 +1,18 @@
 """The admin site: https://docs.djangoproject.com/en/5.2/ref/contrib/admin/#customizing-the-adminsite-class."""
 
+import re
 from functools import partial, update_wrapper
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.core.exceptions import BadRequest
 from django.db import DataError, OperationalError
+from django.db.models import Field
+from django.db.models.lookups import PatternLookup, Regex
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -17,6 +21,7 @@ from django.urls import URLPattern, URLResolver, path, reverse
 from healthcare.admin import search
 from healthcare.admin.pagination import ChoicesPaginator
 from healthcare.db.deadlocks import was_rolled_back
+from healthcare.fields import ID
 from healthcare.logs import log_access
 
 # Sections of the index page and the sidebar; other models are added to Administration.
@@ -30,6 +35,8 @@ SECTIONS = {
         "HistoricalUser",
     ],
 }
+# Lookups such as `name__regex`, the cost of which is unbounded.
+PATTERNS = {name for name, lookup in Field.get_lookups().items() if issubclass(lookup, (PatternLookup, Regex))}
 # Prefix of the fields of a form that was submitted after the session had expired.
 HELD = "held-"
 
@@ -122,15 +129,19 @@ class AdminSite(admin.AdminSite):
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """Retry a view once after a deadlock; keep a form that is submitted after the session has expired.
 
-        Answers 400 for a query string with NUL, which PostgreSQL does not store, or with a value beyond the database's.
+        Answers 400 for a query string with NUL, which PostgreSQL does not store, with a value beyond the database's, or
+        with a pattern to match, which no filter uses; and for selected records whose id is no number.
         """
         inner = super().admin_view(view, cacheable)
 
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if "%00" in request.META["QUERY_STRING"]:
+            patterns = {name for name in request.GET if "__" in name and name.rpartition("__")[2] in PATTERNS}
+            if "%00" in request.META["QUERY_STRING"] or patterns:
                 raise BadRequest
             if request.method == "POST" and not self.has_permission(request) and view.__name__ != "logout":
                 return self._hold(request)
+            if not all(re.fullmatch(ID, pk) for pk in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+                raise BadRequest
             try:
                 return inner(request, *args, **kwargs)
             except (OverflowError, DataError) as error:

@@ -7,9 +7,10 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.backends.db import SessionStore
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
@@ -72,6 +73,8 @@ class UploadForm(ImportForm):
 
 
 class ConfirmForm(ConfirmImportForm):
+    format = forms.ChoiceField(choices=[("0", "CSV"), ("1", "XLSX")], widget=forms.HiddenInput)
+    resource = forms.ChoiceField(choices=[("0", "")], required=False, widget=forms.HiddenInput)
     skip_existing = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
 
@@ -139,6 +142,12 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
     def get_import_data_kwargs(self, **kwargs: Any) -> dict[str, Any]:
         return {}
 
+    def get_export_queryset(self, request: HttpRequest) -> QuerySet:
+        try:
+            return super().get_export_queryset(request)
+        except IncorrectLookupParameters as error:
+            raise BadRequest from error
+
     def get_export_data(self, file_format: Any, request: HttpRequest, queryset: QuerySet, **kwargs: Any) -> str | bytes:
         """Return the file; raise ValueError, which the form displays, for too many rows."""
         if queryset[EXPORT_LIMIT:].exists():
@@ -178,10 +187,14 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
         return response
 
     def process_import(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        if request.method == "POST" and not self.create_confirm_form(request).is_valid():
+            raise BadRequest
         try:
             return super().process_import(request, **kwargs)
         except UploadExpiredError:
             return self.upload_again(request, "The upload has expired.")
+        except FileError as error:
+            return self.upload_again(request, f"The file {error}")
 
     def process_result(self, result: Any, request: Any) -> HttpResponse:
         """Report the result; the records may have changed since the preview."""

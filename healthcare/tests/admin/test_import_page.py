@@ -56,10 +56,29 @@ def test_an_id_of_another_system_is_a_warning_and_changes_nothing(staff_browser,
 
     patient.refresh_from_db()
     page = preview.content.decode()
-    assert "this id belongs to another patient, with another name and phone" in page
+    assert "this id belongs to another patient, with another name" in page
     assert "1 new, 0 changed, 1 unchanged" in page
     assert (patient.name, patient.phone, patient.history.count()) == ("Alice Smith", "9876543210", 1)
     assert Patient.objects.filter(name="Bob Jones").count() == 1
+
+
+def test_an_id_without_a_phone_or_an_e_mail_renames_nobody(staff_browser, patient):
+    Patient.objects.create(user=patient.user, name="Carl Cole", age=9, gender="male")
+
+    rows = [[record.pk, "John Legacy", 9, "male"] for record in Patient.objects.all()]
+    confirm(staff_browser, upload(staff_browser, as_csv(["id", "name", "age", "gender"], *rows)))
+
+    assert {record.name for record in Patient.objects.all()} == {"Alice Smith", "Carl Cole"}
+
+
+@pytest.mark.parametrize("contact", ["phone", "email"])
+def test_one_same_contact_is_enough_for_a_new_name(staff_browser, patient, contact):
+    row = {"id": patient.pk, "name": "Alice Jones", contact: getattr(patient, contact)}
+
+    confirm(staff_browser, upload(staff_browser, as_csv(row.keys(), row.values())))
+
+    patient.refresh_from_db()
+    assert patient.name == "Alice Jones"
 
 
 @pytest.mark.parametrize(

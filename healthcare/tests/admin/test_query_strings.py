@@ -4,6 +4,7 @@ from urllib.parse import urlencode
 
 import pytest
 from django.contrib import admin
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db.models import DateTimeField
 from django.urls import reverse
 
@@ -103,3 +104,55 @@ def test_values_in_the_url_that_a_field_cannot_hold_are_ignored(rf, staff):
     initial = admin.site.get_model_admin(Patient).get_changeform_initial_data(request)
 
     assert initial == {"user": staff.user.pk, "name": "Ann"}
+
+
+@pytest.mark.parametrize("lookup", ["name__regex", "name__fold__iregex", "user__name__contains", "created_at__regex"])
+def test_a_pattern_to_match_is_refused(staff_browser, patient, lookup):
+    for page in ("changelist", "export"):
+        assert staff_browser.get(reverse(f"admin:patients_patient_{page}"), {lookup: "(a|a)*b"}).status_code == 400
+
+
+def test_a_pattern_in_a_list_of_groups_is_refused(staff_browser):
+    assert staff_browser.get(reverse("admin:auth_group_changelist"), {"name__regex": "(a|a)*b"}).status_code == 400
+
+
+@pytest.mark.parametrize("query", ["x=1", "format=0", "age__gt=abc", "created_at__from=zz"])
+def test_an_export_with_an_unknown_filter_is_refused(staff_browser, patient, query):
+    assert staff_browser.get(f"{reverse('admin:patients_patient_export')}?{query}").status_code == 400
+
+
+@pytest.mark.parametrize("action", ["delete_selected", "restore"])
+@pytest.mark.parametrize("selected", ["abc", "", "1e5", "\0", "٣"])
+def test_an_action_on_what_is_no_id_is_refused(staff_browser, patient, action, selected):
+    model = "historicalpatient" if action == "restore" else "patient"
+    form = {"action": action, "_selected_action": selected}
+
+    response = staff_browser.post(reverse(f"admin:patients_{model}_changelist"), form)
+
+    assert response.status_code == 400
+    assert Patient.objects.exists()
+
+
+@pytest.mark.parametrize("change", [{"format": "99"}, {"format": "x"}, {"format": "-1"}, {"resource": "99"}])
+def test_a_crafted_confirmation_of_an_import_is_refused(staff_browser, db, change):
+    form = confirmation(staff_browser) | change
+
+    response = staff_browser.post(reverse("admin:patients_patient_process_import"), form)
+
+    assert (response.status_code, Patient.objects.count()) == (400, 0)
+
+
+def test_a_confirmation_with_another_format_asks_for_the_file_again(staff_browser, db):
+    form = confirmation(staff_browser) | {"format": "1"}
+
+    response = staff_browser.post(reverse("admin:patients_patient_process_import"), form)
+
+    assert response.headers["Location"] == reverse("admin:patients_patient_import")
+    assert Patient.objects.count() == 0
+
+
+def confirmation(browser):
+    """Upload a CSV and return the form that confirms it."""
+    file = SimpleUploadedFile("patients.csv", b"name,age,gender\nAlice,30,female\n")
+    preview = browser.post(reverse("admin:patients_patient_import"), {"import_file": file, "format": "0"})
+    return {name: value for name, value in preview.context["confirm_form"].initial.items() if value is not None}
