@@ -14,7 +14,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 from rest_framework_simplejwt.utils import get_md5_hash_password
 
 from accounts.models import User
-from accounts.tokens import require_no_padding
+from accounts.tokens import REVOKED, require_no_padding
 from healthcare.db.compiled import CompiledQuery, Placeholder
 from healthcare.fields import ID
 
@@ -57,7 +57,7 @@ class JWTAuthentication(BaseAuthentication):
         return 'Bearer realm="api"'
 
     def user_of(self, claims: dict[str, Any]) -> User:
-        """Return the user of verified claims; raise AuthenticationFailed if deactivated or with a new password."""
+        """Return the user of verified claims; raise AuthenticationFailed if deactivated or if the token is revoked."""
         user_id = str(claims.get(api_settings.USER_ID_CLAIM))
         rows = user_by_id.rows(pk=int(user_id)) if re.fullmatch(ID, user_id) else None
         if not rows:
@@ -65,8 +65,8 @@ class JWTAuthentication(BaseAuthentication):
         user = User.from_db(None, FIELDS, rows[0])
         if not user.is_active:
             raise AuthenticationFailed("The account of this token is deactivated. Only staff can activate it again.")
-        if claims.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(user.password):
-            raise AuthenticationFailed("The password was changed after this token was issued. Log in again.")
+        if claims.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(user.revocation_key):
+            raise AuthenticationFailed(REVOKED)
         return user
 
 

@@ -1,5 +1,6 @@
 """Users, who log in with their e-mail and own patients."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, make_password, verify_password
@@ -65,9 +66,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField("staff", default=False, help_text="May enter the admin.")
     is_active = models.BooleanField("active", default=True, help_text="Turn this off instead of deleting an account.")
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
+    # Tokens and sessions from before stay revoked when the account is activated again.
+    deactivated_at = models.DateTimeField(null=True, editable=False)
 
-    # Excluded: the password hash is a secret, and a log-in is not a change of the account.
-    history = AccountHistory(excluded_fields=["password", "last_login"])
+    # Excluded: the password hash is a secret, and a log-in is not a change of the account; `is_active` has a history.
+    history = AccountHistory(excluded_fields=["password", "last_login", "deactivated_at"])
 
     objects = UserManager()
 
@@ -86,6 +89,21 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return f"{self.name} <{self.email}>"
+
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        """Save, and revoke the tokens and sessions of an account that is being deactivated."""
+        if not self.is_active and (update_fields is None or "is_active" in update_fields):
+            self.deactivated_at = timezone.now()
+            update_fields = update_fields and [*update_fields, "deactivated_at"]
+        super().save(*args, update_fields=update_fields, **kwargs)
+
+    @property
+    def revocation_key(self) -> str:
+        """Return the text whose hash tokens contain: a new password or a deactivation revokes them."""
+        return f"{self.password}{self.deactivated_at or ''}"
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        return f"{super()._get_session_auth_hash(secret)}{self.deactivated_at or ''}"  # type: ignore[misc]  # missing in the stubs
 
     def check_password(self, raw_password: str) -> bool:
         """Return whether the password is correct; replace a hash with old parameters unless it changed concurrently."""

@@ -24,6 +24,7 @@ from accounts.models import User
 from healthcare.fields import ID
 
 FAMILY_CLAIM = "family"
+REVOKED = "The password was changed or the account deactivated after this token was issued. Log in again."
 ALREADY_USED = "This refresh token has already been used or revoked. Log in again."
 
 
@@ -40,6 +41,7 @@ class RefreshToken(tokens.RefreshToken):
     def for_user(cls, user: User, family: str | None = None) -> Self:
         """Return a new token of `user`, in `family` or in a new one."""
         token = super(tokens.BlacklistMixin, cls).for_user(user)
+        token[api_settings.REVOKE_TOKEN_CLAIM] = get_md5_hash_password(user.revocation_key)
         token[FAMILY_CLAIM] = family or token[api_settings.JTI_CLAIM]
         OutstandingToken.objects.create(
             user=user,
@@ -63,7 +65,7 @@ class RefreshToken(tokens.RefreshToken):
     def consume(self, renew: bool) -> Self | None:
         """Mark this token as used; return its successor if `renew`, else None.
 
-        Raises TokenError if the user was deleted, deactivated or has a new password, or if the token was already used.
+        Raises TokenError if the user was deleted or deactivated, or if the token was revoked or already used.
         """
         with transaction.atomic():
             # Lock the user, so that no token is added to a family while it is being revoked.
@@ -75,8 +77,8 @@ class RefreshToken(tokens.RefreshToken):
             )
             if user is None:
                 raise TokenError("The account of this token does not exist, or is deactivated.")
-            if self.payload.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(user.password):
-                raise TokenError("The password was changed after this token was issued. Log in again.")
+            if self.payload.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(user.revocation_key):
+                raise TokenError(REVOKED)
             jti = self.payload[api_settings.JTI_CLAIM]
             unused = OutstandingToken.objects.filter(jti=jti, blacklistedtoken__isnull=True).first()
             if unused:

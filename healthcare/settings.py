@@ -167,7 +167,7 @@ REFRESH_GRACE_SECONDS = env.integer("REFRESH_GRACE_SECONDS", 10)
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=env.integer("ACCESS_TOKEN_MINUTES", 15, minimum=1)),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=env.integer("REFRESH_TOKEN_DAYS", 7, minimum=1)),
-    # A claim derived from the password's hash: changing the password revokes every token issued before.
+    # A claim derived from `User.revocation_key`: a new password or a deactivation revokes every token issued before.
     "CHECK_REVOKE_TOKEN": True,
     # Seconds by which the clocks of two machines may differ.
     "LEEWAY": 10,
