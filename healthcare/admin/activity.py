@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
-from django.contrib.auth import get_user_model
+from django.contrib.auth import get_permission_codename, get_user_model
+from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -66,6 +67,8 @@ class Activity:
             for model_admin in admins
             if model_admin.has_view_permission(request)
         }
+        # Entries of groups contain no personal data, and are about rights.
+        self.logged = [Group, *(model for model in site._registry if may_view(request, model))]
         kinds = [
             (name, str(history.model.instance_type._meta.verbose_name_plural).capitalize())
             for name, history in self.histories.items()
@@ -78,10 +81,12 @@ class Activity:
         self.media = site.get_model_admin(get_user_model()).media
 
     def log(self) -> QuerySet:
-        """Return the log entries that no history covers."""
+        """Return the log entries that no history covers, if their model may be viewed."""
         models = [model for model in self.logged_only_as_versions if model._meta.model_name in self.histories]
         types = ContentType.objects.get_for_models(*models).values()
-        return LogEntry.objects.exclude(Q(content_type__in=types), object_id__isnull=False)
+        logged = ContentType.objects.get_for_models(*self.logged).values()
+        shown = LogEntry.objects.filter(Q(content_type__in=logged) | Q(content_type=None))
+        return shown.exclude(Q(content_type__in=types), object_id__isnull=False)
 
     def sources(self) -> list[tuple[QuerySet, str, str]]:
         """Return (queryset, name of its time field, name of its user field) of each selected source."""
@@ -113,6 +118,10 @@ class Activity:
         versions = [row for row in rows if not isinstance(row, LogEntry)]
         known = dict(zip([(type(row), row.pk) for row in versions], timeline.entries(versions), strict=True))
         return [known.get((type(row), row.pk)) or entry(row) for row in rows]
+
+
+def may_view(request: HttpRequest, model: type[Model]) -> bool:
+    return request.user.has_perm(f"{model._meta.app_label}.{get_permission_codename('view', model._meta)}")
 
 
 def entry(logged: LogEntry) -> timeline.Entry:

@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import User
 from conftest import PATIENT
 from patients.models import Patient
 
@@ -147,6 +148,55 @@ def test_it_is_for_those_who_may_see_the_log_and_shows_them_what_they_may_view(m
     assert refused.status_code == 403
     assert lines(shown) == [("Added", "doctor", "Dr. Robert Brown")]
     assert LogEntry.objects.count() == 0
+
+
+@pytest.fixture
+def log_reader(make_user):
+    """A browser of staff who may view the log, and nothing else."""
+    user = make_user("Log Reader", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename="view_logentry"))
+    browser = Client()
+    browser.force_login(user)
+    return browser
+
+
+@pytest.fixture
+def logged(staff_browser, owner):
+    """Actions in the admin on a patient, an account and a group."""
+    form = {"mappings-TOTAL_FORMS": 0, "mappings-INITIAL_FORMS": 0, "user": owner.user.pk}
+    staff_browser.post(reverse("admin:patients_patient_add"), {**PATIENT, **form})
+    staff_browser.post(reverse("admin:patients_patient_export") + "?q=alice", {"resource": 0, "format": 0})
+    account = {"name": "Olive Other", "email": owner.user.email, "is_active": "on"}
+    account["version"] = owner.user.history.latest("history_id").pk
+    staff_browser.post(reverse("admin:accounts_user_change", args=[owner.user.pk]), account)
+    staff_browser.post(reverse("admin:auth_group_add"), {"name": "Front desk"})
+    assert LogEntry.objects.count() == 4
+
+
+def test_the_log_shows_no_entry_of_a_record_that_may_not_be_viewed(log_reader, logged):
+    shown = log_reader.get(URL)
+    exported = log_reader.get(URL, {"csv": 1}).getvalue().decode()
+
+    assert lines(shown) == [("Added", "group", "Front desk")]
+    assert not [word for word in ("Alice", "alice", "Olive", "@") if word in exported + shown.content.decode()]
+    assert "Front desk" in exported
+
+
+@pytest.mark.parametrize(
+    ("codename", "more"),
+    [
+        ("view_patient", [("Exported", "patient", "1 patients exported"), ("Added", "patient", "Alice Smith")]),
+        ("view_user", [("Changed", "user", "Olive Other <olive.owner@example.com>")]),
+        ("change_user", []),
+    ],
+)
+def test_the_log_shows_the_entries_of_records_that_may_be_viewed(log_reader, logged, codename, more):
+    User.objects.get(name="Log Reader").user_permissions.add(Permission.objects.get(codename=codename))
+
+    shown = lines(log_reader.get(URL, {"kind": "patient" if codename == "view_patient" else "other"}))
+    shown += lines(log_reader.get(URL, {"kind": "other"})) if codename == "view_patient" else []
+
+    assert sorted(line for line in shown if line[1] != "group") == sorted(more)
 
 
 def test_without_the_right_to_view_users_no_account_is_looked_up(make_user, owner, patient):
