@@ -17,6 +17,8 @@ from mappings.models import HistoricalMapping, Mapping
 from patients.admin import PatientAdmin, PatientHistoryAdmin
 from patients.models import HistoricalPatient, Patient
 
+BY_DOCTOR = ("mappings__doctor", RecordFilter)
+
 
 @admin.register(Mapping)
 class MappingAdmin(RecordAdmin):
@@ -95,6 +97,11 @@ class AssignedDoctors(admin.TabularInline):
         return False
 
 
+def may_view_assigned(request: HttpRequest) -> bool:
+    """Return whether the user may see which doctors are assigned to a patient."""
+    return request.user.has_perms(["doctors.view_doctor", "mappings.view_mapping"])
+
+
 def deleted_with(version: HistoricalPatient) -> QuerySet:
     """Return the versions of the assignments that were deleted with a patient."""
     # Versions do not record their transaction, so take those that the same user deleted at about the same time.
@@ -115,12 +122,22 @@ class PatientWithDoctorsAdmin(PatientAdmin):
     """The patient's admin, extended here because `patients` does not import `mappings`."""
 
     inlines = [AssignedDoctors]
-    list_filter = [*PatientAdmin.list_filter[:1], ("mappings__doctor", RecordFilter), *PatientAdmin.list_filter[1:]]
+    list_filter = [*PatientAdmin.list_filter[:1], BY_DOCTOR, *PatientAdmin.list_filter[1:]]
 
-    def related_history(self, object_id: int) -> list[QuerySet]:
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        """Omit the filter by doctor from users who may not view assignments and doctors."""
+        shown = super().get_list_filter(request)
+        return shown if may_view_assigned(request) else [item for item in shown if item != BY_DOCTOR]
+
+    def related_history(self, request: HttpRequest, object_id: int) -> list[QuerySet]:
+        if not may_view_assigned(request):
+            return []
         return [Mapping.history.filter(patient_id=object_id).select_related("patient", "doctor")]
 
     def sections(self, request: HttpRequest, record: Patient) -> list[Section]:
+        others = super().sections(request, record)
+        if not may_view_assigned(request):
+            return others
         assigned = record.mappings.select_related("doctor", "user").order_by("-id")
         rows = [
             (
@@ -131,15 +148,18 @@ class PatientWithDoctorsAdmin(PatientAdmin):
         ]
         columns = ["Name", "Specialization", "Phone", "Assigned", "Added by"]
         doctors = Section("Doctors", columns, rows, "None assigned yet.")
-        return [doctors, *super().sections(request, record)]
+        return [doctors, *others]
 
 
 @admin.register(HistoricalPatient)
 class PatientWithDoctorsHistoryAdmin(PatientHistoryAdmin):
     def restore_related(self, version: HistoricalPatient, user: Any) -> str:
         """Restore the assignments that were deleted with the patient, except to doctors that no longer exist."""
+        deletions = deleted_with(version)
+        if not user.has_perm("mappings.add_mapping"):
+            return " without assigned doctors, which you may not add" if deletions.exists() else ""
         restored, failed = 0, 0
-        for deletion in deleted_with(version):
+        for deletion in deletions:
             try:
                 restore(deletion, user)
                 restored += 1

@@ -59,7 +59,7 @@ class PageAdmin(RecordAdmin):
             raise PermissionDenied
         if not record:
             return self._get_obj_does_not_exist_redirect(request, self.opts, str(object_id))
-        versions = [self.model.history.filter(id=record.id), *self.related_history(record.id)]
+        versions = [self.model.history.filter(id=record.id), *self.related_history(request, record.id)]
         entries, older = timeline.page(versions, size=SHOWN_VERSIONS)
         context = {
             **self.admin_site.each_context(request),

@@ -226,8 +226,8 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
 
     # History
 
-    def related_history(self, object_id: int) -> list[QuerySet]:
-        """Return versions of related records to include in the history."""
+    def related_history(self, request: HttpRequest, object_id: int) -> list[QuerySet]:
+        """Return the versions of related records that the user may view, to include in the history."""
         return []
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
@@ -239,7 +239,8 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         log_access(request, [newest.id])
-        entries, older = timeline.page([versions, *self.related_history(newest.id)], request.GET.get("before"))
+        histories = [versions, *self.related_history(request, newest.id)]
+        entries, older = timeline.page(histories, request.GET.get("before"))
         context = {
             **self.admin_site.each_context(request),
             "title": f"{self.opts.verbose_name} history".capitalize(),

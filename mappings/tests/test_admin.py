@@ -122,6 +122,60 @@ def test_the_page_of_a_doctor_names_patients_only_with_the_permission(make_user,
     assert mapping.patient.name not in text
 
 
+@pytest.fixture
+def viewer(make_user):
+    """Return a function that returns a browser of staff with the permissions `codenames`."""
+
+    def make(*codenames):
+        user = make_user("Vera Viewer", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        browser = Client()
+        browser.force_login(user)
+        return browser
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("more", "shown"),
+    [
+        ([], False),
+        (["view_doctor"], False),
+        (["view_mapping"], False),
+        (["view_doctor", "view_mapping"], True),
+    ],
+)
+@pytest.mark.parametrize("name", ["page", "history"])
+def test_a_patient_is_shown_with_their_doctors_only_with_the_permissions(viewer, mapping, name, more, shown):
+    url = reverse(f"admin:patients_patient_{name}", args=[mapping.patient_id])
+
+    text = viewer("view_patient", *more).get(url).content.decode()
+
+    assert mapping.patient.name in text
+    assert (mapping.doctor.name in text) == shown
+    assert ("ssignment" in text.split('id="content"')[1]) == shown
+
+
+@pytest.mark.parametrize(
+    ("more", "status"), [([], 400), (["view_doctor"], 400), (["view_doctor", "view_mapping"], 200)]
+)
+def test_patients_are_filtered_by_doctor_only_with_the_permissions(viewer, mapping, more, status):
+    url = reverse("admin:patients_patient_changelist")
+
+    response = viewer("view_patient", *more).get(url, {"mappings__doctor__id__exact": mapping.doctor_id})
+
+    assert response.status_code == status
+
+
+def test_a_patient_is_restored_without_doctors_by_staff_who_may_not_assign_any(viewer, mapping):
+    mapping.patient.delete()
+
+    message = restored(viewer("view_patient", "add_patient"), Patient.history.first())
+
+    assert message == "Alice Smith is restored without assigned doctors, which you may not add."
+    assert not Mapping.objects.exists()
+
+
 def restored(browser, version):
     """Restore the record of a deletion's `version`; return the message."""
     url = reverse(f"admin:{version._meta.app_label}_{version._meta.model_name}_changelist")
