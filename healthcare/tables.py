@@ -9,18 +9,24 @@ from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator
 from datetime import date, time
 from io import BytesIO, TextIOWrapper
-from itertools import chain
+from itertools import chain, islice
 from typing import BinaryIO
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 # Text that a spreadsheet may evaluate as a formula (https://owasp.org/www-community/attacks/CSV_Injection).
 FORMULA = "'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
 ZIP, OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
-# All parts of an XLSX together: uncompressed bytes, and tags, each of which becomes at least one temporary object.
-UNPACKED_LIMIT, TAG_LIMIT = 10_000_000, 300_000
+# All parts of an XLSX together: uncompressed bytes, tags and attributes. Each tag and attribute becomes at least one
+# temporary object.
+UNPACKED_LIMIT, TAG_LIMIT, ATTRIBUTE_LIMIT = 10_000_000, 300_000, 300_000
+# Parsers repeat a namespace in every name, and default values of attributes in every tag; XLSX has neither a long
+# namespace nor a document type.
+AMPLIFIED = re.compile(rb"""<!DOCTYPE|xmlns(?![^"']{0,100}("[^"]{0,200}"|'[^']{0,200}'))""")
 TOO_LARGE = "is too large: delete the sheets, columns and formats that are not needed."
 # The row limit of spreadsheets, and more columns than any export has.
 LAST_ROW, LAST_COLUMN = 2**20, 50
+# Blank rows in excess of the others.
+BLANK_LIMIT = 10_000
 # Characters of one line of a CSV.
 LINE_LIMIT = 1_000_000
 DELIMITERS = ",;\t"
@@ -79,7 +85,7 @@ def _csv_rows(text: TextIOWrapper) -> Iterator[Row]:
     line = 1
     try:
         lines, top, skipped = _lines(text), [], 0
-        for header in lines:
+        for header in islice(lines, BLANK_LIMIT + 1):
             top.append(header)
             if header.strip():
                 break
@@ -111,18 +117,21 @@ def _lines(text: TextIOWrapper) -> Iterator[str]:
 
 def _fitted(rows: Iterable[Row]) -> Iterator[Row]:
     """Yield the non-blank rows, without blank cells beyond the last column of the header; pad short rows."""
-    width = 0
+    width = blank = 0
     for line, cells in rows:
         while len(cells) > width and not cells[-1].strip():
             cells.pop()
+        if not any(cell.strip() for cell in cells):
+            blank += 1
+            if blank > BLANK_LIMIT:
+                raise FileError(f"has more than {BLANK_LIMIT:,} blank rows: delete them.")
+            continue
+        blank -= 1
         if not width:
             width = len(cells)
             if width > LAST_COLUMN:
                 raise FileError(f"has more than {LAST_COLUMN} columns.")
-        elif not any(cell.strip() for cell in cells):
-            continue
-        if cells:
-            yield line, cells + [""] * (width - len(cells))
+        yield line, cells + [""] * (width - len(cells))
 
 
 def xlsx_rows(content: bytes) -> Iterator[Row]:
@@ -154,8 +163,8 @@ def _xlsx_rows(content: bytes) -> Iterator[Row]:
 
 
 def _unpacked(content: bytes) -> BytesIO:
-    """Return the XLSX with uncompressed parts; raise FileError if they are too large."""
-    unpacked, tags = BytesIO(), 0
+    """Return the XLSX with uncompressed parts; raise FileError if they are too large, or would be once parsed."""
+    unpacked, tags, attributes = BytesIO(), 0, 0
     with ZipFile(BytesIO(content)) as source, ZipFile(unpacked, "w") as target:
         parts = source.infolist()
         # XLSX uses no other compression methods, and Python decompresses those in one unbounded step.
@@ -168,7 +177,11 @@ def _unpacked(content: bytes) -> BytesIO:
                 # With the declared size: `read()` would decompress a part with a false size before cutting it.
                 data = file.read(part.file_size)
             tags += data.count(b"<")
+            attributes += data.count(b"=")
+            # Without the zeros of UTF-16.
+            if AMPLIFIED.search(data.replace(b"\0", b"")):
+                raise FileError("is not a readable XLSX file.")
             target.writestr(part.filename, data)
-    if tags > TAG_LIMIT:
+    if tags > TAG_LIMIT or attributes > ATTRIBUTE_LIMIT:
         raise FileError(TOO_LARGE)
     return unpacked

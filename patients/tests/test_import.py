@@ -228,6 +228,7 @@ def test_the_reasons_are_those_of_the_api(owner, csv_file, tmp_path, field, valu
         (f"{HEADER}\n{ALICE}".encode("utf-16")[:-1], f"{{path}} {NOT_UTF8}"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "{path} is an XLS file, not CSV: save it as XLSX or as CSV UTF-8."),
         (f"{HEADER}{',x' * 45}".encode(), "{path} has more than 50 columns."),
+        (f"{HEADER}\n{ALICE}".encode() + b"\n" * 11_000, "{path} has more than 10,000 blank rows: delete them."),
         (f"{HEADER}\n{'x,' * 500_000}".encode(), "{path} has a line of 1,000,000 characters or more."),
         (
             f'{HEADER}\n{ALICE}\n"{BOB}\n{BOB}'.encode(),

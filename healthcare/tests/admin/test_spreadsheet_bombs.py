@@ -8,6 +8,7 @@ import time
 import tracemalloc
 from datetime import date
 from io import BytesIO
+from xml.sax.saxutils import quoteattr
 from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZipFile
 from zlib import crc32
 
@@ -47,6 +48,10 @@ def lie(part, content, size):
     return archive
 
 
+def attributes(number, prefix=""):
+    return "".join(f' {prefix}a{i}=""' for i in range(number))
+
+
 NAME = f"<row>{cell('A1', 'name')}</row>"
 HUGE = sheet(cell("A1", "x" * 11_000_000))
 LONG = f'<sst xmlns="{MAIN}"><si><t>{"x" * 1_000_000}</t></si></sst>'
@@ -56,6 +61,12 @@ SHARED = packed(STRINGS, LONG, book=packed(SHEET, sheet(REFERENCES)))
 TYPES = ZipFile(BytesIO(SHARED)).read("[Content_Types].xml").decode()
 TYPES = TYPES.replace("officedocument.theme+xml", "officedocument.spreadsheetml.sharedStrings+xml")
 ENTITY = sheet(f"<row>{cell('A1', '&x;')}</row>", f'<!DOCTYPE x [<!ENTITY x "{"x" * 1000}">]>')
+
+# Each tag would have 1000 attributes by default.
+DEFAULTS = "<!DOCTYPE x [<!ATTLIST c" + "".join(f" a{i} CDATA ''" for i in range(1000)) + ">]>"
+# It would be repeated in the name of each tag and attribute.
+LONG_NAMESPACE = '"' + "x" * 1_000_000
+DIFFERENT_TAGS = "".join(f"<c{i}/>" for i in range(1000))
 
 
 @pytest.mark.parametrize(
@@ -67,10 +78,32 @@ ENTITY = sheet(f"<row>{cell('A1', '&x;')}</row>", f'<!DOCTYPE x [<!ENTITY x "{"x
         (packed(SHEET, sheet(f"<row>{'<c/>' * 300_000}</row>")), TOO_MUCH),
         (packed(STYLES, f'<styleSheet xmlns="{MAIN}"><cellXfs>{"<xf/>" * 300_000}</cellXfs></styleSheet>'), TOO_MUCH),
         (packed("[Content_Types].xml", TYPES, book=SHARED), TOO_MUCH),
+        (packed(SHEET, sheet("<row>" + f"<c{attributes(100)}/>" * 3001 + "</row>")), TOO_MUCH),
+        (packed(SHEET, sheet(NAME + "<row><c/></row>" * 10_000, DEFAULTS)), UNREADABLE),
+        (packed(SHEET, sheet(NAME + "<row><c/></row>" * 10_000, DEFAULTS).encode("utf-16")), UNREADABLE),
+        (
+            packed(SHEET, sheet(f"<row><c xmlns:a={quoteattr(LONG_NAMESPACE)}{attributes(1000, 'a:')}/></row>")),
+            UNREADABLE,
+        ),
+        (packed(SHEET, sheet(f"<row xmlns{' ' * 999}={quoteattr(LONG_NAMESPACE)}>{DIFFERENT_TAGS}</row>")), UNREADABLE),
         (packed(SHEET, ENTITY), UNREADABLE),
         (packed(SHEET, sheet(NAME), ZIP_BZIP2), UNREADABLE),
     ],
-    ids=["text", "lie", "lie of styles", "cells", "styles", "text shared", "entity", "bzip2"],
+    ids=[
+        "text",
+        "lie",
+        "lie of styles",
+        "cells",
+        "styles",
+        "text shared",
+        "attributes",
+        "defaults",
+        "defaults in UTF-16",
+        "names of attributes",
+        "names of tags",
+        "entity",
+        "bzip2",
+    ],
 )
 def test_a_file_that_unpacks_to_too_much_is_refused(content, message):
     tracemalloc.start()
