@@ -1,6 +1,8 @@
 """Bulk import of patients, shared by the API and `manage.py import_patients`."""
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from itertools import islice
 from typing import Any
@@ -11,7 +13,7 @@ from rest_framework.exceptions import ValidationError
 
 from accounts.models import User
 from healthcare.api.constraints import constraints, field_of
-from healthcare.api.streaming import turn
+from healthcare.api.exceptions import ImportBusy
 from healthcare.db.history import add_first_versions
 from healthcare.imports import Columns, label
 from healthcare.tables import FileError, Row, csv_rows
@@ -21,6 +23,18 @@ from patients.serializers import PatientSerializer
 # Maximum rows per request.
 ROW_LIMIT = 10_000
 BATCH = 1000
+_running = threading.Lock()
+
+
+@contextmanager
+def exclusive() -> Iterator[None]:
+    """Keep other imports out of this process, because an import is CPU-bound; raise ImportBusy (503) beside another."""
+    if not _running.acquire(blocking=False):
+        raise ImportBusy
+    try:
+        yield
+    finally:
+        _running.release()
 
 
 def add(patients: list[Patient], user: User) -> None:
@@ -61,9 +75,7 @@ class PatientImport:
         while batch := list(islice(rows, BATCH)):
             if len(self.new) + len(self.refused) + len(batch) > ROW_LIMIT:
                 raise FileError(f"has more than {ROW_LIMIT:,} rows: send them in several requests.")
-            # Validation is CPU-bound.
-            with turn():
-                self.validate(batch)
+            self.validate(batch)
 
     def check_columns(self) -> None:
         known = list(self.columns.serializer.fields)

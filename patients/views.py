@@ -14,7 +14,7 @@ from healthcare.api.serializers import prefers_strict
 from healthcare.api.viewsets import RecordViewSet
 from healthcare.logs import log_access
 from patients.filters import PatientFilter
-from patients.imports import BATCH, PatientImport
+from patients.imports import BATCH, PatientImport, exclusive
 from patients.models import Patient
 from patients.serializers import PatientImportSerializer, PatientSerializer
 
@@ -66,10 +66,11 @@ class PatientViewSet(HistoryMixin, RecordViewSet):
         The first line has the column names, in any order: `name`, `age`, `gender` and, optionally, `phone`, `address`
         and `email`. At most 10,000 rows; UTF-8, or UTF-16 with a byte order mark; commas, semicolons or tabs.
         """
-        # DRF does not parse an empty body.
+        # Read first, because a client may send it slowly. DRF does not parse an empty body.
         body: Any = request.data or b""
-        patients = PatientImport(body, request.user, prefers_strict(request))
-        ids = patients.store()
+        with exclusive():
+            patients = PatientImport(body, request.user, prefers_strict(request))
+            ids = patients.store()
         log_access(request, ids[:BATCH])
         for start in range(BATCH, len(ids), BATCH):
             data = {"request_id": request.id, "ids": ids[start : start + BATCH]}

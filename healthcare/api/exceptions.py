@@ -44,6 +44,12 @@ class ServerBusy(exceptions.APIException):
         self.wait = random.randint(2, 8)  # noqa: S311, no secret
 
 
+class ImportBusy(ServerBusy):
+    """Another import runs in this process."""
+
+    default_detail = "The server is busy with another import. Try again in a few seconds."
+
+
 class PayloadTooLarge(exceptions.APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_code = "payload_too_large"

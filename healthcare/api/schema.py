@@ -96,7 +96,7 @@ ERRORS: dict[int, tuple[str, str, dict[str, Any]]] = {
     ),
     503: (
         "ServiceUnavailable",
-        "The database is unavailable: see `Retry-After`.",
+        "The database is unavailable, or the server busy with log-ins or imports: see `Retry-After`.",
         {"database": {"detail": DatabaseUnavailable.default_detail}},
     ),
 }

@@ -1,6 +1,7 @@
 """`POST /api/patients/import/`: the patients of a CSV, each line by the rules of a POST."""
 
 import csv
+from contextlib import nullcontext
 from functools import partial
 from io import StringIO
 
@@ -152,6 +153,12 @@ def test_unknown_columns_are_named_or_refused_if_the_client_prefers_that(owner):
         (b"name,age\nx,3", "The body has no column gender. The first line must contain the column names."),
         (f"{HEADER},Age\n{ALICE},3".encode(), "The body has a duplicate column: age."),
         (b"name" + b",x" * 40_000, "The body has more than 50 columns."),
+        (
+            f"{HEADER}\n{ALICE}\n{BOB}".encode() + b"\n" * 11_000,
+            "The body has more than 10,000 blank rows: delete them.",
+        ),
+        (f"{HEADER}\n{ALICE}".encode() + b"\n,, ,," * 11_000, "The body has more than 10,000 blank rows: delete them."),
+        (b"\n" * 11_000 + HEADER.encode(), "The body has more than 10,000 blank rows: delete them."),
         (f"{HEADER}\n{ALICE}\nÉmile,{BOB}".encode("cp1252"), NOT_UTF8),
         (f"{HEADER}\n{ALICE}".encode("utf-16-le"), NOT_UTF8),
         (b"\0\0\0\0", NOT_UTF8),
@@ -176,6 +183,14 @@ def test_an_import_has_a_limit_of_rows(owner, monkeypatch):
 
     assert answers[0].json() == {"detail": "The body has more than 3 rows: send them in several requests."}
     assert answers[1].json() == result(3)
+
+
+def test_any_number_of_blank_rows_may_be_between_the_others(owner, monkeypatch):
+    monkeypatch.setattr("healthcare.tables.BLANK_LIMIT", 3)
+
+    response = post(owner, "\n\n", "\n\n".join(many(range(9))))
+
+    assert response.json() == result(9)
 
 
 def test_a_body_of_another_type_or_size_is_refused(owner, settings):
@@ -251,7 +266,31 @@ def test_the_queries_of_an_import_do_not_grow_with_its_rows(owner):
     assert counted[0] == counted[1]
 
 
+def test_an_import_beside_another_is_refused_before_it_is_read(owner, stranger):
+    with imports.exclusive():
+        answers = [post(user, HEADER, '"') for user in (owner, stranger)]
+        others = owner.get(PATIENTS)
+
+    assert {answer.status_code for answer in answers} == {503}
+    assert all(2 <= int(answer.headers["Retry-After"]) <= 8 for answer in answers)
+    assert answers[0].json() == {"detail": "The server is busy with another import. Try again in a few seconds."}
+    assert others.status_code == 200
+
+
+def test_an_import_that_ends_in_any_way_admits_the_next(owner, monkeypatch):
+    unreadable = post(owner, HEADER, '"')
+    unknown = post(owner, f"x,{HEADER}", Prefer="handling=strict")
+    with monkeypatch.context() as patch:
+        patch.setattr(imports, "add", None)
+        failed = post(owner, HEADER, ALICE)
+
+    assert [unreadable.status_code, unknown.status_code, failed.status_code] == [400, 400, 500]
+    assert [post(owner, HEADER, row).json() for row in (ALICE, BOB)] == [result(1)] * 2
+
+
 def test_concurrent_imports_of_one_file_add_each_patient_once(owner, race, monkeypatch):
+    # As in several processes.
+    monkeypatch.setattr("patients.views.exclusive", nullcontext)
     monkeypatch.setattr(imports, "BATCH", 10)
     numbers = range(60)
 
