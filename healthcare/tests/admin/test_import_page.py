@@ -202,7 +202,7 @@ def test_a_bad_file_is_answered_within_seconds(staff_browser, content):
 
     response = upload(staff_browser, content)
 
-    assert time.process_time() - started < 3
+    assert time.process_time() - started < 10
     assert "confirm_form" not in response.context
     assert len(response.content) < 4_000_000
 
