@@ -174,7 +174,7 @@ def test_a_long_text_is_read_or_refused_quickly(part, old, new, expected, text):
     else:
         assert list(xlsx_rows(content)) == expected
 
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_many_styles_and_names_are_read_or_refused_quickly(part, old, new, messa
     else:
         assert list(xlsx_rows(content)) == ROWS
 
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 10
 
 
 def test_the_text_of_a_file_is_not_printed():
