@@ -2,9 +2,7 @@
 
 import os
 import re
-import secrets
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -16,7 +14,6 @@ from django.core.exceptions import ImproperlyConfigured
 
 TRUE = {"true", "1", "yes", "on"}
 FALSE = {"false", "0", "no", "off"}
-SECRET_KEY_BYTES = 32
 LOCAL_HOSTS = {"", "localhost", "127.0.0.1", "::1"}
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 HOST = r"([a-z0-9.-]+|\[[0-9a-f:.]+\])"
@@ -267,35 +264,3 @@ def _database_url(url: str) -> dict[str, Any]:
         database["HOST"] = ",".join(unquote(part[1].strip("[]")) for part in parts if part)
         database["PORT"] = ",".join(part[2] or "5432" for part in parts if part)
     return database
-
-
-def secret_key(production: bool, path: Path) -> str:
-    """Return SECRET_KEY; outside production, create one at `path` that only the owner can read.
-
-    It is stored so that tokens survive a restart. Raises ImproperlyConfigured for a key under 32 bytes (RFC 7518,
-    section 3.2: at least as long as the HS256 output) and, in production, for a missing or weak key.
-    """
-    key = text("SECRET_KEY")
-    if not key and not production:
-        key = _stored_key(path)
-    if not key:
-        raise ImproperlyConfigured("SECRET_KEY is not set: PRODUCTION=True requires at least 32 bytes.")
-    if len(key.encode()) < SECRET_KEY_BYTES:
-        raise ImproperlyConfigured(
-            f"SECRET_KEY is too short: {len(key.encode())} bytes, at least {SECRET_KEY_BYTES} are required."
-        )
-    if production and (len(set(key)) < 12 or key.startswith("django-insecure-")):
-        raise ImproperlyConfigured("SECRET_KEY is weak: PRODUCTION=True requires a random one.")
-    return key
-
-
-def _stored_key(path: Path) -> str:
-    if not path.exists():
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(50))
-        # Link instead of rename, so that of several processes starting concurrently the first one's key is used.
-        with suppress(FileExistsError):
-            os.link(draft, path)
-        draft.unlink()
-    return path.read_text().strip()

@@ -11,6 +11,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from healthcare import env
+from healthcare.secret_key import secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env.load_dotenv(BASE_DIR)
@@ -21,7 +22,7 @@ PRODUCTION = env.boolean("PRODUCTION")
 DEBUG = env.boolean("DEBUG")
 if PRODUCTION and DEBUG:
     raise ImproperlyConfigured("DEBUG is True: PRODUCTION=True requires DEBUG=False.")
-SECRET_KEY = env.secret_key(PRODUCTION, BASE_DIR / ".secret_key")
+SECRET_KEY = secret_key(PRODUCTION, BASE_DIR / ".secret_key")
 if PRODUCTION:
     env.required("ALLOWED_HOSTS", "PRODUCTION=True requires the host names of this site")
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])

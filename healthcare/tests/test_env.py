@@ -6,6 +6,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from healthcare import env
+from healthcare.secret_key import secret_key
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_names_are_separated_by_commas(monkeypatch, value, expected):
 def test_a_local_key_is_generated_once_and_readable_only_by_its_owner(monkeypatch, tmp_path):
     monkeypatch.setenv("SECRET_KEY", "")
 
-    first, second = (env.secret_key(False, tmp_path / "key") for _ in range(2))
+    first, second = (secret_key(False, tmp_path / "key") for _ in range(2))
 
     assert first == second
     assert len(first.encode()) >= 32
