@@ -14,6 +14,12 @@ def set_rate(settings):
 
 
 @pytest.fixture
+def few_failures(settings):
+    """Allow three failed log-ins."""
+    settings.LOGIN_FAILURES = 3
+
+
+@pytest.fixture
 def hashed(monkeypatch):
     """Record the passwords that are hashed, in a list."""
     passwords, encode = [], MD5PasswordHasher.encode
