@@ -1,6 +1,6 @@
 """Users, who log in with their e-mail and own patients."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, make_password, verify_password
@@ -102,8 +102,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Return the text whose hash tokens contain: a new password or a deactivation revokes them."""
         return f"{self.password}{self.deactivated_at or ''}"
 
-    def _get_session_auth_hash(self, secret: str | None = None) -> str:
-        return f"{super()._get_session_auth_hash(secret)}{self.deactivated_at or ''}"  # type: ignore[misc]  # missing in the stubs
+    def get_session_auth_hash(self) -> str:
+        return f"{super().get_session_auth_hash()}{self.deactivated_at or ''}"
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        return (f"{known}{self.deactivated_at or ''}" for known in super().get_session_auth_fallback_hash())
 
     def check_password(self, raw_password: str) -> bool:
         """Return whether the password is correct; replace a hash with old parameters unless it changed concurrently."""
