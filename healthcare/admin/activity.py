@@ -121,6 +121,7 @@ class Activity:
 
 
 def may_view(request: HttpRequest, model: type[Model]) -> bool:
+    """Return whether the user has the view permission; in an admin's rule, the change permission is enough."""
     return request.user.has_perm(f"{model._meta.app_label}.{get_permission_codename('view', model._meta)}")
 
 

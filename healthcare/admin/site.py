@@ -60,6 +60,12 @@ class LoggedAutocomplete(AutocompleteJsonView):
         return {"id": str(getattr(obj, to_field_name)), "text": self.model_admin.choice_label(obj)}
 
 
+def crafted_query(request: HttpRequest) -> bool:
+    """Return whether the query has NUL, which PostgreSQL does not store, or a pattern, which no filter uses."""
+    lookups = (name.rpartition("__") for name in request.GET)
+    return "%00" in request.META["QUERY_STRING"] or any(path and last in PATTERNS for path, _, last in lookups)
+
+
 class AdminSite(admin.AdminSite):
     site_title = site_header = "Healthcare"
     site_url = None
@@ -129,14 +135,12 @@ class AdminSite(admin.AdminSite):
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """Retry a view once after a deadlock; keep a form that is submitted after the session has expired.
 
-        Answers 400 for a query string with NUL, which PostgreSQL does not store, with a value beyond the database's, or
-        with a pattern to match, which no filter uses; and for selected records whose id is no number.
+        Answers 400 for what no page of the admin sends, and for a value in a query string beyond the database's.
         """
         inner = super().admin_view(view, cacheable)
 
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            patterns = {name for name in request.GET if "__" in name and name.rpartition("__")[2] in PATTERNS}
-            if "%00" in request.META["QUERY_STRING"] or patterns:
+            if crafted_query(request):
                 raise BadRequest
             if request.method == "POST" and not self.has_permission(request) and view.__name__ != "logout":
                 return self._hold(request)

@@ -174,7 +174,7 @@ def test_a_long_text_is_read_or_refused_quickly(part, old, new, expected, text):
     else:
         assert list(xlsx_rows(content)) == expected
 
-    assert time.process_time() - started < 10
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(
