@@ -51,8 +51,7 @@ def _send_password_reset(email: str) -> None:
         link = settings.PASSWORD_RESET_URL.format(uid=uid, token=token)
         message = render_to_string("accounts/password_reset.txt", {"uid": uid, "token": token, "link": link})
         send_mail("Set a new password", message, None, [user.email])
-    except Exception:
-        # Nothing handles exceptions of this thread.
+    except Exception:  # nothing else handles exceptions of this thread
         log.exception("an e-mail was not sent")
     finally:
         connection.close()
