@@ -14,8 +14,10 @@ from rest_framework import exceptions, parsers, renderers
 from healthcare.api.requests import read_body
 
 MAX_DEPTH = 32
-# Also matches an unterminated string; otherwise the match would be retried from each later quote, in quadratic time.
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+# Of arrays and objects together. No request needs more than one; parsing a megabyte of them takes most of a second.
+MAX_CONTAINERS = 1000
+# Of one object. The error of a strict request has an entry for each unknown key.
+MAX_KEYS = 1000
 _BRACKETS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NO_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
 
@@ -23,7 +25,8 @@ _NO_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
 class JSONParser(parsers.BaseParser):
     """Parse a UTF-8 body by RFC 8259; refuse what parsers treat differently: duplicate keys, NaN, Infinity.
 
-    Raises ParseError (400) if it is malformed, nested too deeply or has too long a number, and PayloadTooLarge (413).
+    Raises ParseError (400) if it is malformed, has too many or too deeply nested containers or too long a number, and
+    PayloadTooLarge (413).
     """
 
     media_type = "application/json"
@@ -32,8 +35,8 @@ class JSONParser(parsers.BaseParser):
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         body = read_body(stream, parser_context)
-        if body.count(b"[") + body.count(b"{") > MAX_DEPTH and depth(body) > MAX_DEPTH:
-            raise exceptions.ParseError(f"The body is nested too deeply: at most {MAX_DEPTH} levels are allowed.")
+        if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+            check_containers(body)
         try:
             return json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
         except UnicodeDecodeError:
@@ -45,14 +48,27 @@ class JSONParser(parsers.BaseParser):
             raise exceptions.ParseError("The body is not acceptable JSON: a number has too many digits.") from None
 
 
-def depth(body: bytes) -> int:
-    """Return the nesting depth of a JSON text; Python's own limit depends on its version."""
-    brackets = _STRING.sub(b"", body).translate(None, _NO_BRACKETS)
-    # Without a loop in Python: a body may consist of a million brackets.
-    return max(accumulate(map(_BRACKETS.__getitem__, brackets)), default=0)
+def check_containers(body: bytes) -> None:
+    """Raise ParseError if a JSON text has too many arrays and objects, or nests them too deeply.
+
+    Python's own limit on nesting depends on its version.
+    """
+    outside = brackets(body)
+    if len(outside) > 2 * MAX_CONTAINERS:
+        raise exceptions.ParseError(f"The body has too many arrays and objects: at most {MAX_CONTAINERS} are allowed.")
+    if max(accumulate(map(_BRACKETS.__getitem__, outside)), default=0) > MAX_DEPTH:
+        raise exceptions.ParseError(f"The body is nested too deeply: at most {MAX_DEPTH} levels are allowed.")
+
+
+def brackets(body: bytes) -> bytes:
+    """Return the brackets of a JSON text that are outside of strings, in linear time."""
+    unescaped = body.replace(rb"\\", b"").replace(rb"\"", b"")
+    return b"".join(unescaped.split(b'"')[::2]).translate(None, _NO_BRACKETS)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(pairs) > MAX_KEYS:
+        raise exceptions.ParseError(f"The body has an object with too many keys: at most {MAX_KEYS} are allowed.")
     result = dict(pairs)
     if len(result) < len(pairs):
         raise exceptions.ParseError("The body is not acceptable JSON: an object has a duplicate key.")

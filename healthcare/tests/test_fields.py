@@ -9,7 +9,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from rest_framework.exceptions import ValidationError
 
-from healthcare.api.json import depth, encode
+from healthcare.api.json import brackets, encode
 from healthcare.fields import phone_of_cell
 from patients.serializers import PatientSerializer
 
@@ -134,9 +134,10 @@ def test_a_timestamp_is_encoded_in_utc_with_microseconds(instant):
 
 
 @given(JSON)
-def test_the_depth_of_a_body_counts_its_brackets_and_not_those_in_its_text(value):
-    def deep(value):
-        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
-        return 0 if inner is None else 1 + max(map(deep, inner), default=0)
+def test_the_brackets_of_a_body_are_not_those_in_its_text(value):
+    def expected(value):
+        if isinstance(value, dict):
+            return "{" + "".join(map(expected, value.values())) + "}"
+        return "[" + "".join(map(expected, value)) + "]" if isinstance(value, list) else ""
 
-    assert depth(json.dumps(value).encode()) == deep(value)
+    assert brackets(json.dumps(value).encode()).decode() == expected(value)

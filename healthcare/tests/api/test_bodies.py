@@ -49,17 +49,42 @@ def test_a_body_that_is_not_valid_json_is_refused(owner, path, raw, message):
 @pytest.mark.parametrize("path", WRITES[1:])
 @pytest.mark.parametrize(
     "raw",
-    [b"[" * 200_000, b'{"name":' * 100_000, b'{"name": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"],
-    ids=range(3),
+    [
+        b"[" * 200_000,
+        b'{"name":' * 100_000,
+        b'{"name": ' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+        b'{"name": [' + b",".join([b"[" * 30 + b"]" * 30] * 17_000) + b"]}",
+        b'{"name": [' + b",".join([b"{}"] * 1_000) + b"]}",
+    ],
+    ids=range(5),
 )
-def test_a_large_body_that_is_nested_too_deeply_is_refused(owner, path, raw):
+def test_a_body_with_too_many_arrays_and_objects_is_refused(owner, path, raw):
     before = stored()
 
     response = owner.post(path, raw=raw)
 
     assert_json(response, 400)
-    assert response.json() == {"detail": "The body is nested too deeply: at most 32 levels are allowed."}
+    assert response.json() == {"detail": "The body has too many arrays and objects: at most 1000 are allowed."}
     assert stored() == before
+
+
+@pytest.mark.parametrize("prefer", [{}, {"Prefer": "handling=strict"}])
+@pytest.mark.parametrize(
+    "raw", [{str(key): 0 for key in range(1_001)}, {"name": {str(key): 0 for key in range(1_001)}}]
+)
+def test_an_object_with_too_many_keys_is_refused(owner, raw, prefer):
+    response = owner.post("/api/patients/", raw=json.dumps(raw).encode(), headers=prefer)
+
+    assert_json(response, 400)
+    assert response.json() == {"detail": "The body has an object with too many keys: at most 1000 are allowed."}
+
+
+def test_brackets_in_text_are_not_counted(owner):
+    address = "[{" * 200
+
+    response = owner.post("/api/patients/", PATIENT | {"address": address, "unknown": address * 10})
+
+    assert response.json()["address"] == address
 
 
 def test_an_unterminated_string_is_parsed_in_linear_time(owner):
