@@ -200,9 +200,9 @@ def results_of(measured, loaded, hashes):
         results.append((titles[name], goal, spread(got), median(got) <= 1 / fewer))
     hashing = [run.cpu / alone for run, alone in zip(measured["login"]["project"], hashes, strict=True)]
     results.append(("log-in", "CPU time ≤ 1.1x the password hash alone", spread(hashing), median(hashing) <= 1.1))
-    dearest = max(titles, key=lambda name: median(costs(measured[name], "limit")))
-    above = costs(measured[dearest], "limit")
-    title = f"the most expensive case beside the limit: {titles[dearest]}"
+    costliest = max(titles, key=lambda name: median(costs(measured[name], "limit")))
+    above = costs(measured[costliest], "limit")
+    title = f"the most expensive case beside the limit: {titles[costliest]}"
     results.append((title, "CPU time ≤ 2.5x the limit's", spread(above), median(above) <= 2.5))
     compared = {name: ratios(runs["project"], runs["fastapi"]) for name, runs in measured.items()}
     slowest = min(compared, key=lambda name: median(compared[name]))
