@@ -37,7 +37,7 @@ def exclusive() -> Iterator[None]:
         _running.release()
 
 
-def add(patients: list[Patient], user: User) -> None:
+def add_missing(patients: list[Patient], user: User) -> None:
     """Store those `patients` of `user` that do not exist, each with its first version, and set their ids.
 
     Requires a transaction.
@@ -100,7 +100,7 @@ class PatientImport:
         patients = iter(self.new.values())
         with transaction.atomic():
             while batch := list(islice(patients, BATCH)):
-                add(batch, self.user)
+                add_missing(batch, self.user)
         for line, patient in self.new.items():
             if patient.pk is None:
                 constraint = constraints()[patient.identity()[0]]

@@ -69,11 +69,11 @@ class PatientViewSet(HistoryMixin, RecordViewSet):
         # Read first, because a client may send it slowly. DRF does not parse an empty body.
         body: Any = request.data or b""
         with exclusive():
-            patients = PatientImport(body, request.user, prefers_strict(request))
-            ids = patients.store()
+            patient_import = PatientImport(body, request.user, prefers_strict(request))
+            ids = patient_import.store()
         log_access(request, ids[:BATCH])
         for start in range(BATCH, len(ids), BATCH):
             data = {"request_id": request.id, "ids": ids[start : start + BATCH]}
             log.info("import continued", extra={"data": data})
-        ignored = [name[:100] for name in patients.columns.unknown]
-        return Response({"created": len(ids), "refused": patients.refused, "ignored_columns": ignored})
+        ignored = [name[:100] for name in patient_import.columns.unknown]
+        return Response({"created": len(ids), "refused": patient_import.refused, "ignored_columns": ignored})

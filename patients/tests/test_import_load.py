@@ -29,14 +29,14 @@ def test_every_stored_patient_is_logged(owner, monkeypatch, caplog):
 
 def test_an_import_that_fails_half_way_stores_nothing(owner, monkeypatch):
     monkeypatch.setattr(imports, "BATCH", 2)
-    add, batches = imports.add, []
+    add, batches = imports.add_missing, []
 
     def failing(patients, user):
         batches.append(patients)
         add(patients, user)
         assert len(batches) < 2
 
-    monkeypatch.setattr(imports, "add", failing)
+    monkeypatch.setattr(imports, "add_missing", failing)
 
     response = post(owner, *many(range(5)))
 
@@ -71,7 +71,7 @@ def test_an_import_that_ends_in_any_way_admits_the_next(owner, monkeypatch):
     unreadable = post(owner, HEADER, '"')
     unknown = post(owner, f"x,{HEADER}", Prefer="handling=strict")
     with monkeypatch.context() as patch:
-        patch.setattr(imports, "add", None)
+        patch.setattr(imports, "add_missing", None)
         failed = post(owner, HEADER, ALICE)
 
     assert [unreadable.status_code, unknown.status_code, failed.status_code] == [400, 400, 500]

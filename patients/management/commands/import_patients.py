@@ -16,7 +16,7 @@ from healthcare.api.errors import DATABASE_UNAVAILABLE
 from healthcare.db.functions import fold
 from healthcare.imports import Columns
 from healthcare.tables import FileError, Row, csv_rows
-from patients.imports import BATCH, add
+from patients.imports import BATCH, add_missing
 from patients.models import Patient
 from patients.serializers import PatientSerializer
 
@@ -69,7 +69,7 @@ class Command(BaseCommand):
                         note(*fault)
                     patients = [Patient(user=owner, **fields) for _, fields in valid]
                     with transaction.atomic():
-                        add(patients, owner)
+                        add_missing(patients, owner)
                         added = sum(patient.pk is not None for patient in patients)
                         others = differing(valid, owner) if added < len(valid) else []
                         transaction.set_rollback(dry_run)
