@@ -85,20 +85,11 @@ class MeSerializer(UserSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         request = self.context["request"]
         password = attrs.pop("password", None)
-        self.confirmed = password is not None and attrs.get("email", request.user.email) != request.user.email
-        if self.confirmed:
+        if attrs.get("email", request.user.email) != request.user.email:
+            if password is None:
+                raise serializers.ValidationError({"password": ["Send your current password to change the e-mail."]})
             require_current_password("password", password, request)
-        self.require_confirmation(request.user, attrs)
         return attrs
-
-    def require_confirmation(self, user: User, attrs: dict[str, Any]) -> None:
-        if attrs.get("email", user.email) != user.email and not self.confirmed:
-            raise serializers.ValidationError({"password": ["Send your current password to change the e-mail."]})
-
-    def update(self, instance: User, validated_data: dict[str, Any]) -> User:
-        # The e-mail may have changed since it was validated.
-        self.require_confirmation(instance, validated_data)
-        return super().update(instance, validated_data)
 
 
 @extend_schema_serializer(

@@ -219,8 +219,12 @@ class MeView(AccountView, generics.RetrieveUpdateAPIView):
         return self.request.user
 
     def perform_update(self, serializer: BaseSerializer) -> None:
+        accounts = as_authenticated(self.request.user)
+        if "email" in serializer.validated_data:
+            # Whether it is a new e-mail, and requires the password, was decided by the old one.
+            accounts = accounts.filter(email=self.request.user.email)
         with transaction.atomic():
-            serializer.instance = as_authenticated(self.request.user).select_for_update(no_key=True).first()
+            serializer.instance = accounts.select_for_update(no_key=True).first()
             if serializer.instance is None:
                 raise AuthenticationFailed(ACCOUNT_CHANGED)
             serializer.save()
