@@ -34,8 +34,8 @@ SECTIONS = {
         "HistoricalUser",
     ],
 }
-# The lookups of the filters of lists. Of the others, the cost of patterns (`name__regex`) is unbounded, and some values are
-# only checked when the query runs (`age__range`, `created_at__year`).
+# The lookups of the filters of lists. Of the others, patterns (`name__regex`) have an unbounded cost, and some values
+# are only checked when the query runs (`age__range`, `created_at__year`).
 LOOKUPS = {"exact", "in", "gt", "gte", "lt", "lte", "isnull"}
 # Prefix of the fields of a form that was submitted after the session had expired.
 HELD = "held-"
