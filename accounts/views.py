@@ -29,7 +29,7 @@ from accounts.tokens import ALREADY_USED, RefreshToken
 from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import DetailSerializer
 from healthcare.api.throttling import AnonRateThrottle, ConcurrencyThrottle, UserRateThrottle
-from healthcare.api.viewsets import StrictQueryMixin
+from healthcare.api.viewsets import ApiViewMixin
 from healthcare.logs import log_access
 
 REGISTRATION_CLOSED = OpenApiResponse(
@@ -53,7 +53,7 @@ TOKEN_REFUSED = OpenApiResponse(
 ACCOUNT_CHANGED = "The account was changed or deactivated during this request. Log in again."
 
 
-class AccountView(StrictQueryMixin, generics.GenericAPIView):
+class AccountView(ApiViewMixin, generics.GenericAPIView):
     """The base of all account views."""
 
     # Parsing a larger body would be expensive, and most of these views need no authentication.

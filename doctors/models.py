@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User, Viewer
 from healthcare import fields
+from healthcare.db.compiled import fixed_shape
 from healthcare.db.functions import Fold, fold
 from healthcare.db.history import HistoricalRecords
 from healthcare.db.writes import delete_with_history
@@ -18,6 +19,7 @@ YOUNGEST, OLDEST = 18, 120
 
 
 class DoctorQuerySet(models.QuerySet):
+    @fixed_shape
     def visible_to(self, user: Viewer) -> Self:
         """Return the doctors `user` may see: all of them if authenticated."""
         return self.all() if user.is_authenticated else self.none()

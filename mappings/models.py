@@ -9,11 +9,13 @@ from django.utils import timezone
 
 from accounts.models import Viewer
 from doctors.models import Doctor
+from healthcare.db.compiled import fixed_shape
 from healthcare.db.history import HistoricalRecords
 from patients.models import Patient
 
 
 class MappingQuerySet(models.QuerySet):
+    @fixed_shape
     def visible_to(self, user: Viewer) -> Self:
         """Return the mappings `user` may see: those of their own patients."""
         if not user.is_authenticated:

@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.db.models import BigIntegerField, Exists
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
@@ -7,18 +5,17 @@ from rest_framework import serializers
 from doctors.models import Doctor
 from doctors.serializers import DoctorSerializer
 from healthcare.api.serializers import IntegerField, ModelSerializer
-from healthcare.db.compiled import CompiledQuery, Placeholder
+from healthcare.db.compiled import CompiledQuery, Placeholder, visible_to_user
 from mappings.models import Mapping
 from patients.models import Patient
 
-user: Any = Placeholder("user")
 # One row (whether the doctor exists) if the user may see the patient, else none.
 patient_and_doctor = CompiledQuery(
     lambda: (
-        Patient.objects.visible_to(user)
+        visible_to_user(Patient.objects)
         .filter(pk=Placeholder("patient_id"))
         .order_by()
-        .values_list(Exists(Doctor.objects.visible_to(user).filter(pk=Placeholder("doctor_id"))))
+        .values_list(Exists(visible_to_user(Doctor.objects).filter(pk=Placeholder("doctor_id"))))
     )
 )
 

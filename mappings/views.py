@@ -9,13 +9,12 @@ from rest_framework import exceptions, viewsets
 
 from doctors.models import Doctor
 from doctors.serializers import DoctorSerializer
-from healthcare.api.compiled import fixed_shape
 from healthcare.api.filters import OrderingFilter
 from healthcare.api.json import encode_rows, json_response
 from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import ModelSerializer
-from healthcare.api.viewsets import RecordViewSet, StrictQueryMixin
-from healthcare.db.compiled import CompiledQuery, Placeholder
+from healthcare.api.viewsets import ApiViewMixin, RecordViewSet
+from healthcare.db.compiled import CompiledQuery, Placeholder, fixed_shape, visible_to_user
 from healthcare.logs import log_access
 from mappings.filters import MappingFilter
 from mappings.models import Mapping
@@ -23,7 +22,7 @@ from mappings.serializers import AssignedDoctorSerializer, MappingSerializer
 from patients.models import Patient
 from patients.serializers import PatientSerializer
 
-user: Any = Placeholder("user")
+visible_patients, visible_doctors = visible_to_user(Patient.objects), visible_to_user(Doctor.objects)
 
 
 def id_of(record: str) -> OpenApiParameter:
@@ -32,16 +31,14 @@ def id_of(record: str) -> OpenApiParameter:
     return OpenApiParameter("id", int, "path", description=f"The id of the **{record}**.", examples=examples)
 
 
-class DoctorsOfPatientMixin(StrictQueryMixin, viewsets.GenericViewSet):
+class DoctorsOfPatientMixin(ApiViewMixin, viewsets.GenericViewSet):
     """Read the doctors assigned to one of the user's patients."""
 
     serializer_class: type[ModelSerializer] = AssignedDoctorSerializer
-    patient = CompiledQuery(
-        lambda: Patient.objects.visible_to(user).filter(pk=Placeholder("pk")).order_by().values_list("pk")
-    )
+    patient = CompiledQuery(lambda: visible_patients.filter(pk=Placeholder("pk")).order_by().values_list("pk"))
     doctors = CompiledQuery(
         lambda: (
-            Doctor.objects.filter(mappings__patient__in=Patient.objects.visible_to(user).filter(pk=Placeholder("pk")))
+            Doctor.objects.filter(mappings__patient__in=visible_patients.filter(pk=Placeholder("pk")))
             .order_by("mappings__id")
             .values_list(*DoctorSerializer.Meta.fields, F("mappings__id"), F("mappings__assigned_at"))
         )
@@ -92,9 +89,7 @@ class DoctorPatientsViewSet(RecordViewSet):
     serializer_class = PatientSerializer
     filter_backends = [OrderingFilter]
     ordering_prefix = "user_id"
-    doctor = CompiledQuery(
-        lambda: Doctor.objects.visible_to(user).filter(pk=Placeholder("pk")).order_by().values_list("pk")
-    )
+    doctor = CompiledQuery(lambda: visible_doctors.filter(pk=Placeholder("pk")).order_by().values_list("pk"))
 
     @fixed_shape
     def get_queryset(self) -> QuerySet:

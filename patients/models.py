@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.models import Viewer
 from healthcare import fields
+from healthcare.db.compiled import fixed_shape
 from healthcare.db.functions import Fold, fold
 from healthcare.db.history import HistoricalRecords
 
@@ -20,6 +21,7 @@ NO_CONTACT = models.Q(phone="", email="")
 
 
 class PatientQuerySet(models.QuerySet):
+    @fixed_shape
     def visible_to(self, user: Viewer) -> Self:
         """Return the patients `user` may see: those they created."""
         # A range of one user makes PostgreSQL use the index `patients_of_user` for pages. For `=` it may scan all

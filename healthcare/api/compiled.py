@@ -22,7 +22,7 @@ from healthcare.api.json import encode_rows
 from healthcare.api.pagination import After, KeysetPagination, Order
 from healthcare.api.permissions import IsCreatorOrHasModelPermission
 from healthcare.api.streaming import Rows, largest_row
-from healthcare.db.compiled import CompiledQuery, Placeholder, Row
+from healthcare.db.compiled import CompiledQuery, Placeholder, Row, is_fixed_shape
 from healthcare.db.hooks import overridden, read_hooks, write_hooks
 from healthcare.db.writes import CompiledWrites
 
@@ -40,12 +40,6 @@ OBJECT = (
 LIST = ("paginator", "paginate_queryset", "get_paginated_response")
 PAGINATOR = ("paginate_queryset", "get_paginated_response")
 KNOWN_BACKENDS = {filters.FilterBackend, filters.SearchFilter, filters.OrderingFilter}
-
-
-def fixed_shape(get_queryset: Callable[[Any], QuerySet]) -> Callable[[Any], QuerySet]:
-    """Mark a `get_queryset` whose SQL depends only on the user's id and the values in the path."""
-    get_queryset.fixed_shape = True  # type: ignore[attr-defined]
-    return get_queryset
 
 
 class CompiledPath:
@@ -103,8 +97,8 @@ class CompiledPath:
     def _queryset_hooks(self) -> list[str]:
         hooks = [backend.__name__ for backend in self.view.filter_backends if backend not in KNOWN_BACKENDS]
         hooks += filters.filterset_hooks(getattr(self.view, "filterset_class", None))
-        fixed = getattr(self.view.get_queryset, "fixed_shape", False)
-        return hooks if fixed else [*hooks, f"{self.view.__name__}.get_queryset"]
+        methods = [self.view.get_queryset, getattr(self.view.queryset, "visible_to", None)]
+        return hooks + [method.__qualname__ for method in methods if method and not is_fixed_shape(method)]
 
     def _object_hooks(self) -> list[str]:
         default = permissions.BasePermission.has_object_permission
@@ -126,11 +120,11 @@ class CompiledPath:
 
     # SQL
 
-    def queryset(self, *path: str) -> QuerySet:
-        """Return the view's queryset with placeholders for the user and the parameters of the `path`."""
+    def queryset(self, *url_kwargs: str) -> QuerySet:
+        """Return the view's queryset with placeholders for the user and the `url_kwargs`."""
         view = self.view()
         view.request = SimpleNamespace(user=Placeholder("user"))
-        view.kwargs = {name: Placeholder(name) for name in path}
+        view.kwargs = {name: Placeholder(name) for name in url_kwargs}
         return view.get_queryset()
 
     @cached_property
@@ -149,22 +143,22 @@ class CompiledPath:
 
         return CompiledWrites(self.model, self.columns or {}, subject)
 
-    def compiled_rows(self, order: Order, user_id: int, path: dict[str, int]) -> Rows:
+    def compiled_rows(self, order: Order, user_id: int, url_kwargs: dict[str, int]) -> Rows:
         """Return the rows of the view's queryset, by SQL that is compiled once for each order and kind of key."""
 
         def fetch(after: After | None, number: int, offset: int) -> list[Row]:
             value, last_id = after or (None, None)
             start = "first" if after is None else "null" if value is None else "value"
             value = order.field.get_db_prep_value(value, connection)
-            query = self._list_query(order, start, *path)
-            return query.rows(number, offset, user=user_id, value=value, last_id=last_id, **path)
+            query = self._list_query(order, start, *url_kwargs)
+            return query.rows(number, offset, user=user_id, value=value, last_id=last_id, **url_kwargs)
 
         return self._rows(order, fetch)
 
-    def _compiled_list(self, order: Order, start: str, *path: str) -> CompiledQuery:
+    def _compiled_list(self, order: Order, start: str, *url_kwargs: str) -> CompiledQuery:
         last_id = Placeholder("last_id")
         after = {"first": None, "null": (None, last_id), "value": (Placeholder("value"), last_id)}[start]
-        return CompiledQuery(lambda: order.sort(self.queryset(*path), after).values_list(*self._selected(order)))
+        return CompiledQuery(lambda: order.sort(self.queryset(*url_kwargs), after).values_list(*self._selected(order)))
 
     def queryset_rows(self, order: Order, queryset: QuerySet, scans: bool) -> Rows:
         """Return the rows of `queryset`, reading only the columns of the response."""

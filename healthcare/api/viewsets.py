@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
 
-from healthcare.api.compiled import CompiledPath, fixed_shape
+from healthcare.api.compiled import CompiledPath
 from healthcare.api.csv import CSVRenderer
 from healthcare.api.exceptions import PreconditionFailed
 from healthcare.api.filters import FilterBackend, OrderingFilter, SearchFilter
@@ -26,6 +26,7 @@ from healthcare.api.negotiation import FORMAT, select_format
 from healthcare.api.pagination import KeysetPagination
 from healthcare.api.requests import ApiRequest, check_query
 from healthcare.api.streaming import Rows, largest_row
+from healthcare.db.compiled import fixed_shape
 from healthcare.db.deadlocks import was_rolled_back
 from healthcare.db.hooks import SIGNALS
 from healthcare.db.writes import CompiledWrites
@@ -56,8 +57,8 @@ def matches(header: str, etag: str) -> bool:
     return header.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in header.split(","))
 
 
-class StrictQueryMixin(APIView):
-    """Refuse unknown query parameters."""
+class ApiViewMixin(APIView):
+    """All views of the API refuse unknown query parameters, and retry a request once after a deadlock."""
 
     request: ApiRequest
     http_method_names: Sequence[str] = ("get", "head", "post", "put", "patch", "delete")
@@ -84,7 +85,7 @@ class StrictQueryMixin(APIView):
                 select_format(request, self.get_renderers())
 
 
-class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
+class RecordViewSet(ApiViewMixin, viewsets.GenericViewSet):
     """Create, list, read, update and delete the records of one model.
 
     Users see the records that `visible_to(user)` of the model's queryset returns. All attributes and methods of DRF's
@@ -109,12 +110,12 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
 
     @cached_property
     def compiled(self) -> CompiledPath:
-        # Decide again when a signal gets another receiver.
-        return self.compiled_path(*[len(signal.receivers) for signal in SIGNALS])
+        # Decide again when a signal gets another receiver. Its first item identifies the receiver and the sender.
+        return self.compiled_path(*[receiver[0] for signal in SIGNALS for receiver in signal.receivers])
 
     @classmethod
     @cache
-    def compiled_path(cls, *receivers: int) -> CompiledPath:
+    def compiled_path(cls, *receivers: Any) -> CompiledPath:
         return CompiledPath(cls, RecordViewSet)
 
     @fixed_shape
@@ -229,13 +230,8 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
         instance.delete()
 
     def update(self, request: ApiRequest, *args: Any, partial: bool = False, **kwargs: Any) -> HttpResponseBase:
-        data = None
-        if self.compiled.writes("update") and "HTTP_IF_MATCH" not in request.META:
-            serializer = self.get_serializer(data=request.data, partial=partial)
-            writes = serializer.is_valid() and serializer.validated_data and self._writes("update", serializer)
-            if writes:
-                data = writes.update(request.user.pk, int(kwargs["pk"]), serializer.validated_data)
-        if not data:
+        data = self._compiled_update(partial)
+        if data is None:
             with transaction.atomic():
                 serializer = self.get_serializer(self._locked_object(), data=request.data, partial=partial)
                 serializer.is_valid(raise_exception=True)
@@ -257,6 +253,21 @@ class RecordViewSet(StrictQueryMixin, viewsets.GenericViewSet):
             with transaction.atomic():
                 self.perform_destroy(self._locked_object())
         return Response({"detail": f"{self.queryset.model._meta.object_name} deleted."})
+
+    def _compiled_update(self, partial: bool) -> dict[str, Any] | None:
+        """Update the record by one statement and return it; None if it does not exist or DRF's methods must decide.
+
+        Those also reject invalid data, because a record that does not exist is a 404 whatever the body.
+        """
+        if "HTTP_IF_MATCH" in self.request.META or not self.compiled.writes("update"):
+            return None
+        serializer = self.get_serializer(data=self.request.data, partial=partial)
+        if not serializer.is_valid() or not serializer.validated_data:
+            return None
+        writes = self._writes("update", serializer)
+        if not writes:
+            return None
+        return writes.update(self.request.user.pk, int(self.kwargs["pk"]), serializer.validated_data)
 
     def _writes(self, action: str, serializer: Any) -> CompiledWrites | None:
         """Return the compiled writes if they can store all validated data, else None."""

@@ -6,13 +6,15 @@ endpoint only differs in a few values. The SQL must not depend on those values, 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
-from django.db.models import QuerySet, Value
+from django.db.models import Manager, QuerySet, Value
 from django.db.models.sql.compiler import SQLCompiler
 
 Row = tuple[Any, ...]
+Method = TypeVar("Method", bound=Callable[..., QuerySet])
 
 
 class Placeholder(Value):
@@ -26,6 +28,32 @@ class Placeholder(Value):
 
 class _Name(str):
     """The name of a placeholder, distinguishable from string parameters."""
+
+
+def fixed_shape(method: Method) -> Method:
+    """Mark a method that returns a queryset: its SQL depends only on the user's id and the values in the path.
+
+    For `visible_to` of a queryset and `get_queryset` of a viewset: their SQL is then compiled once, with a Placeholder
+    for the user, so it must not depend on other attributes of the user or on the time.
+    """
+    method.fixed_shape = True  # type: ignore[attr-defined]
+    return method
+
+
+def is_fixed_shape(method: Any) -> bool:
+    return getattr(method, "fixed_shape", False)
+
+
+def visible_to_user(manager: Manager | QuerySet) -> QuerySet:
+    """Return the rows that a user may see, with `Placeholder("user")` for the user.
+
+    Raises ImproperlyConfigured if `visible_to` is not marked as `fixed_shape`.
+    """
+    queryset: Any = manager.all()
+    if not is_fixed_shape(queryset.visible_to):
+        name = f"{type(queryset).__name__}.visible_to"
+        raise ImproperlyConfigured(f"{name} must be marked @fixed_shape, because other queries are compiled with it.")
+    return queryset.visible_to(Placeholder("user"))
 
 
 def filled(params: Iterable[Any], values: Mapping[str, Any]) -> list[Any]:

@@ -79,6 +79,9 @@ def write_hooks(model: Any) -> list[str]:
     """Return the names of the hooks and options that matter when the ORM writes a row of `model`."""
     options = model._meta
     found = read_hooks(model) + overridden(model, models.Model, WRITE_METHODS) + listeners(model, WRITE_SIGNALS)
+    manager: Any = model._default_manager
+    found += overridden(type(manager), models.Manager, ["create"])
+    found += overridden(type(manager.get_queryset()), models.QuerySet, ["create"])
     found += [f"Meta.{name}" for name in WRITE_OPTIONS if getattr(options, name)]
     found += [field.name for field in options.concrete_fields if _is_special(field)]
     if not isinstance(options.pk, models.AutoField):

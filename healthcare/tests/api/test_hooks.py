@@ -15,7 +15,7 @@ from healthcare.api.pagination import KeysetPagination
 from healthcare.tests.api.probes import DETAILS, LISTS, OTHER, PROBE, READS, STATUSES, UPDATES, WRITES, recording, serve
 from mappings.models import Mapping
 from patients.filters import PatientFilter
-from patients.models import HistoricalPatient, Patient
+from patients.models import HistoricalPatient, Patient, PatientQuerySet
 from patients.serializers import PatientSerializer
 from patients.views import PatientViewSet
 
@@ -147,6 +147,56 @@ def test_a_receiver_runs_even_if_it_was_connected_after_the_first_request(settin
         assert_ran(send, action, signal, calls)
     finally:
         signal[0].disconnect(receiver, sender=signal[1])
+
+
+def test_a_receiver_runs_that_takes_the_place_of_another_models(settings, send):
+    calls = []
+    serve(settings, PatientViewSet)
+
+    def receiver(sender, **kwargs):
+        calls.append(sender)
+
+    for model in (Mapping, Patient):
+        signals.post_save.connect(receiver, sender=model)
+        try:
+            Patient.objects.update(name="Before")
+            assert send("partial_update").status_code == 200
+        finally:
+            signals.post_save.disconnect(receiver, sender=model)
+
+    assert calls == [Patient]
+
+
+@pytest.mark.parametrize("cls", [type(Patient.objects), PatientQuerySet])
+def test_create_of_the_manager_or_queryset_runs(settings, send, monkeypatch, cls):
+    calls, original = [], cls.create
+    serve(settings, type("Probe", (PatientViewSet,), {}))
+
+    def create(self, **kwargs):
+        calls.append("create")
+        return original(self, **kwargs)
+
+    monkeypatch.setattr(cls, "create", create)
+
+    assert_ran(send, "create", "create", calls)
+
+
+@pytest.mark.parametrize("action", sorted(LISTS | DETAILS))
+def test_visible_to_without_a_fixed_shape_is_called_at_every_request(settings, send, action):
+    youngest = [0]
+
+    class Varying(PatientQuerySet):
+        def visible_to(self, user):
+            return self.filter(user__email=user.email, age__gte=youngest[0])
+
+    serve(settings, type("Probe", (PatientViewSet,), {"queryset": Varying(Patient)}))
+    assert send("retrieve").status_code == 200
+    youngest[0] = 100
+
+    response = send(action)
+
+    assert response.status_code == (200 if action in LISTS else 404)
+    assert action not in LISTS or response.json() == []
 
 
 @pytest.mark.parametrize("action", sorted(DETAILS))

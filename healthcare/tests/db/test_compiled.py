@@ -3,6 +3,8 @@
 from datetime import UTC
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import QuerySet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +12,7 @@ from conftest import DOCTOR, PATIENT
 from doctors.models import Doctor
 from doctors.serializers import DoctorSerializer
 from healthcare.api.json import encode
+from healthcare.db.compiled import visible_to_user
 from patients.models import Patient
 from patients.serializers import PatientSerializer
 
@@ -55,3 +58,12 @@ def test_compiled_and_plain_reads_return_the_same(owner, path, data):
 
     assert one == plain
     assert everything == page == searched == b"[" + b",".join(plain) + b"]"
+
+
+def test_a_query_of_another_app_needs_a_visible_to_of_fixed_shape():
+    class Varying(QuerySet):
+        def visible_to(self, user):
+            return self.filter(user__email=user.email)
+
+    with pytest.raises(ImproperlyConfigured, match=r"Varying.visible_to must be marked @fixed_shape"):
+        visible_to_user(Varying(Patient))
