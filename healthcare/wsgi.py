@@ -19,7 +19,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "healthcare.settings")
 
 
 class Application(WSGIHandler):
-    """Django's WSGI application, plus support for chunked bodies."""
+    """Django's WSGI application, plus support for chunked bodies, and without escaped cookies."""
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> HttpResponseBase:
         """Read a chunked body (RFC 9112, section 7.1) into memory, up to one byte more than is allowed.
@@ -30,6 +30,11 @@ class Application(WSGIHandler):
         if "HTTP_TRANSFER_ENCODING" in environ and environ.get("wsgi.input_terminated"):
             body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
             environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        cookies = environ.get("HTTP_COOKIE", "")
+        if "\\" in cookies:
+            # Before Python 3.11.10, 3.12.6 and 3.13, unescaping takes quadratic time (CVE-2024-7592). Django's own
+            # cookies have no escapes.
+            environ["HTTP_COOKIE"] = ";".join(cookie for cookie in cookies.split(";") if "\\" not in cookie)
         return super().__call__(environ, start_response)
 
 

@@ -38,6 +38,16 @@ def test_the_application_answers(serve):
     assert serve(RequestFactory().get("/healthz").environ) == ("200 OK", b'{"status":"alive"}')
 
 
+def test_an_escaped_cookie_is_dropped_before_it_is_parsed(serve, monkeypatch):
+    parsed = []
+    monkeypatch.setattr("http.cookies._unquote", lambda value: parsed.append(value) or value)
+    cookies = 'theme="dark"; a="' + r"\0" * 8_000 + '"; csrftoken=x'
+
+    status, _ = serve(RequestFactory().get("/healthz", headers={"Cookie": cookies}).environ)
+
+    assert (status, parsed) == ("200 OK", ['"dark"', "x"])
+
+
 def test_a_chunked_body_is_read(serve, owner):
     body = json.dumps(PATIENT).encode()
 
