@@ -22,6 +22,8 @@ HUNG_SECONDS = 10
 ANOTHER_ADDRESS = "127.0.0.2"
 CANARY = "Canary"
 # Requests that nginx rejects itself: {request: status}.
+# In deploy/nginx.conf. Other faults send more from one address.
+RATE, BURST = "rate=50r/s", 200
 REJECTED = {
     "TRACE /api/ HTTP/1.1\r\nHost: localhost\r\n\r\n": 405,
     "POST /api/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n": 501,
@@ -39,9 +41,9 @@ HALF_A_REQUEST = (
 
 
 class Nginx:
-    """nginx with deploy/nginx.conf; only ports, certificate and folders are replaced."""
+    """nginx with deploy/nginx.conf; only ports, certificate, folders and the rate per address are replaced."""
 
-    def __init__(self, world, upstream):
+    def __init__(self, world, upstream, rate="100000r/s"):
         self.folder, self.port, self.plain_port = world.new_folder(), world.port(), world.port()
         self.log = self.folder / "nginx.log"
         conf = (ROOT / "deploy" / "nginx.conf").read_text()
@@ -50,6 +52,7 @@ class Nginx:
             "listen 443 ": f"listen 127.0.0.1:{self.port} ",
             "127.0.0.1:8000": f"127.0.0.1:{upstream}",
             "/etc/nginx/tls": str(self.folder),
+            RATE: f"rate={rate}",
             "http {": f"http {{ client_body_temp_path {self.folder}/body; proxy_temp_path {self.folder}/proxy;",
         }.items():
             if original not in conf:
@@ -130,9 +133,10 @@ def rejected_by_nginx(world, row, kind):
     """nginx rejects a request itself.
 
     TRACE, an unknown Transfer-Encoding, a body over 1 MB, malformed and oversized requests, on both ports; plain HTTP
-    on the TLS port. Every response is JSON; nginx logs no request. The application receives the host with its port.
+    on the TLS port; more requests than the rate of an address allows. Every response is JSON; nginx logs no request.
+    The application receives the host with its port.
     """
-    with world.app(kind, TRUSTED_PROXIES="1") as app, Nginx(world, app.port) as nginx:
+    with world.app(kind, TRUSTED_PROXIES="1") as app, Nginx(world, app.port, rate="1r/s") as nginx:
         client, answers = user(nginx.port, tls=True), []
         for port, tls in ((nginx.plain_port, False), (nginx.port, True)):
             for request, status in REJECTED.items():
@@ -147,6 +151,10 @@ def rejected_by_nginx(world, row, kind):
         host = f"localhost:{nginx.port}"
         link = client.get("/api/patients/?limit=1", Host=host).headers["Link"]
         row.require(f"https://{host}/" in link, f"Link: {link}")
+        limited = [answer for answer in (client.get("/healthz") for _ in range(BURST + 1)) if answer.status == 429]
+        row.require(bool(limited), f"{BURST + 1} requests of one address within its rate")
+        for answer in limited:
+            row.require(is_detail(answer.body) and "Retry-After" in answer.headers, f"429: {answer.body[:100]}")
         row.require(CANARY not in nginx.log.read_text(), "nginx logged a request")
         row.requests = f"{len(answers)} requests"
         row.responses = ", ".join(

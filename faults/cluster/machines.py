@@ -226,4 +226,6 @@ class Web(Machine):
             for port, replacement in ((80, HTTP), (443, HTTPS))
         }
         folders = {"http {": f"http {{ client_body_temp_path {self.folder}/body; proxy_temp_path {self.folder}/proxy;"}
-        return ports | folders | super().substitutions()
+        # All load comes from one address.
+        rate = {"rate=50r/s": "rate=100000r/s"}
+        return ports | folders | rate | super().substitutions()

@@ -102,3 +102,24 @@ def test_the_image_excludes_what_git_ignores():
     missing = set(ignored) - set(left_out)
 
     assert missing == set()
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2:"),
+        ("2001:db8:1:2::7", "2001:db8:1:2:"),
+        ("2001:db8:1::7", "2001:db8:1:"),
+        ("2001:db8::a:b:c:d", "2001:db8:"),
+        ("2001::7", "2001:"),
+    ],
+)
+def test_nginx_limits_an_ipv6_client_by_its_network(address, network):
+    conf = (BASE_DIR / "deploy/nginx.conf").read_text()
+    block = re.search(r"map \$remote_addr \$network \{(.*?)\n    \}", conf, re.DOTALL)[1]
+    patterns = re.findall(r'"~(\S+)" \$\w+;', block)
+    matches = (re.match(pattern.replace("(?<", "(?P<"), address) for pattern in patterns)
+
+    assert len(patterns) == 2
+    assert next((match[1] for match in matches if match), address) == network
