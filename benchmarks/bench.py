@@ -33,8 +33,8 @@ def run(rounds, seconds):
             stack.enter_context(server)
         compared = require_equal_responses(servers)
         say(f"{compared} requests, valid and invalid: all servers give the same responses.")
-        measured, loaded, hashes = rounds_of(servers, rounds, seconds)
-    say("\n" + report.bench(servers, measured, loaded, hashes, compared, rounds, seconds, busy))
+        measured, loaded, hash_costs = rounds_of(servers, rounds, seconds)
+    say("\n" + report.bench(servers, measured, loaded, hash_costs, compared, rounds, seconds, busy))
 
 
 def rounds_of(servers, rounds, seconds):
@@ -43,7 +43,7 @@ def rounds_of(servers, rounds, seconds):
     {case: {server: [Measured]}}, {server: [Measured at 100 connections]}, [microseconds of CPU time per hash].
     """
     measured = {case.name: {s.name: [] for s in servers if s.name not in case.without} for case in CASES}
-    loaded, hashes = {server.name: [] for server in servers}, []
+    loaded, hash_costs = {server.name: [] for server in servers}, []
     for turn in range(rounds):
         say(f"\nRound {turn + 1} of {rounds}, requests per second" + "".join(f"{s.title:>16}" for s in servers))
         # Rotate the order, so that no server is always first.
@@ -55,11 +55,11 @@ def rounds_of(servers, rounds, seconds):
             rates = (measured[case.name].get(server.name, [])[-1:] for server in servers)
             say(f"{case.title:<39}" + "".join(f"{rate[0].rate:>16,.0f}" if rate else f"{'-':>16}" for rate in rates))
             if case.name == "login":
-                hashes.append(hash_alone(seconds))
-                say(f"  the password hash alone: {hashes[-1]:,.0f} microseconds of CPU time")
+                hash_costs.append(hash_alone(seconds))
+                say(f"  the password hash alone: {hash_costs[-1]:,.0f} microseconds of CPU time")
         for server in order:
             loaded[server.name].append(load.send(server.port, one(0, 0), seconds, MANY_CONNECTIONS))
-    return measured, loaded, hashes
+    return measured, loaded, hash_costs
 
 
 def measure(server, case, seconds):

@@ -96,7 +96,7 @@ def spread(values, unit="x"):
     return f"{median(values):.2f}{unit} ({min(values):.2f}-{max(values):.2f})"
 
 
-def bench(servers, measured, loaded, hashes, compared, rounds, seconds, busy):
+def bench(servers, measured, loaded, hash_costs, compared, rounds, seconds, busy):
     """Write the section of `make bench` and the chart; return the section."""
     peers = [server.name for server in servers[1:]]
     rates = {
@@ -159,7 +159,7 @@ Medians of {rounds} rounds of {seconds} s after a warm-up; the order of the serv
 each round, with the minimum and maximum in brackets. {WORKERS} workers each, {CONNECTIONS} connections (log-in: 4, for
 three times as long); the load generator and PostgreSQL share the same cores. No request failed.
 
-{goals(results_of(measured, loaded, hashes))}
+{goals(results_of(measured, loaded, hash_costs))}
 
 The limit, with almost no Python code, reads one patient {limit["one"]} as often as FastAPI, and a list of 100
 {limit["list"]}: the upper bound for an application on this server.
@@ -191,22 +191,23 @@ password; all apply the same field rules, access rules and Argon2 parameters.
     )
 
 
-def results_of(measured, loaded, hashes):
+def results_of(measured, loaded, hash_costs):
     """Return the goals as (case, goal, measured, whether it is reached)."""
     titles = {case.name: case.title for case in CASES}
     results = []
     for name, fewer in (("one", 2.2), ("list", 3.5), ("create", 2), ("history", 2.3)):
-        got, goal = costs(measured[name], "fastapi"), f"CPU time ≤ 1/{fewer} = {1 / fewer:.2f}x FastAPI's"
+        got, goal = costs(measured[name], "fastapi"), f"CPU time ≤ {1 / fewer:.2f}x FastAPI's"
         results.append((titles[name], goal, spread(got), median(got) <= 1 / fewer))
-    hashing = [run.cpu / alone for run, alone in zip(measured["login"]["project"], hashes, strict=True)]
+    hashing = [run.cpu / alone for run, alone in zip(measured["login"]["project"], hash_costs, strict=True)]
     results.append(("log-in", "CPU time ≤ 1.1x the password hash alone", spread(hashing), median(hashing) <= 1.1))
     costliest = max(titles, key=lambda name: median(costs(measured[name], "limit")))
     above = costs(measured[costliest], "limit")
-    title = f"the most expensive case beside the limit: {titles[costliest]}"
+    title = f"the most expensive case compared with the limit: {titles[costliest]}"
     results.append((title, "CPU time ≤ 2.5x the limit's", spread(above), median(above) <= 2.5))
-    compared = {name: ratios(runs["project"], runs["fastapi"]) for name, runs in measured.items()}
+    # Log-in aside, which consists of the password hash on all servers.
+    compared = {name: ratios(runs["project"], runs["fastapi"]) for name, runs in measured.items() if name != "login"}
     slowest = min(compared, key=lambda name: median(compared[name]))
-    title = f"the slowest case beside FastAPI: {titles[slowest]}"
+    title = f"the slowest case compared with FastAPI: {titles[slowest]}"
     results.append((title, "≥ FastAPI's rate", spread(compared[slowest]), median(compared[slowest]) >= 1))
     tail = [run.p99 / run.p50 for run in loaded["project"]]
     results.append(("p99 at 100 connections", "≤ 3x p50, no errors", spread(tail), median(tail) <= 3))
