@@ -22,6 +22,7 @@ from mappings.serializers import AssignedDoctorSerializer, MappingSerializer
 from patients.models import Patient
 from patients.serializers import PatientSerializer
 
+# Built now, so that a `visible_to` that cannot be compiled prevents the start.
 visible_patients, visible_doctors = visible_to_user(Patient.objects), visible_to_user(Doctor.objects)
 
 
@@ -38,7 +39,7 @@ class DoctorsOfPatientMixin(ApiViewMixin, viewsets.GenericViewSet):
     patient = CompiledQuery(lambda: visible_patients.filter(pk=Placeholder("pk")).order_by().values_list("pk"))
     doctors = CompiledQuery(
         lambda: (
-            Doctor.objects.filter(mappings__patient__in=visible_patients.filter(pk=Placeholder("pk")))
+            visible_doctors.filter(mappings__patient__in=visible_patients.filter(pk=Placeholder("pk")))
             .order_by("mappings__id")
             .values_list(*DoctorSerializer.Meta.fields, F("mappings__id"), F("mappings__assigned_at"))
         )

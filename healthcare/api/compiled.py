@@ -23,7 +23,7 @@ from healthcare.api.pagination import After, KeysetPagination, Order
 from healthcare.api.permissions import IsCreatorOrHasModelPermission
 from healthcare.api.streaming import Rows, largest_row
 from healthcare.db.compiled import CompiledQuery, Placeholder, Row, is_fixed_shape
-from healthcare.db.hooks import overridden, read_hooks, write_hooks
+from healthcare.db.hooks import create_hooks, overridden, read_hooks, write_hooks
 from healthcare.db.writes import CompiledWrites
 
 log = logging.getLogger("healthcare.compiled")
@@ -86,8 +86,7 @@ class CompiledPath:
         if connection.vendor != "postgresql" or not self.responds:
             return None
         hooks = overridden(self.view, self.base, [f"perform_{action}"]) + write_hooks(self.model)
-        if action != "create":
-            hooks += self._object_hooks()
+        hooks += create_hooks(self.model) if action == "create" else self._object_hooks()
         if action != "destroy":
             hooks += serializer_write_hooks(self.view.serializer_class, self.model, action)
         if "user_id" not in [field.attname for field in self.model._meta.concrete_fields]:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
@@ -110,11 +110,11 @@ class RecordViewSet(ApiViewMixin, viewsets.GenericViewSet):
 
     @cached_property
     def compiled(self) -> CompiledPath:
-        # Decide again when a signal gets another receiver. Its first item identifies the receiver and the sender.
-        return self.compiled_path(*[receiver[0] for signal in SIGNALS for receiver in signal.receivers])
+        # Decide again when a signal gets another receiver. The first item of each identifies it and its sender.
+        return self.compiled_path(*[tuple([receiver[0] for receiver in signal.receivers]) for signal in SIGNALS])
 
     @classmethod
-    @cache
+    @lru_cache(maxsize=256)
     def compiled_path(cls, *receivers: Any) -> CompiledPath:
         return CompiledPath(cls, RecordViewSet)
 

@@ -79,14 +79,18 @@ def write_hooks(model: Any) -> list[str]:
     """Return the names of the hooks and options that matter when the ORM writes a row of `model`."""
     options = model._meta
     found = read_hooks(model) + overridden(model, models.Model, WRITE_METHODS) + listeners(model, WRITE_SIGNALS)
-    manager: Any = model._default_manager
-    found += overridden(type(manager), models.Manager, ["create"])
-    found += overridden(type(manager.get_queryset()), models.QuerySet, ["create"])
     found += [f"Meta.{name}" for name in WRITE_OPTIONS if getattr(options, name)]
     found += [field.name for field in options.concrete_fields if _is_special(field)]
     if not isinstance(options.pk, models.AutoField):
         found.append(options.pk.name)
     return found + _history_hooks(model)
+
+
+def create_hooks(model: Any) -> list[str]:
+    """Return the names of the methods of the manager that create a row of `model`, if they are overridden."""
+    manager: Any = model._default_manager
+    found = overridden(type(manager), models.Manager, ["create"])
+    return found + overridden(type(manager.get_queryset()), models.QuerySet, ["create"])
 
 
 def delete_relations(model: Any) -> list[Any]:

@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from healthcare.db.compiled import CompiledQuery, filled
-from healthcare.db.hooks import delete_relations, write_hooks
+from healthcare.db.hooks import delete_relations, overridden, write_hooks
 
 CREATED, CHANGED, DELETED = "+", "~", "-"
 
@@ -108,7 +108,7 @@ def delete_with_history(queryset: QuerySet, user_id: int) -> None:
     """
     model: Any = queryset.model
     rows = queryset.order_by().select_for_update(of=("self",)).values("pk")
-    if write_hooks(model) or delete_relations(model):
+    if write_hooks(model) or delete_relations(model) or overridden(type(queryset), QuerySet, ["delete"]):
         # Lock first; otherwise a row that a concurrent request deletes would get two deletions in its history.
         queryset.filter(pk__in=list(rows.values_list("pk", flat=True))).delete()
         return

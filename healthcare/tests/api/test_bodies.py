@@ -79,6 +79,13 @@ def test_an_object_with_too_many_keys_is_refused(owner, raw, prefer):
     assert response.json() == {"detail": "The body has an object with too many keys: at most 1000 are allowed."}
 
 
+@pytest.mark.parametrize(
+    "unknown", [[{}] * 998, dict.fromkeys(map(str, range(1_000)))], ids=["1,000 arrays and objects", "1,000 keys"]
+)
+def test_as_many_arrays_objects_and_keys_as_are_allowed_are_ignored(owner, unknown):
+    assert owner.post("/api/patients/", PATIENT | {"unknown": unknown}).status_code == 201
+
+
 def test_brackets_in_text_are_not_counted(owner):
     address = "[{" * 200
 

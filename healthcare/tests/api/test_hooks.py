@@ -13,7 +13,7 @@ from conftest import PATIENT
 from healthcare.api.filters import FilterBackend, OrderingFilter
 from healthcare.api.pagination import KeysetPagination
 from healthcare.tests.api.probes import DETAILS, LISTS, OTHER, PROBE, READS, STATUSES, UPDATES, WRITES, recording, serve
-from mappings.models import Mapping
+from mappings.models import Mapping, MappingQuerySet
 from patients.filters import PatientFilter
 from patients.models import HistoricalPatient, Patient, PatientQuerySet
 from patients.serializers import PatientSerializer
@@ -149,20 +149,21 @@ def test_a_receiver_runs_even_if_it_was_connected_after_the_first_request(settin
         signal[0].disconnect(receiver, sender=signal[1])
 
 
-def test_a_receiver_runs_that_takes_the_place_of_another_models(settings, send):
+@pytest.mark.parametrize("before", [(signals.post_save, Mapping), (signals.post_delete, Patient)])
+def test_a_receiver_runs_that_was_connected_to_another_model_or_signal_before(settings, send, before):
     calls = []
     serve(settings, PatientViewSet)
 
     def receiver(sender, **kwargs):
         calls.append(sender)
 
-    for model in (Mapping, Patient):
-        signals.post_save.connect(receiver, sender=model)
+    for signal, model in (before, (signals.post_save, Patient)):
+        signal.connect(receiver, sender=model)
         try:
             Patient.objects.update(name="Before")
             assert send("partial_update").status_code == 200
         finally:
-            signals.post_save.disconnect(receiver, sender=model)
+            signal.disconnect(receiver, sender=model)
 
     assert calls == [Patient]
 
@@ -179,6 +180,19 @@ def test_create_of_the_manager_or_queryset_runs(settings, send, monkeypatch, cls
     monkeypatch.setattr(cls, "create", create)
 
     assert_ran(send, "create", "create", calls)
+
+
+def test_delete_of_the_queryset_runs_for_the_assignments_of_a_doctor(owner, mapping, monkeypatch):
+    calls, original = [], MappingQuerySet.delete
+
+    def delete(self):
+        calls.append("delete")
+        return original(self)
+
+    monkeypatch.setattr(MappingQuerySet, "delete", delete)
+
+    assert owner.delete(f"/api/doctors/{mapping.doctor_id}/").status_code == 200
+    assert calls == ["delete"]
 
 
 @pytest.mark.parametrize("action", sorted(LISTS | DETAILS))
