@@ -9,10 +9,11 @@ from django.http import HttpRequest
 from django.template.defaultfilters import pluralize
 from django.urls import reverse
 
-from healthcare.admin.filters import DateFilter, RecordFilter, RecordSelect
+from healthcare.admin.filters import DateFilter, RecordFilter
 from healthcare.admin.history import HistoryAdmin, restore
 from healthcare.admin.pages import Section
-from healthcare.admin.records import RecordAdmin
+from healthcare.admin.records import ChoicesAdmin, RecordAdmin
+from healthcare.logs import log_access
 from mappings.models import HistoricalMapping, Mapping
 from patients.admin import PatientAdmin, PatientHistoryAdmin
 from patients.models import HistoricalPatient, Patient
@@ -37,6 +38,14 @@ class MappingAdmin(RecordAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).select_related("patient", "doctor", "user")
+
+    def save_model(self, request: HttpRequest, obj: Mapping, form: forms.ModelForm, change: bool) -> None:
+        """Save the assignment; its name in the message then has the ids of what the user may not view."""
+        super().save_model(request, obj, form, change)
+        for name in ("patient", "doctor"):
+            record = getattr(obj, name)
+            if not self.admin_site.get_model_admin(type(record)).has_view_permission(request, record):
+                del obj._state.fields_cache[name]
 
 
 @admin.register(HistoricalMapping)
@@ -69,7 +78,7 @@ class AssignmentFormSet(forms.BaseInlineFormSet):
             form.fields[forms.formsets.DELETION_FIELD_NAME].widget.attrs["aria-label"] = "Remove"
 
 
-class AssignedDoctors(admin.TabularInline):
+class AssignedDoctors(ChoicesAdmin, admin.TabularInline):
     model = Mapping
     form = AssignmentForm
     formset = AssignmentFormSet
@@ -86,11 +95,6 @@ class AssignedDoctors(admin.TabularInline):
     @admin.display(description="added by")
     def added_by(self, record: Mapping) -> str:
         return record.user.name
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name in self.autocomplete_fields:
-            kwargs["widget"] = RecordSelect(db_field, self.admin_site)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Return False: assignments can only be added or removed."""
@@ -129,6 +133,12 @@ class PatientWithDoctorsAdmin(PatientAdmin):
         shown = super().get_list_filter(request)
         return shown if may_view_assigned(request) else [item for item in shown if item != BY_DOCTOR]
 
+    def get_inline_formsets(self, request: HttpRequest, formsets: list[Any], *args: Any, **kwargs: Any) -> list[Any]:
+        """Also add the ids of the assigned doctors to the request log."""
+        doctors = (form.instance.doctor_id for formset in formsets for form in formset.initial_forms)
+        log_access(request, filter(None, doctors))
+        return super().get_inline_formsets(request, formsets, *args, **kwargs)
+
     def related_history(self, request: HttpRequest, object_id: int) -> list[QuerySet]:
         if not may_view_assigned(request):
             return []
@@ -139,6 +149,7 @@ class PatientWithDoctorsAdmin(PatientAdmin):
         if not may_view_assigned(request):
             return others
         assigned = record.mappings.select_related("doctor", "user").order_by("-id")
+        log_access(request, (row.doctor_id for row in assigned))
         rows = [
             (
                 reverse("admin:doctors_doctor_page", args=[row.doctor_id]),

@@ -30,8 +30,8 @@ class PatientResource(RecordResource):
 
 
 class PatientForm(RecordForm):
-    # Whether the user may see the possible duplicates.
-    may_view = False
+    # The request, if its user may see the possible duplicates.
+    request: HttpRequest | None = None
     another_person = forms.BooleanField(
         label="This is another person", required=False, widget=forms.HiddenInput, help_text="Save anyway."
     )
@@ -47,7 +47,9 @@ class PatientForm(RecordForm):
         if found:
             self.fields["another_person"].widget = forms.CheckboxInput()
             self.duplicates = found
-            listed = format_html(": {}", linked(found)) if self.may_view else ""
+            listed = format_html(": {}", linked(found)) if self.request else ""
+            if self.request:
+                log_access(self.request, (patient.pk for patient in found))
             raise ValidationError(format_html("Possible duplicates{}. Nothing was saved yet.", listed))
         return cleaned
 
@@ -100,7 +102,7 @@ class PatientAdmin(SpreadsheetAdmin, PageAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
-        form.may_view = self.has_view_permission(request)
+        form.request = request if self.has_view_permission(request) else None
         return form
 
     def details(self, record: Patient) -> str:

@@ -39,10 +39,11 @@ VERBS = {ADDITION: "Added", CHANGE: "Changed", DELETION: "Deleted"}
 class ActivityForm(forms.Form):
     """The filters of the activity page."""
 
-    def __init__(self, site: "AdminSite", kinds: list[tuple[str, str]], data: Any) -> None:
-        super().__init__(data, auto_id="filter_%s")
+    def __init__(self, site: "AdminSite", kinds: list[tuple[str, str]], request: HttpRequest) -> None:
+        super().__init__(request.GET, auto_id="filter_%s")
         self.fields |= {
             "person": RecordChoiceField(
+                request,
                 get_user_model().objects.all(),
                 required=False,
                 widget=RecordSelect(LogEntry._meta.get_field("user"), site, {"data-width": "15em"}),
@@ -73,7 +74,7 @@ class Activity:
             (name, str(history.model.instance_type._meta.verbose_name_plural).capitalize())
             for name, history in self.histories.items()
         ]
-        self.form = ActivityForm(site, [*kinds, (OTHER, "Accounts, exports and other")], request.GET)
+        self.form = ActivityForm(site, [*kinds, (OTHER, "Accounts, exports and other")], request)
         if not request.user.has_perm("accounts.view_user"):
             # It would show the name and the e-mail of any account.
             del self.form.fields["person"]

@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString
 
 from healthcare.db.functions import fold
 from healthcare.fields import GENDERS, ID, gender_spellings
+from healthcare.logs import log_access
 
 SUGGESTIONS = 200
 SUGGESTION_SECONDS = 600
@@ -65,7 +66,7 @@ class FormFilter(admin.FieldListFilter):
         model_admin: admin.ModelAdmin,
         field_path: str,
     ) -> None:
-        self.field, self.field_path, self.model_admin = field, field_path, model_admin
+        self.field, self.field_path, self.model_admin, self.request = field, field_path, model_admin, request
         self.form = FilterForm(self.form_fields(), request.GET)
         super().__init__(field, request, params, model, model_admin, field_path)
 
@@ -184,11 +185,25 @@ class TextFilter(FormFilter):
         return {f"{name}__fold__contains": fold(value) for name, value in values.items()}
 
 
+def choice_label(request: HttpRequest, record: Model) -> str:
+    """Return the `choice_label` of the record's admin, and log its id; without permission to view it, only the id."""
+    model_admin = admin.site.get_model_admin(type(record))
+    if not model_admin.has_view_permission(request, record):
+        return f"#{record.pk}"
+    log_access(request, [record.pk])
+    # The admin of groups is Django's.
+    return getattr(model_admin, "choice_label", str)(record)
+
+
 class RecordChoiceField(forms.ModelChoiceField):
-    """A choice of records, labelled by the `choice_label` of their admin."""
+    """A choice of records, labelled for the user of a request."""
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
 
     def label_from_instance(self, obj: Model) -> str:
-        return admin.site.get_model_admin(type(obj)).choice_label(obj)
+        return choice_label(self.request, obj)
 
 
 class RecordFilter(FormFilter):
@@ -196,6 +211,7 @@ class RecordFilter(FormFilter):
 
     def form_fields(self) -> dict[str, forms.Field]:
         field = RecordChoiceField(
+            self.request,
             self.related()._default_manager.all(),
             required=False,
             label=self.field.verbose_name.capitalize(),
@@ -211,7 +227,7 @@ class RecordFilter(FormFilter):
         return admin.site.get_model_admin(self.related()).has_view_permission(self.request)
 
     def label_of(self, value: Model) -> str:
-        return admin.site.get_model_admin(type(value)).choice_label(value)
+        return choice_label(self.request, value)
 
     def lookups(self, values: dict[str, Model]) -> dict[str, Any]:
         return {name: value.pk for name, value in values.items()}

@@ -1,10 +1,12 @@
 """Base classes of all record admins: acting user, locking, access log, search, undo and history."""
 
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.admin.widgets import AdminTextareaWidget, AutocompleteSelect
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied, ValidationError
 from django.db.models import Model, QuerySet
@@ -26,7 +28,17 @@ from healthcare.logs import log_access
 UNDO_LIMIT = 100
 
 
-class LoggedAdmin(admin.ModelAdmin):
+class ChoicesAdmin(BaseModelAdmin):
+    """An admin, or a part of one, whose autocomplete fields show what their user may view."""
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            form_class, widget = partial(RecordChoiceField, request), RecordSelect(db_field, self.admin_site)
+            kwargs |= {"form_class": form_class, "widget": widget}
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+class LoggedAdmin(ChoicesAdmin, admin.ModelAdmin):
     """An admin that logs the ids of listed records and searches like the API."""
 
     list_per_page = 50
@@ -62,11 +74,6 @@ class LoggedAdmin(admin.ModelAdmin):
 
     def url_of(self, record: Any) -> str:
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[record.pk])
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name in self.get_autocomplete_fields(request):
-            kwargs |= {"form_class": RecordChoiceField, "widget": RecordSelect(db_field, self.admin_site)}
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
 class GenderSelect(forms.Select):

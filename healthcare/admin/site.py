@@ -18,10 +18,10 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 
 from healthcare.admin import search
+from healthcare.admin.filters import choice_label
 from healthcare.admin.pagination import ChoicesPaginator
 from healthcare.db.deadlocks import was_rolled_back
 from healthcare.fields import ID
-from healthcare.logs import log_access
 
 # Sections of the index page and the sidebar; other models are added to Administration.
 SECTIONS = {
@@ -56,8 +56,7 @@ class LoggedAutocomplete(AutocompleteJsonView):
         return ChoicesPaginator(*args, **kwargs)
 
     def serialize_result(self, obj: Any, to_field_name: str) -> dict[str, str]:
-        log_access(self.request, [obj.id])
-        return {"id": str(getattr(obj, to_field_name)), "text": self.model_admin.choice_label(obj)}
+        return {"id": str(getattr(obj, to_field_name)), "text": choice_label(self.request, obj)}
 
 
 def crafted_query(request: HttpRequest) -> bool:

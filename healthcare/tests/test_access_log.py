@@ -4,6 +4,7 @@ import json
 
 import pytest
 from django.contrib import admin
+from django.contrib.admin.utils import get_fields_from_path
 from django.contrib.auth.tokens import default_token_generator
 from django.urls import get_resolver, reverse
 from django.utils.encoding import force_bytes
@@ -12,8 +13,9 @@ from django.utils.http import urlsafe_base64_encode
 from accounts import urls
 from accounts.models import User
 from accounts.tokens import RefreshToken
-from conftest import PASSWORD, ApiClient
+from conftest import DOCTOR, PASSWORD, PATIENT, ApiClient
 from doctors.models import Doctor
+from healthcare.admin.filters import RecordFilter
 from mappings.models import Mapping
 from patients.models import Patient
 
@@ -25,6 +27,22 @@ ROUTES = sorted(
 )
 MODELS = [User, Doctor, Mapping, Patient]
 VERSIONS = [model.history.model for model in MODELS]
+# (URL name, query parameter, model of the record that the page then shows as a choice)
+CHOICES = [
+    (f"admin:{model._meta.app_label}_{model._meta.model_name}_add", name, model._meta.get_field(name).related_model)
+    for model, model_admin in admin.site._registry.items()
+    for name in model_admin.autocomplete_fields
+]
+FILTERS = [
+    (
+        f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist",
+        f"{path[0]}__id__exact",
+        get_fields_from_path(model, path[0])[-1].related_model,
+    )
+    for model, model_admin in admin.site._registry.items()
+    for path in model_admin.list_filter
+    if RecordFilter in path
+]
 NEW_PASSWORD = "another horse and staple"
 # Its response does not depend on the account, and neither does its log line.
 UNLOGGED_ROUTE = "password-reset"
@@ -39,6 +57,7 @@ def test_there_are_routes_to_walk():
     assert len(ROUTES) == 10
     assert len(ACCOUNT_ROUTES) == 7
     assert {*MODELS, *VERSIONS} <= admin.site._registry.keys()
+    assert (len(CHOICES), len(FILTERS)) == (5, 10)
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -125,3 +144,52 @@ def test_a_page_of_versions_logs_every_record_it_shows(staff_browser, mapping, c
 
         assert response.status_code == 200
         assert expected <= set(request_line(caplog)["ids"])
+
+
+@pytest.fixture
+def far(owner, make_user):
+    """Return {model: id of a record}; the ids differ from all others."""
+    make_user("Fay Far", id=10**6)
+    Patient.objects.create(id=10**6 + 1, user=owner.user, **{**PATIENT, "name": "Bob"})
+    Doctor.objects.create(id=10**6 + 2, user=owner.user, **{**DOCTOR, "email": "far@example.com"})
+    return {User: 10**6, Patient: 10**6 + 1, Doctor: 10**6 + 2}
+
+
+@pytest.mark.parametrize(("page", "parameter", "model"), [*CHOICES, *FILTERS, ("admin:activity", "person", User)])
+def test_a_page_of_the_admin_logs_the_choices_it_shows(staff_browser, far, caplog, page, parameter, model):
+    caplog.set_level("INFO", "healthcare")
+
+    response = staff_browser.get(reverse(page), {parameter: far[model]})
+
+    assert f'<option value="{far[model]}" selected>' in response.content.decode()
+    assert far[model] in request_line(caplog)["ids"]
+
+
+def test_a_form_with_errors_logs_the_choices_it_shows(staff_browser, patient, far, caplog):
+    caplog.set_level("INFO", "healthcare")
+    form = {"mappings-TOTAL_FORMS": 1, "mappings-INITIAL_FORMS": 0, "mappings-0-doctor": far[Doctor], "user": far[User]}
+
+    staff_browser.post(reverse("admin:patients_patient_change", args=[patient.pk]), form)
+
+    assert {patient.pk, far[Doctor], far[User]} <= set(request_line(caplog)["ids"])
+
+
+def test_a_form_logs_the_possible_duplicates_it_shows(staff_browser, far, caplog):
+    caplog.set_level("INFO", "healthcare")
+    counts = {"mappings-TOTAL_FORMS": 0, "mappings-INITIAL_FORMS": 0}
+    form = {**PATIENT, **counts, "name": "Bob", "email": "x@example.com", "user": far[User]}
+
+    response = staff_browser.post(reverse("admin:patients_patient_add"), form)
+
+    assert "Possible duplicates" in response.content.decode()
+    assert far[Patient] in request_line(caplog)["ids"]
+
+
+@pytest.mark.parametrize("page", ["page", "change"])
+def test_a_page_of_a_patient_logs_the_assigned_doctors(staff_browser, patient, far, caplog, page):
+    caplog.set_level("INFO", "healthcare")
+    Mapping.objects.create(patient=patient, doctor_id=far[Doctor], user=patient.user)
+
+    staff_browser.get(reverse(f"admin:patients_patient_{page}", args=[patient.pk]))
+
+    assert far[Doctor] in request_line(caplog)["ids"]
