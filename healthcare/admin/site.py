@@ -10,7 +10,7 @@ from django.contrib import admin
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
-from django.core.exceptions import BadRequest
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db import DataError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -34,9 +34,10 @@ SECTIONS = {
         "HistoricalUser",
     ],
 }
-# The lookups of the filters of lists. Of the others, patterns (`name__regex`) have an unbounded cost, and some values
-# are only checked when the query runs (`age__range`, `created_at__year`).
-LOOKUPS = {"exact", "in", "gt", "gte", "lt", "lte", "isnull"}
+# The lookups of the filters of this project and of Django's own filters; those of Django's `date_hierarchy` are not
+# supported. Of the others, patterns (`name__regex`) have an unbounded cost, and some values are only checked when the
+# query runs (`age__range`, `created_at__year`).
+ALLOWED_LOOKUPS = {"exact", "in", "gt", "gte", "lt", "lte", "isnull"}
 # Prefix of the fields of a form that was submitted after the session had expired.
 HELD = "held-"
 
@@ -51,6 +52,13 @@ class LogInForm(AdminAuthenticationForm):
 
 class LoggedAutocomplete(AutocompleteJsonView):
     """Autocomplete choices of a foreign key; their ids are added to the request log."""
+
+    def process_request(self, request: HttpRequest) -> tuple[str, admin.ModelAdmin, Any, str]:
+        """Refuse a reverse relation, which no form has a field for."""
+        term, model_admin, field, to_field_name = super().process_request(request)  # type: ignore[misc]  # missing in the stubs
+        if field.auto_created:
+            raise PermissionDenied
+        return term, model_admin, field, to_field_name
 
     def get_paginator(self, *args: Any, **kwargs: Any) -> ChoicesPaginator:
         return ChoicesPaginator(*args, **kwargs)
@@ -67,9 +75,10 @@ def crafted_query(request: HttpRequest) -> bool:
 
 @cache
 def unused_lookups() -> set[str]:
-    """Return the names of the lookups and transforms of all fields except LOOKUPS."""
-    fields = [field for model in apps.get_models() for field in model._meta.concrete_fields]
-    return {name for field in fields for name in field.get_lookups()} - LOOKUPS
+    """Return the names of the lookups and transforms of all fields except ALLOWED_LOOKUPS and names of fields."""
+    models = [model._meta for model in apps.get_models()]
+    lookups = {name for model in models for field in model.concrete_fields for name in field.get_lookups()}
+    return lookups - ALLOWED_LOOKUPS - {field.name for model in models for field in model.get_fields()}
 
 
 class AdminSite(admin.AdminSite):
@@ -111,10 +120,10 @@ class AdminSite(admin.AdminSite):
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Return the models in SECTIONS instead of apps."""
-        apps = super().get_app_list(request, app_label)
+        listed = super().get_app_list(request, app_label)
         if app_label:
-            return apps
-        models = {model["object_name"]: model for app in apps for model in app["models"]}
+            return listed
+        models = {model["object_name"]: model for app in listed for model in app["models"]}
         sections = {name: [models.pop(m) for m in names if m in models] for name, names in SECTIONS.items()}
         sections["Administration"] += models.values()
         if request.user.has_perm("admin.view_logentry"):
@@ -155,7 +164,7 @@ class AdminSite(admin.AdminSite):
             try:
                 return inner(request, *args, **kwargs)
             except (OverflowError, DataError) as error:
-                if request.method != "GET":
+                if request.method not in ("GET", "HEAD"):
                     raise
                 raise BadRequest from error
             except OperationalError as error:

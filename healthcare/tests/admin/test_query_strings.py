@@ -5,10 +5,14 @@ from urllib.parse import urlencode
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.core.exceptions import BadRequest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import DataError
 from django.db.models import DateTimeField
 from django.urls import reverse
 
+from healthcare.admin import site
 from patients.models import Patient
 
 VALUES = ["\0", "x", "9" * 30, "٣", "9999-12-31", "0001-01-01T00:00:00+14:00"]
@@ -67,6 +71,23 @@ def test_autocomplete(staff_browser, mapping, name):
     assert {value: status for value, status in statuses.items() if status >= 500} == {}
 
 
+def test_autocomplete_of_all_fields(staff_browser, mapping):
+    Group.objects.create(name="Reception staff")
+    url = reverse("admin:autocomplete")
+    fields = [
+        {"app_label": model._meta.app_label, "model_name": model._meta.model_name, "field_name": field.name, "term": ""}
+        for model in apps.get_models()
+        for field in model._meta.get_fields()
+    ]
+    staff_browser.raise_request_exception = False
+
+    answers = [(field, staff_browser.get(url, field)) for field in fields]
+
+    assert [field for field, answer in answers if answer.status_code not in {200, 403, 404}] == []
+    groups = [answer.json()["results"] for field, answer in answers if field["field_name"] == "groups"]
+    assert {"Reception staff"} <= {choice["text"] for choice in groups[0]}
+
+
 def test_a_form_is_shown_again_after_an_invalid_choice(staff_browser, patient):
     form = {"patient": "x", "doctor": "\0", "user": "9" * 30}
 
@@ -113,6 +134,7 @@ def test_a_pattern_to_match_is_refused(staff_browser, patient, lookup):
         assert staff_browser.get(reverse(f"admin:patients_patient_{page}"), {lookup: "(a|a)*b"}).status_code == 400
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("model", ["patients_patient", "auth_group", "accounts_historicaluser"])
 def test_lookups_of_all_kinds(staff_browser, mapping, model):
     url = reverse(f"admin:{model}_changelist")
@@ -126,6 +148,27 @@ def test_lookups_of_all_kinds(staff_browser, mapping, model):
 
 def test_a_pattern_in_a_list_of_groups_is_refused(staff_browser):
     assert staff_browser.get(reverse("admin:auth_group_changelist"), {"name__regex": "(a|a)*b"}).status_code == 400
+
+
+def test_a_field_may_be_named_like_a_lookup(rf, monkeypatch):
+    monkeypatch.setattr(site, "unused_lookups", site.unused_lookups.__wrapped__)
+    monkeypatch.setattr(Patient._meta.get_field("age"), "name", "date")
+
+    assert not site.crafted_query(rf.get("/", {"visits__date__from": "2026-01-01"}))
+    assert site.crafted_query(rf.get("/", {"visits__date__year": "2026"}))
+
+
+@pytest.mark.parametrize(("method", "error"), [("GET", BadRequest), ("HEAD", BadRequest), ("POST", DataError)])
+def test_a_value_beyond_the_databases_is_refused_in_a_query_only(rf, staff, method, error):
+    @admin.site.admin_view
+    def view(request):
+        raise DataError
+
+    request = rf.generic(method, "/")
+    request.user, request._dont_enforce_csrf_checks = staff.user, True
+
+    with pytest.raises(error):
+        view(request)
 
 
 @pytest.mark.parametrize("query", ["x=1", "format=0", "age__gt=abc", "created_at__from=zz"])
