@@ -40,6 +40,9 @@ SECTIONS = {
 ALLOWED_LOOKUPS = {"exact", "in", "gt", "gte", "lt", "lte", "isnull"}
 # Prefix of the fields of a form that was submitted after the session had expired.
 HELD = "held-"
+# A form beyond these limits is not kept: anyone can send one, and showing its fields takes time.
+HELD_BYTES = 100_000
+HELD_FIELDS = 300
 
 
 class LogInForm(AdminAuthenticationForm):
@@ -79,6 +82,13 @@ def unused_lookups() -> set[str]:
     models = [model._meta for model in apps.get_models()]
     lookups = {name for model in models for field in model.concrete_fields for name in field.get_lookups()}
     return lookups - ALLOWED_LOOKUPS - {field.name for model in models for field in model.get_fields()}
+
+
+def held_fields(request: HttpRequest, names: list[str], limit: int = HELD_BYTES) -> list[tuple[str, str]]:
+    """Return the fields of a form to keep, or none if it has more than HELD_FIELDS or `limit` bytes."""
+    held = [(name, value) for name in names for value in request.POST.getlist(name)]
+    too_large = held and (len(held) > HELD_FIELDS or int(request.META["CONTENT_LENGTH"]) > limit)
+    return [] if too_large else held
 
 
 class AdminSite(admin.AdminSite):
@@ -176,25 +186,21 @@ class AdminSite(admin.AdminSite):
         return update_wrapper(guarded, inner)
 
     def _hold(self, request: HttpRequest) -> HttpResponse:
+        names = [name for name in request.POST if name != "csrfmiddlewaretoken" and "password" not in name]
         context = {
             **self.each_context(request),
             "title": "Log in",
             "form": self.login_form(request),
             "next": request.get_full_path(),
             "app_path": reverse("admin:login"),
-            "held": [
-                (f"{HELD}{name}", value)
-                for name, values in request.POST.lists()
-                if name != "csrfmiddlewaretoken" and "password" not in name
-                for value in values
-            ],
+            "held": [(f"{HELD}{name}", value) for name, value in held_fields(request, names)],
         }
         return TemplateResponse(request, "admin/login.html", context, status=401)
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Log in; then offer to submit the form that was kept, if there is one."""
-        fields = [(name, values) for name, values in request.POST.lists() if name.startswith(HELD)]
-        held = [(name, value) for name, values in fields for value in values]
+        # With the prefixes and the fields of the log-in, the form is larger than when it was kept.
+        held = held_fields(request, [name for name in request.POST if name.startswith(HELD)], 2 * HELD_BYTES)
         response = super().login(request, {**(extra_context or {}), "held": held})
         if not held or not isinstance(response, HttpResponseRedirect):
             return response

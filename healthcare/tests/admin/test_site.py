@@ -163,6 +163,33 @@ def test_a_password_is_not_kept_in_the_page(staff_browser, staff):
     assert "secret-secret" not in page
 
 
+@pytest.mark.parametrize("form", [{"address": "'" * 100_000}, {f"field{number}": "" for number in range(301)}])
+def test_a_large_form_sent_without_a_session_is_not_kept(db, form):
+    page = reverse("admin:patients_patient_add")
+    plain = Client().post(page)
+    answer = Client().post(page, form)
+
+    assert answer.status_code == plain.status_code == 401
+    assert len(answer.content) == len(plain.content)
+
+
+@pytest.mark.parametrize("form", [{"address": "'" * 200_000}, {f"field{number}": "" for number in range(301)}])
+def test_a_log_in_keeps_no_large_form(db, form):
+    plain, answer = (
+        Client().post(reverse("admin:login"), {f"held-{name}": value for name, value in sent.items()})
+        for sent in ({}, form)
+    )
+
+    assert len(answer.content) == len(plain.content)
+
+
+def test_a_form_of_99_kb_is_kept_until_the_log_in(db):
+    expired = Client().post(reverse("admin:patients_patient_add"), {"address": "'" * 99_000})
+    wrong = Client().post(reverse("admin:login"), dict(expired.context["held"]))
+
+    assert dict(wrong.context["held"]) == {"held-address": "'" * 99_000}
+
+
 # Errors
 
 
