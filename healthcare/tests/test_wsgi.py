@@ -6,7 +6,7 @@ from io import BytesIO
 import pytest
 from django.test import RequestFactory
 
-from conftest import PATIENT
+from conftest import PASSWORD, PATIENT
 
 MEGABYTE = 1024 * 1024
 
@@ -46,6 +46,52 @@ def test_an_escaped_cookie_is_dropped_before_it_is_parsed(serve, monkeypatch):
     status, _ = serve(RequestFactory().get("/healthz", headers={"Cookie": cookies}).environ)
 
     assert (status, parsed) == ("200 OK", ['"dark"', "x"])
+
+
+@pytest.mark.parametrize(
+    ("sent", "seen"),
+    [
+        ("application/json; charset=rot13", "application/json"),
+        ("a/b;" + ";" * 8_000, "a/b"),
+        ('a/b; a="' + ";" * 8_000, "a/b"),
+        ("multipart/form-data; boundary=a1; x=y", 'multipart/form-data; boundary="a1"'),
+        ('multipart/form-data; x; boundary="a 1"', 'multipart/form-data; boundary="a 1"'),
+        ("text/csv", "text/csv"),
+    ],
+)
+def test_a_content_type_keeps_no_parameter_but_the_boundary(serve, sent, seen):
+    environ = RequestFactory().get("/healthz?a=b%ff").environ | {"CONTENT_TYPE": sent}
+
+    assert serve(environ)[0] == "200 OK"
+    assert environ["CONTENT_TYPE"] == seen
+
+
+@pytest.mark.parametrize("header", ["form-data" + ";" * 960, 'form-data; a="' + ";" * 900])
+def test_a_part_with_too_many_parameters_is_refused_before_it_is_parsed(serve, monkeypatch, header):
+    body = f"--b\r\nContent-Disposition: {header}\r\n\r\nx\r\n".encode() * 1000 + b"--b--"
+    request = RequestFactory().post(
+        "/admin/login/", body, "multipart/form-data; boundary=b", headers={"Cookie": f"csrftoken={'a' * 32}"}
+    )
+    parsed = []
+    monkeypatch.setattr("django.http.multipartparser.MultiPartParser.parse", lambda *args: parsed.append(args))
+
+    status, _ = serve(request.environ)
+
+    assert (status, parsed) == ("400 Bad Request", [])
+
+
+def test_a_form_of_several_parts_is_read(serve, staff):
+    boundary, token = "b", "a" * 32
+    fields = {"username": staff.user.email, "password": PASSWORD, "csrfmiddlewaretoken": token}
+    parts = [f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{fields[name]}\r\n' for name in fields]
+    request = RequestFactory().post(
+        "/admin/login/",
+        "".join([*parts, "--b--"]).encode(),
+        f"multipart/form-data; boundary={boundary}",
+        headers={"Cookie": f"csrftoken={token}"},
+    )
+
+    assert serve(request.environ)[0] == "302 Found"
 
 
 def test_a_chunked_body_is_read(serve, owner):
