@@ -3,7 +3,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
+from django.core.exceptions import BadRequest, ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import pluralize
@@ -61,6 +61,10 @@ class MappingHistoryAdmin(HistoryAdmin):
         return f"{patient} → {version.doctor or f'doctor {version.doctor_id}'}"
 
 
+# Doctors that can be assigned to a patient by one form.
+NEW_ASSIGNMENTS = 100
+
+
 class AssignmentForm(forms.ModelForm):
     def validate_unique(self) -> None:
         """Also validate the unique pair; Django skips constraints that include the parent record."""
@@ -72,6 +76,13 @@ class AssignmentForm(forms.ModelForm):
 
 
 class AssignmentFormSet(forms.BaseInlineFormSet):
+    def total_form_count(self) -> int:
+        """Return the number of forms; raise BadRequest for many more than the page had, as each takes milliseconds."""
+        count = super().total_form_count()
+        if self.is_bound and count > len(self.get_queryset()) + NEW_ASSIGNMENTS:
+            raise BadRequest
+        return count
+
     def add_fields(self, form: Any, index: int | None) -> None:
         super().add_fields(form, index)
         if forms.formsets.DELETION_FIELD_NAME in form.fields:
