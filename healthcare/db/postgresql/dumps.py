@@ -116,11 +116,23 @@ def checked(statement: str, known: Collection[str]) -> str | None:
     # what cannot be sent: NUL, and bytes that are not UTF-8.
     if not match or re.search(r";|--|/\*|\$|\"|\w'", text) or re.search("[\0\ud800-\udfff]", statement):
         raise UnknownStatementError(statement[:80])
+    # Rows or columns of other tables, and a second action: `CREATE TABLE x (y) AS SELECT`, `SET DEFAULT 1, OWNER TO`.
+    outside = outside_parentheses(text)
+    if re.search(r"(?i)\blike\b", text) or re.search(r"[(),]|^CREATE TABLE \S+ .*\S", outside, re.DOTALL):
+        raise UnknownStatementError(statement[:80])
     table = match.groupdict().get("table")
     called = {word.lower() for word in re.findall(r"(\w+)\s*\(", text)}
     if table and (table not in known or called - CALLABLE - set(known)):
         raise UnknownStatementError(statement[:80])
     return table
+
+
+def outside_parentheses(text: str) -> str:
+    """Return what is outside of balanced parentheses."""
+    removed = 1
+    while removed:
+        text, removed = re.subn(r"\([^()]*\)", "", text)
+    return text
 
 
 def masked(literal: str) -> str:
