@@ -15,6 +15,9 @@ from rest_framework.utils.serializer_helpers import BindingDict
 from healthcare import fields
 from healthcare.db.hooks import overridden
 
+# Longer text is refused before it is normalised and validated, because each step takes time for every character.
+LONGEST_TEXT = 10_000
+
 
 class CharField(serializers.CharField):
     """A JSON string; DRF would also accept a number."""
@@ -24,6 +27,8 @@ class CharField(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
+        if len(data) > LONGEST_TEXT:
+            self.fail("max_length", max_length=self.max_length or LONGEST_TEXT)
         return super().to_internal_value(data)
 
 

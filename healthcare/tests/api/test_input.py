@@ -59,6 +59,19 @@ def test_a_path_without_its_slash_is_the_same_path(owner):
     assert not Patient.objects.exists()
 
 
+# Text
+
+
+@pytest.mark.parametrize(
+    ("field", "limit"), [("name", 100), ("phone", 10_000), ("address", 1_000), ("email", 254), ("gender", 7)]
+)
+def test_very_long_text_is_refused_before_it_is_validated(owner, field, limit):
+    response = owner.post("/api/patients/", PATIENT | {field: "\x01" * 10_001})
+
+    assert_json(response, 400)
+    assert response.json() == {field: [f"Ensure this field has no more than {limit} characters."]}
+
+
 # Query strings
 
 
