@@ -31,7 +31,7 @@ BLANK_LIMIT = 10_000
 LINE_LIMIT = 1_000_000
 DELIMITERS = ",;\t"
 # Excel uses this line to declare the delimiter.
-SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+SEPARATOR_LINE = re.compile(r'"?sep=([^"\s]|\t)"?\s*', re.IGNORECASE)
 SAVE_AS = 'In Excel, choose File, Save As and the type "CSV UTF-8 (Comma delimited)".'
 # {part of Python's message: message for the user}
 CSV_ERRORS = {

@@ -211,3 +211,11 @@ def test_the_sample_of_the_command_is_imported(owner, settings):
 
     rows = list(csv.DictReader(StringIO(content.decode(), newline="")))
     assert response.json() == result(len(rows))
+
+
+@pytest.mark.parametrize("line", ['sep="', "sep=", "sep= "])
+def test_a_separator_line_without_a_separator_is_refused(owner, line):
+    response = post(owner, line, HEADER, ALICE)
+
+    assert response.status_code == 400
+    assert not Patient.objects.exists()
