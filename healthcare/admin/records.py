@@ -145,7 +145,9 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
         initial: dict[str, Any] = {"user": request.user.pk}
         for name, value in super().get_changeform_initial_data(request).items():
             with suppress(ValidationError, FieldDoesNotExist):
-                initial[name] = self.opts.get_field(name).to_python(value)  # type: ignore[union-attr]  # of a form's field
+                field: Any = self.opts.get_field(name)
+                if field.concrete:
+                    initial[name] = field.to_python(value)
         return initial
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:

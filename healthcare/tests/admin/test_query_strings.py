@@ -22,7 +22,7 @@ ADD = ["_popup", "_to_field", "_changelist_filters"]
 
 def names(model_admin, page):
     """Return the query parameters that a list or an add page reads."""
-    fields = [field.name for field in model_admin.model._meta.get_fields() if not field.auto_created]
+    fields = [field.name for field in model_admin.model._meta.get_fields()]
     if page == "add":
         return [*fields, *ADD]
     filters = [f"{field.name}{end}" for field in model_admin.model._meta.fields for end in lookups(field)]
