@@ -123,7 +123,7 @@ class CommonMiddleware(common.CommonMiddleware):
 
 
 class ThrottledMiddleware:
-    """Return an error page for password checks in the admin that are throttled (429) or find the server busy (503).
+    """Return an error page for requests to the admin that are throttled (429) or find the server busy (503).
 
     In the API, the exception handler does this.
     """
@@ -136,7 +136,7 @@ class ThrottledMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, Throttled | ServerBusy):
-            title = "Too many attempts" if isinstance(exception, Throttled) else "Too many log-ins"
+            title = "Too many attempts" if isinstance(exception, Throttled) else "The server is busy"
             headers = {"Retry-After": str(math.ceil(exception.wait))}  # type: ignore[union-attr]  # not in the stubs
             return error_page(request, exception.status_code, title, str(exception.detail), **headers)
         return None

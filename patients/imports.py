@@ -1,8 +1,6 @@
 """Bulk import of patients, shared by the API and `manage.py import_patients`."""
 
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from io import BytesIO
 from itertools import islice
 from typing import Any
@@ -13,7 +11,6 @@ from rest_framework.exceptions import ValidationError
 
 from accounts.models import User
 from healthcare.api.constraints import constraints, field_of
-from healthcare.api.exceptions import ImportBusy
 from healthcare.db.history import add_first_versions
 from healthcare.imports import Columns, label
 from healthcare.tables import FileError, Row, csv_rows
@@ -23,18 +20,6 @@ from patients.serializers import PatientSerializer
 # Maximum rows per request.
 ROW_LIMIT = 10_000
 BATCH = 1000
-_running = threading.Lock()
-
-
-@contextmanager
-def exclusive() -> Iterator[None]:
-    """Keep other imports out of this process, because an import is CPU-bound; raise ImportBusy (503) beside another."""
-    if not _running.acquire(blocking=False):
-        raise ImportBusy
-    try:
-        yield
-    finally:
-        _running.release()
 
 
 def add_missing(patients: list[Patient], user: User) -> None:

@@ -12,9 +12,10 @@ from healthcare.api.history import HistoryMixin
 from healthcare.api.requests import ApiRequest
 from healthcare.api.serializers import prefers_strict
 from healthcare.api.viewsets import RecordViewSet
+from healthcare.jobs import exclusive
 from healthcare.logs import log_access
 from patients.filters import PatientFilter
-from patients.imports import BATCH, PatientImport, exclusive
+from patients.imports import BATCH, PatientImport
 from patients.models import Patient
 from patients.serializers import PatientImportSerializer, PatientSerializer
 

@@ -13,7 +13,7 @@ from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -22,6 +22,7 @@ from django.utils.http import urlencode
 from healthcare.admin import timeline
 from healthcare.admin.filters import DayField, RecordChoiceField, RecordSelect, start_of
 from healthcare.admin.history import HistoryAdmin
+from healthcare.jobs import exclusive
 from healthcare.logs import log_access
 from healthcare.tables import escaped
 
@@ -170,7 +171,10 @@ def view(site: "AdminSite", request: HttpRequest) -> HttpResponseBase:
 
 def export(activity: Activity, request: HttpRequest) -> HttpResponse:
     """Return the newest EXPORT_LIMIT entries as CSV, and log the export."""
-    entries = list(newest(activity))
+    emails = request.user.has_perm("accounts.view_user")
+    with exclusive():
+        entries = list(newest(activity))
+        content = "".join(lines(entries, emails))
     log_access(request, (entry.record_id for entry in entries if entry.record_id))
     LogEntry.objects.create(
         user=request.user,  # type: ignore[misc]  # logged in
@@ -179,8 +183,7 @@ def export(activity: Activity, request: HttpRequest) -> HttpResponse:
         change_message="Exported as CSV.",
     )
     headers = {"Content-Disposition": 'attachment; filename="activity.csv"'}
-    emails = request.user.has_perm("accounts.view_user")
-    return StreamingHttpResponse(lines(entries, emails), content_type="text/csv; charset=utf-8", headers=headers)  # type: ignore[return-value]
+    return HttpResponse(content, content_type="text/csv; charset=utf-8", headers=headers)
 
 
 def newest(activity: Activity) -> Iterator[timeline.Entry]:

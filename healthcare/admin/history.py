@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 
 from healthcare.admin import timeline
 from healthcare.admin.filters import ChoiceFilter, DateFilter, RecordFilter
-from healthcare.admin.records import LoggedAdmin
+from healthcare.admin.records import UNDO_LIMIT, LoggedAdmin
 from healthcare.logs import log_access
 
 RESTORED = "restored"
@@ -141,9 +141,13 @@ class HistoryAdmin(LoggedAdmin):
 
     @admin.action(description="Restore the selected deleted records", permissions=["restore"])
     def restore(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
-        log_access(request, (version.id for version in queryset))
+        versions = list(queryset[: UNDO_LIMIT + 1])
+        if len(versions) > UNDO_LIMIT:
+            self.message_user(request, f"Select at most {UNDO_LIMIT} versions.", messages.ERROR)
+            return None
+        log_access(request, (version.id for version in versions))
         restored = []
-        for version in queryset:
+        for version in versions:
             try:
                 with transaction.atomic():
                     restore(version, request.user)

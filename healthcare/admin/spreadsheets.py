@@ -1,6 +1,7 @@
 """Import and export of records as CSV and XLSX in the admin: permissions, uploads and messages."""
 
 import base64
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -20,6 +21,7 @@ from import_export.tmp_storages import BaseStorage
 
 from healthcare.admin.formats import IMPORT_LIMIT, CSVFormat, XLSXFormat
 from healthcare.admin.records import RecordAdmin
+from healthcare.jobs import exclusive
 from healthcare.logs import log_access
 from healthcare.tables import FileError
 
@@ -152,7 +154,8 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
         """Return the file; raise ValueError, which the form displays, for too many rows."""
         if queryset[EXPORT_LIMIT:].exists():
             raise ValueError(f"More than {EXPORT_LIMIT} rows: use a search or a filter first.")
-        return super().get_export_data(file_format, request, queryset, **kwargs)
+        with exclusive():
+            return super().get_export_data(file_format, request, queryset, **kwargs)
 
     def add_data_read_fail_error_to_form(self, form: UploadForm, e: Exception) -> None:
         if not isinstance(e, FileError):
@@ -180,7 +183,8 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
 
     def import_action(self, request: Any, **kwargs: Any) -> HttpResponse:
         """Show the preview; add the ids of stored records to the request log."""
-        response = super().import_action(request, **kwargs)
+        with exclusive() if request.method == "POST" else nullcontext():
+            response = super().import_action(request, **kwargs)
         result = (getattr(response, "context_data", None) or {}).get("result")
         if result:
             log_access(request, (row.object_id for row in result.rows if row.object_id and not row.is_new()))
@@ -190,7 +194,8 @@ class SpreadsheetAdmin(ImportExportMixin, RecordAdmin):
         if request.method == "POST" and not self.create_confirm_form(request).is_valid():
             raise BadRequest
         try:
-            return super().process_import(request, **kwargs)
+            with exclusive():
+                return super().process_import(request, **kwargs)
         except UploadExpiredError:
             return self.upload_again(request, "The upload has expired.")
         except FileError as error:

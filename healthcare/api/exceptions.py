@@ -44,10 +44,10 @@ class ServerBusy(exceptions.APIException):
         self.wait = random.randint(2, 8)  # noqa: S311, no secret
 
 
-class ImportBusy(ServerBusy):
-    """Another import runs in this process."""
+class JobBusy(ServerBusy):
+    """Another import or export runs in this process."""
 
-    default_detail = "The server is busy with another import. Try again in a few seconds."
+    default_detail = "The server is busy with another import or export. Try again in a few seconds."
 
 
 class PayloadTooLarge(exceptions.APIException):

@@ -7,6 +7,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from conftest import PATIENT
+from healthcare import jobs
+from healthcare.api.exceptions import JobBusy
 from patients import imports
 from patients.models import Patient
 from patients.tests.files import ALICE, BOB, HEADER
@@ -57,13 +59,13 @@ def test_the_queries_of_an_import_do_not_grow_with_its_rows(owner):
 
 
 def test_an_import_beside_another_is_refused_before_it_is_read(owner, stranger):
-    with imports.exclusive():
+    with jobs.exclusive():
         answers = [post(user, HEADER, '"') for user in (owner, stranger)]
         others = owner.get(PATIENTS)
 
     assert {answer.status_code for answer in answers} == {503}
     assert all(2 <= int(answer.headers["Retry-After"]) <= 8 for answer in answers)
-    assert answers[0].json() == {"detail": "The server is busy with another import. Try again in a few seconds."}
+    assert answers[0].json() == {"detail": JobBusy.default_detail}
     assert others.status_code == 200
 
 

@@ -96,7 +96,7 @@ def test_it_is_exported_and_the_export_is_itself_in_it(staff_browser, staff, pat
     patient.save()
 
     response = staff_browser.get(URL, {"kind": "patient", "csv": 1})
-    text = b"".join(response.streaming_content).decode("utf-8-sig")
+    text = response.content.decode("utf-8-sig")
 
     rows = list(csv.DictReader(StringIO(text)))
     assert [(row["Action"], row["Record"], row["Id"]) for row in rows] == [

@@ -82,3 +82,16 @@ def test_staff_with_only_the_view_permission_cannot_restore(make_user, patient):
 
     assert 'value="restore"' not in page
     assert not Patient.objects.exists()
+
+
+def test_at_most_a_hundred_versions_can_be_selected(staff_browser, owner):
+    patients = [Patient(user=owner.user, **{**PATIENT, "phone": f"{number:07}"}) for number in range(101)]
+    Patient.history.bulk_history_create(Patient.objects.bulk_create(patients))
+    Patient.history.update(history_type="-")
+    Patient.objects.all().delete()
+    selected = {"action": "restore", "_selected_action": [1], "select_across": "1"}
+
+    page = staff_browser.post(reverse("admin:patients_historicalpatient_changelist"), selected, follow=True)
+
+    assert "Select at most 100 versions." in page.content.decode()
+    assert not Patient.objects.exists()
