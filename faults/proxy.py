@@ -21,9 +21,9 @@ SERVED_SECONDS = 1
 HUNG_SECONDS = 10
 ANOTHER_ADDRESS = "127.0.0.2"
 CANARY = "Canary"
-# Requests that nginx rejects itself: {request: status}.
 # In deploy/nginx.conf. Other faults send more from one address.
 RATE, BURST = "rate=50r/s", 200
+# Requests that nginx rejects itself: {request: status}.
 REJECTED = {
     "TRACE /api/ HTTP/1.1\r\nHost: localhost\r\n\r\n": 405,
     "POST /api/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n": 501,
