@@ -61,8 +61,8 @@ class MappingHistoryAdmin(HistoryAdmin):
         return f"{patient} → {version.doctor or f'doctor {version.doctor_id}'}"
 
 
-# Doctors that can be assigned to a patient by one form.
-NEW_ASSIGNMENTS = 100
+# Forms on a page, besides those of more existing assignments.
+MAX_FORMS = 100
 
 
 class AssignmentForm(forms.ModelForm):
@@ -77,9 +77,9 @@ class AssignmentForm(forms.ModelForm):
 
 class AssignmentFormSet(forms.BaseInlineFormSet):
     def total_form_count(self) -> int:
-        """Return the number of forms; raise BadRequest for many more than the page had, as each takes milliseconds."""
+        """Return the number of forms; raise BadRequest for more than the page allows, as each takes milliseconds."""
         count = super().total_form_count()
-        if self.is_bound and count > len(self.get_queryset()) + NEW_ASSIGNMENTS:
+        if self.is_bound and count > len(self.get_queryset()) + MAX_FORMS:
             raise BadRequest
         return count
 
@@ -94,6 +94,7 @@ class AssignedDoctors(ChoicesAdmin, admin.TabularInline):
     form = AssignmentForm
     formset = AssignmentFormSet
     extra = 0
+    max_num = MAX_FORMS
     verbose_name = "assigned doctor"
     verbose_name_plural = "assigned doctors"
     fields = ["doctor", "added_by", "assigned_at"]

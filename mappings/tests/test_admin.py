@@ -256,7 +256,7 @@ def test_an_assignment_of_a_patient_who_is_gone_is_named_by_id(staff_browser, ma
 
 @pytest.mark.parametrize("counts", [(2_000, 0), (1_000, 1_000), (10**9, 0)])
 @pytest.mark.parametrize("view", ["add", "change"])
-def test_a_form_for_more_doctors_than_the_page_offers_is_refused(staff_browser, patient, view, counts):
+def test_a_form_for_more_doctors_than_the_page_allows_is_refused(staff_browser, patient, view, counts):
     total, initial = counts
     form = {"mappings-TOTAL_FORMS": total, "mappings-INITIAL_FORMS": initial}
     args = [patient.pk] if view == "change" else []
