@@ -146,7 +146,7 @@ class RecordAdmin(LoggedAdmin, SimpleHistoryAdmin):
         for name, value in super().get_changeform_initial_data(request).items():
             with suppress(ValidationError, FieldDoesNotExist):
                 field: Any = self.opts.get_field(name)
-                if field.concrete:
+                if not field.auto_created:
                     initial[name] = field.to_python(value)
         return initial
 

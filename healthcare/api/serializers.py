@@ -27,7 +27,7 @@ class CharField(serializers.CharField):
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
-        if len(data) > LONGEST_TEXT:
+        if len(data) > max(self.max_length or 0, LONGEST_TEXT):
             self.fail("max_length", max_length=self.max_length or LONGEST_TEXT)
         return super().to_internal_value(data)
 
