@@ -42,3 +42,14 @@ def recording(base, name, calls, **attributes):
 
     subclass = type(f"Recording{next(NUMBERS)}", (base,), {name: method, **attributes})
     return subclass
+
+
+def cases(hooks):
+    return [(hook, action) for hook, actions in hooks.items() for action in sorted(actions)]
+
+
+def assert_ran(send, action, hook, calls):
+    response = send(action)
+
+    assert response.status_code == STATUSES.get(action, 200), response.content
+    assert hook in calls
