@@ -6,6 +6,7 @@ import threading
 import pytest
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.core.cache import cache
 from django.db import connections
 from django.test import Client
@@ -167,6 +168,20 @@ def staff_browser(staff):
     client = Client()
     client.force_login(staff.user)
     return client
+
+
+@pytest.fixture
+def browser_with(make_user):
+    """Return a function that returns a client that is logged in to the admin as staff with some permissions."""
+
+    def browser(*codenames):
+        user = make_user("Clara Clerk", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return browser
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.options import BaseModelAdmin
 from django.core.exceptions import BadRequest, ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import pluralize
 from django.urls import reverse
 
+from doctors.models import Doctor
 from healthcare.admin.filters import DateFilter, RecordFilter
 from healthcare.admin.history import HistoryAdmin, restore
 from healthcare.admin.pages import Section
@@ -21,8 +23,34 @@ from patients.models import HistoricalPatient, Patient
 BY_DOCTOR = ("mappings__doctor", RecordFilter)
 
 
+class PeopleAdmin(BaseModelAdmin):
+    """Assignments: they name patients and doctors, so all permissions also require the permission to view both."""
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_view_people(request) and super().has_view_permission(request, obj)
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return may_view_people(request) and super().has_add_permission(request, *args)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_view_people(request) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may_view_people(request) and super().has_delete_permission(request, obj)
+
+
+def may_view_people(request: HttpRequest) -> bool:
+    """Return whether the user may view patients and doctors."""
+    return all(admin.site.get_model_admin(model).has_view_permission(request) for model in (Patient, Doctor))
+
+
+def may_view_assigned(request: HttpRequest) -> bool:
+    """Return whether the user may see which doctors are assigned to a patient."""
+    return admin.site.get_model_admin(Mapping).has_view_permission(request)
+
+
 @admin.register(Mapping)
-class MappingAdmin(RecordAdmin):
+class MappingAdmin(PeopleAdmin, RecordAdmin):
     overview_date_field = "assigned_at"
     list_display = ["patient", "doctor", "owner", "assigned_at"]
     list_filter = [
@@ -39,17 +67,9 @@ class MappingAdmin(RecordAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).select_related("patient", "doctor", "user")
 
-    def save_model(self, request: HttpRequest, obj: Mapping, form: forms.ModelForm, change: bool) -> None:
-        """Save the assignment; its name in the message then has the ids of what the user may not view."""
-        super().save_model(request, obj, form, change)
-        for name in ("patient", "doctor"):
-            record = getattr(obj, name)
-            if not self.admin_site.get_model_admin(type(record)).has_view_permission(request, record):
-                del obj._state.fields_cache[name]
-
 
 @admin.register(HistoricalMapping)
-class MappingHistoryAdmin(HistoryAdmin):
+class MappingHistoryAdmin(PeopleAdmin, HistoryAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         # With a join, a deleted patient or doctor is None; a separate query would raise an error.
         return super().get_queryset(request).select_related("history_user", "patient", "doctor")
@@ -89,7 +109,7 @@ class AssignmentFormSet(forms.BaseInlineFormSet):
             form.fields[forms.formsets.DELETION_FIELD_NAME].widget.attrs["aria-label"] = "Remove"
 
 
-class AssignedDoctors(ChoicesAdmin, admin.TabularInline):
+class AssignedDoctors(PeopleAdmin, ChoicesAdmin, admin.TabularInline):
     model = Mapping
     form = AssignmentForm
     formset = AssignmentFormSet
@@ -111,11 +131,6 @@ class AssignedDoctors(ChoicesAdmin, admin.TabularInline):
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Return False: assignments can only be added or removed."""
         return False
-
-
-def may_view_assigned(request: HttpRequest) -> bool:
-    """Return whether the user may see which doctors are assigned to a patient."""
-    return request.user.has_perms(["doctors.view_doctor", "mappings.view_mapping"])
 
 
 def deleted_with(version: HistoricalPatient) -> QuerySet:

@@ -3,8 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Permission
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -110,30 +108,13 @@ def test_the_page_of_a_doctor_without_patients_says_so(staff_browser, doctor):
     assert "None yet" in text
 
 
-def test_the_page_of_a_doctor_names_patients_only_with_the_permission(make_user, mapping):
-    clerk = make_user("Clara Clerk", is_staff=True)
-    clerk.user_permissions.set(Permission.objects.filter(codename__in=["view_doctor", "view_mapping"]))
-    browser = Client()
-    browser.force_login(clerk)
+def test_the_page_of_a_doctor_names_patients_only_with_the_permission(browser_with, mapping):
+    browser = browser_with("view_doctor", "view_mapping")
 
     text = browser.get(reverse("admin:doctors_doctor_page", args=[mapping.doctor_id])).content.decode()
 
     assert mapping.doctor.name in text
     assert mapping.patient.name not in text
-
-
-@pytest.fixture
-def viewer(make_user):
-    """Return a function that returns a browser of staff with the permissions `codenames`."""
-
-    def make(*codenames):
-        user = make_user("Vera Viewer", is_staff=True)
-        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-        browser = Client()
-        browser.force_login(user)
-        return browser
-
-    return make
 
 
 @pytest.mark.parametrize(
@@ -146,10 +127,10 @@ def viewer(make_user):
     ],
 )
 @pytest.mark.parametrize("name", ["page", "history"])
-def test_a_patient_is_shown_with_their_doctors_only_with_the_permissions(viewer, mapping, name, more, shown):
+def test_a_patient_is_shown_with_their_doctors_only_with_the_permissions(browser_with, mapping, name, more, shown):
     url = reverse(f"admin:patients_patient_{name}", args=[mapping.patient_id])
 
-    text = viewer("view_patient", *more).get(url).content.decode()
+    text = browser_with("view_patient", *more).get(url).content.decode()
 
     assert mapping.patient.name in text
     assert (mapping.doctor.name in text) == shown
@@ -159,18 +140,18 @@ def test_a_patient_is_shown_with_their_doctors_only_with_the_permissions(viewer,
 @pytest.mark.parametrize(
     ("more", "status"), [([], 400), (["view_doctor"], 400), (["view_doctor", "view_mapping"], 200)]
 )
-def test_patients_are_filtered_by_doctor_only_with_the_permissions(viewer, mapping, more, status):
+def test_patients_are_filtered_by_doctor_only_with_the_permissions(browser_with, mapping, more, status):
     url = reverse("admin:patients_patient_changelist")
 
-    response = viewer("view_patient", *more).get(url, {"mappings__doctor__id__exact": mapping.doctor_id})
+    response = browser_with("view_patient", *more).get(url, {"mappings__doctor__id__exact": mapping.doctor_id})
 
     assert response.status_code == status
 
 
-def test_a_patient_is_restored_without_doctors_by_staff_who_may_not_assign_any(viewer, mapping):
+def test_a_patient_is_restored_without_doctors_by_staff_who_may_not_assign_any(browser_with, mapping):
     mapping.patient.delete()
 
-    message = restored(viewer("view_patient", "add_patient"), Patient.history.first())
+    message = restored(browser_with("view_patient", "add_patient"), Patient.history.first())
 
     assert message == "Alice Smith is restored without assigned doctors, which you may not add."
     assert not Mapping.objects.exists()
@@ -262,3 +243,29 @@ def test_a_form_for_more_doctors_than_the_page_allows_is_refused(staff_browser, 
     args = [patient.pk] if view == "change" else []
 
     assert staff_browser.post(reverse(f"admin:patients_patient_{view}", args=args), form).status_code == 400
+
+
+@pytest.mark.parametrize("missing", ["view_patient", "view_doctor"])
+def test_assignments_require_the_permission_to_view_both(browser_with, mapping, missing):
+    verbs = ("view", "add", "change", "delete")
+    others = {"view_patient", "view_doctor", *(f"{verb}_mapping" for verb in verbs)} - {missing}
+    version = mapping.history.get()
+    pages = [
+        reverse("admin:mappings_mapping_changelist"),
+        reverse("admin:mappings_mapping_add") + f"?patient={mapping.patient_id}&doctor={mapping.doctor_id}",
+        *(reverse(f"admin:mappings_mapping_{page}", args=[mapping.pk]) for page in ("change", "delete", "history")),
+    ]
+    browser = browser_with(*others, "view_historicalmapping")
+
+    assert [browser.get(page).status_code for page in pages] == [403] * len(pages)
+    assert browser.post(pages[2], {"patient": mapping.patient_id, "version": "0"}).status_code == 403
+    assert browser.get(reverse("admin:mappings_historicalmapping_change", args=[version.pk])).status_code == 403
+
+
+def test_a_patients_form_has_no_assignments_without_the_permission_to_view_doctors(browser_with, mapping, page):
+    browser = browser_with("view_patient", "change_patient", "view_mapping", "add_mapping")
+
+    shown = browser.get(page)
+
+    assert shown.context["inline_admin_formsets"] == []
+    assert mapping.doctor.name not in shown.content.decode()
