@@ -151,13 +151,9 @@ def test_it_is_for_those_who_may_see_the_log_and_shows_them_what_they_may_view(m
 
 
 @pytest.fixture
-def log_reader(make_user):
+def log_reader(browser_with):
     """A browser of staff who may view the log, and nothing else."""
-    user = make_user("Log Reader", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename="view_logentry"))
-    browser = Client()
-    browser.force_login(user)
-    return browser
+    return browser_with("view_logentry")
 
 
 @pytest.fixture
@@ -191,7 +187,7 @@ def test_the_log_shows_no_entry_of_a_record_that_may_not_be_viewed(log_reader, l
     ],
 )
 def test_the_log_shows_the_entries_of_records_that_may_be_viewed(log_reader, logged, codename, more):
-    User.objects.get(name="Log Reader").user_permissions.add(Permission.objects.get(codename=codename))
+    User.objects.get(name="Clara Clerk").user_permissions.add(Permission.objects.get(codename=codename))
 
     shown = lines(log_reader.get(URL, {"kind": "patient" if codename == "view_patient" else "other"}))
     shown += lines(log_reader.get(URL, {"kind": "other"})) if codename == "view_patient" else []
@@ -200,7 +196,7 @@ def test_the_log_shows_the_entries_of_records_that_may_be_viewed(log_reader, log
 
 
 def test_without_the_right_to_view_users_no_account_is_looked_up(make_user, owner, patient):
-    auditor = make_user("Log Reader", is_staff=True)
+    auditor = make_user("Clara Clerk", is_staff=True)
     codenames = ["view_logentry", "view_patient", "view_historicalpatient"]
     auditor.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     browser = Client()

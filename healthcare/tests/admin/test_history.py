@@ -1,8 +1,6 @@
 """Histories in the admin: which changes add versions, and how they are restored."""
 
 import pytest
-from django.contrib.auth.models import Permission
-from django.test import Client
 from django.urls import reverse
 
 from conftest import DOCTOR, PATIENT
@@ -125,11 +123,8 @@ def test_a_version_that_would_be_a_duplicate_is_not_restored(patient, put_back):
     assert patient.name == "Other"
 
 
-def test_restoring_a_version_needs_the_permission_to_change(make_user, patient, put_back):
-    clerk = make_user("Clara Clerk", is_staff=True)
-    clerk.user_permissions.set(Permission.objects.filter(codename="view_patient"))
-    browser = Client()
-    browser.force_login(clerk)
+def test_restoring_a_version_needs_the_permission_to_change(browser_with, patient, put_back):
+    browser = browser_with("view_patient")
     old = patient.history.get()
     patient.name = "Other"
     patient.save()

@@ -3,9 +3,7 @@
 import time
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils.html import strip_tags
@@ -168,12 +166,9 @@ def test_labels_of_the_admin_and_numbers_with_decimals_are_understood(staff_brow
 
 
 @pytest.mark.parametrize("may_view_users", [False, True])
-def test_e_mails_of_users_are_shown_to_those_who_may_view_accounts(make_user, patient, may_view_users):
-    clerk = make_user("Clara Clerk", is_staff=True)
+def test_e_mails_of_users_are_shown_to_those_who_may_view_accounts(browser_with, patient, may_view_users):
     codenames = ["add_patient", "change_patient", "view_patient", "export_patient", *(["view_user"] * may_view_users)]
-    clerk.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-    browser = Client()
-    browser.force_login(clerk)
+    browser = browser_with(*codenames)
 
     preview = upload(browser, as_csv(["id", "age"], [patient.pk, 31])).content.decode()
     exported = browser.post(reverse("admin:patients_patient_export"), {"resource": 0, "format": CSV}).content.decode()

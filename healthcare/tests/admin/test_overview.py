@@ -4,8 +4,6 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Permission
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
@@ -76,20 +74,12 @@ def test_large_figures_are_grouped_by_thousands(staff_browser, owner):
     assert "at most 1,234 a day" in page
 
 
-def test_staff_see_the_figures_of_what_they_may_view_only(make_user, patients, doctor):
-    clerk = make_user("Clara Clerk", is_staff=True)
-    clerk.user_permissions.set(Permission.objects.filter(codename__in=["view_doctor", "add_patient"]))
-    browser = Client()
-    browser.force_login(clerk)
-
-    assert list(figures(browser)) == ["Doctors"]
+def test_staff_see_the_figures_of_what_they_may_view_only(browser_with, patients, doctor):
+    assert list(figures(browser_with("view_doctor", "add_patient"))) == ["Doctors"]
 
 
-def test_staff_who_may_view_nothing_see_no_figures(make_user, patients):
-    browser = Client()
-    browser.force_login(make_user("Norma Nobody", is_staff=True))
-
-    assert figures(browser) == {}
+def test_staff_who_may_view_nothing_see_no_figures(browser_with, patients):
+    assert figures(browser_with()) == {}
 
 
 def test_its_queries_do_not_grow_with_the_records(staff_browser, make_user, django_assert_max_num_queries):

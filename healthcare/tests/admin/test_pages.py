@@ -3,7 +3,6 @@
 from functools import partial
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
@@ -115,13 +114,8 @@ def test_the_filter_finds_the_same_phone_and_the_same_name_and_age(staff_browser
     assert {p.pk for p in listed.context["cl"].result_list} == {p.pk for p in (patient, same_phone, *named)}
 
 
-def test_staff_with_only_the_view_permission_see_no_form(make_user, patient):
-    clerk = make_user("Clara Clerk", is_staff=True)
-    clerk.user_permissions.set(Permission.objects.filter(codename="view_patient"))
-    browser = Client()
-    browser.force_login(clerk)
-
-    page = browser.get(page_of(patient)).content.decode()
+def test_staff_with_only_the_view_permission_see_no_form(browser_with, patient):
+    page = browser_with("view_patient").get(page_of(patient)).content.decode()
 
     assert PATIENT["name"] in page
     assert ">Edit<" not in page
